@@ -1,0 +1,71 @@
+"""What a plugin author reads: the contract between a lane and what reaches one destination.
+
+A backend is any object with `send` and `close`. It is called by one thread at a time, the lane's, so
+it needs no lock. It may block (a total deadline of its own is good manners) and it may raise:
+
+    class Pager:
+        def send(self, events, /):
+            answer = post(events[0].message)          # only the first event: max_batch is 1
+            if answer.status == 429:
+                raise RetryLater(after=answer.retry_after)
+            if answer.status == 400:
+                raise Rejected("the pager refused it")
+            return 1
+
+        def close(self):
+            ...
+
+    def from_env(env):                                 # entry point group "notify.backends"
+        return Pager(...) if "PAGER_URL" in env else None
+
+Optional attributes, with what a lane assumes without them:
+
+    durable: bool = False    events at or above NOTIFY_DURABLE_LEVEL are kept on disk until delivered
+    max_batch: int = 1       how many waiting events one call of send() gets at most
+    folds: bool = True       for people: repeats fold; False (a machine) gets every event
+
+What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is
+tried a few times and then counts as `Rejected`, so that one event cannot hold up the rest.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from notify.event import Event
+
+__all__ = ["Backend", "BackendFactory", "folds", "is_durable", "max_batch"]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Reaches one destination."""
+
+    def send(self, events: Sequence[Event], /) -> int:
+        """Deliver some of *events*, from the first on, and return how many, at least 1.
+
+        Raises `RetryLater` (keep them), `Rejected` (never the first one) or `Gone` (nothing any more).
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets and files. Called once, by the lane, after the last `send`."""
+        ...
+
+
+BackendFactory = Callable[[Mapping[str, str]], Backend | None]
+"""What an entry point of the group `notify.backends` has as `from_env`: None means not configured."""
+
+
+def is_durable(backend: Backend) -> bool:
+    """Say whether precious events for *backend* are kept on disk until delivered."""
+    return bool(getattr(backend, "durable", False))
+
+
+def max_batch(backend: Backend) -> int:
+    """Return how many events one `send` of *backend* takes, at least 1."""
+    return max(1, int(getattr(backend, "max_batch", 1)))
+
+
+def folds(backend: Backend) -> bool:
+    """Say whether *backend* is read by people, so that repeats fold and reports make sense."""
+    return bool(getattr(backend, "folds", True))

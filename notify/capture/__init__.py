@@ -1,0 +1,1 @@
+"""From the standard library's logging to the intake."""

@@ -1,0 +1,41 @@
+"""The last records, for the tail of a crash report."""
+
+import time
+from collections import deque
+
+from notify.capture.snapshot import Snapshot
+
+CAPACITY = 2000  # records, as many as trade-executor keeps
+
+
+class RingBuffer:
+    """Remembers the last records. Thread-safe: a deque's append is atomic.
+
+    Args:
+        capacity: how many.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._records: deque[Snapshot] = deque(maxlen=capacity)
+        self.append = self._records.append
+        """Add one snapshot and forget the oldest."""
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def tail(self, count: int) -> tuple[str, ...]:
+        """Return the last *count* records as lines of text, oldest first."""
+        return tuple(_line(snapshot) for snapshot in _copy(self._records)[-count:])
+
+
+def _copy(records: deque[Snapshot]) -> list[Snapshot]:
+    while True:
+        try:
+            return list(records)
+        except RuntimeError:  # another thread appended meanwhile
+            continue
+
+
+def _line(snapshot: Snapshot) -> str:
+    moment = time.strftime("%H:%M:%S", time.gmtime(snapshot.time))
+    return f"{moment} {snapshot.level_name} {snapshot.logger}: {snapshot.message.splitlines()[0] if snapshot.message else ''}"

@@ -1,0 +1,1 @@
+"""From the caller's thread to a backend's: intake, dispatcher, lanes."""

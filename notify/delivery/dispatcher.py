@@ -1,0 +1,94 @@
+"""Takes drafts out of the intake, makes events of them and puts each into the lanes that want it."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from notify import diagnostics, threads
+from notify.delivery.intake import Draft, Intake
+from notify.delivery.lane import Lane
+from notify.delivery.queue import Entry
+from notify.event import Event
+
+_BATCH = 256  # drafts taken at once, so that lanes start on the first while the last are being made
+
+# How long the dispatcher sleeps when nobody wakes it. Waking it for each ordinary record costs the caller
+# 13 to 28 us; looking every 5 ms costs 1.3 % of a core, every 50 ms 0.14 %: so it looks often only while there is work.
+_LOOK_BUSY = 0.005
+_LOOK_IDLE = 0.05
+
+
+class Dispatcher:
+    """The thread between the callers and the lanes.
+
+    Args:
+        intake: where callers leave drafts.
+        lanes: every lane, each with its route.
+        settled: notified after each round.
+    """
+
+    def __init__(self, intake: Intake, lanes: Sequence[Lane], *, settled: threading.Condition) -> None:
+        self._intake = intake
+        self._lanes = tuple(lanes)
+        self._settled = settled
+        self._working = False
+        self._stopping = False
+        self._thread = threads.start("dispatcher", self._run)
+
+    def idle(self) -> bool:
+        """Say whether everything that was in the intake is in the lanes."""
+        # In this order: the dispatcher raises its flag before it takes, so what is in neither place is in a lane.
+        return not len(self._intake) and not self._working
+
+    def stop(self, timeout: float) -> None:
+        """Hand over what is in the intake, end the thread, and wait for that *timeout* seconds at most."""
+        self._stopping = True
+        self._intake.wake()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        look = _LOOK_IDLE
+        while True:
+            stopping = self._stopping
+            taken = self._round()
+            if stopping and not taken:
+                return
+            look = _LOOK_BUSY if taken else min(_LOOK_IDLE, look * 2)
+            if taken < _BATCH:
+                self._intake.wait(look)
+
+    def _round(self) -> int:
+        """Hand over what waits, a batch at most, and return how much that was."""
+        self._working = True
+        try:
+            drafts = self._intake.take(_BATCH)
+            if drafts:
+                self._hand_over(drafts)
+            return len(drafts)
+        finally:
+            self._working = False
+            with self._settled:
+                self._settled.notify_all()
+
+    def _hand_over(self, drafts: Sequence[Draft]) -> None:
+        batches: dict[Lane, list[Entry]] = {lane: [] for lane in self._lanes}
+        for draft in drafts:
+            event = _make(draft.event)
+            if event is None:
+                continue
+            wanted = [lane for lane in self._lanes if lane.route.wants(event)]
+            if draft.ticket is not None:
+                draft.ticket.routed([lane.name for lane in wanted])
+            entry = Entry(event, draft.ticket)
+            for lane in wanted:
+                batches[lane].append(entry)
+        for lane, entries in batches.items():
+            if entries:
+                lane.put(entries)
+
+
+def _make(event: Callable[[], Event]) -> Event | None:
+    try:
+        return event()
+    except Exception as error:  # noqa: BLE001 - a draft that breaks its promise must not end the dispatcher
+        diagnostics.report("draft", f"an event could not be made: {type(error).__name__}")
+        return None

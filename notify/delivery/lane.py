@@ -1,0 +1,195 @@
+"""One backend's queue and the one thread that empties it."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from notify import diagnostics, threads
+from notify.backend import Backend, max_batch
+from notify.clock import Clock
+from notify.delivery.backoff import Backoff
+from notify.delivery.queue import CAPACITY, Entry, LaneQueue
+from notify.delivery.ticket import DELIVERED
+from notify.errors import DeliveryError, Gone, Rejected, RetryLater
+from notify.rules.routing import Route
+
+PROBE_INTERVAL = 600.0  # seconds between attempts at a destination that said it is gone
+_TRIES_OF_A_BUG = 5  # attempts at an event whose delivery raises what no destination says
+_REASON_LENGTH = 300  # characters of an error text in stats() and outcomes
+
+
+class Lane:
+    """Delivers events to one backend, in order, urgent ones first, and says what became of each.
+
+    Thread-safe. The thread starts with the object and ends with `stop`.
+
+    Args:
+        name: the backend's name in settings, stats and outcomes.
+        backend: called by this lane's thread only.
+        route: which events come here; the dispatcher asks.
+        clock: tells the time and waits.
+        settled: notified whenever entries leave the queue.
+        capacity: events that may wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        route: Route,
+        *,
+        clock: Clock,
+        settled: threading.Condition,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self.name = name
+        self.route = route
+        self._backend = backend
+        self._max_batch = max_batch(backend)
+        self._clock = clock
+        self._settled = settled
+        self._changed = threading.Condition()
+        self._queue = LaneQueue(capacity=capacity)
+        self._backoff = Backoff()
+        self._not_before = 0.0  # monotonic seconds
+        self._tries_of_first = 0
+        self._stopping = False
+        self._accepted = 0
+        self._delivered = 0
+        self._retried = 0
+        self._dropped: Counter[str] = Counter()
+        self._last_success_at: float | None = None
+        self._last_error: str | None = None
+        self._thread = threads.start(f"lane-{name}", self._run)
+
+    # ---- the dispatcher's side
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Queue *entries*. Never waits for the backend."""
+        with self._changed:
+            self._accepted += len(entries)
+            dropped = [lost for entry in entries for lost in self._queue.put(entry)]
+            self._dropped["queue full"] += len(dropped)
+            self._changed.notify()
+        self._settle(dropped, "dropped: queue full")
+
+    def pending(self) -> int:
+        """Return how many events are not settled yet."""
+        return len(self._queue)
+
+    def stats(self) -> dict[str, object]:
+        """Return counts since the start, the time of the last success (epoch seconds) and the last error's text."""
+        with self._changed:
+            return {
+                "accepted": self._accepted,
+                "delivered": self._delivered,
+                "retried": self._retried,
+                "pending": len(self._queue),
+                "dropped": {reason: count for reason, count in self._dropped.items() if count},
+                "last_success_at": self._last_success_at,
+                "last_error": self._last_error,
+            }
+
+    def stop(self) -> None:
+        """Make the thread end after what it is doing. Does not wait."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to end, *timeout* seconds at most, and settle what is left as dropped."""
+        self._thread.join(timeout)
+        with self._changed:
+            left = self._queue.clear()
+            self._dropped["closed"] += len(left)
+        self._settle(left, "dropped: closed")
+
+    # ---- the thread's side
+
+    def _run(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._deliver(batch)
+        finally:
+            try:
+                self._backend.close()
+            except Exception as error:  # noqa: BLE001 - a third party's close() may raise anything
+                diagnostics.report(f"close {self.name}", f"{self.name}: close() failed: {_describe(error)}")
+
+    def _next_batch(self) -> list[Entry]:
+        """Wait until something may be sent and return it; empty when the lane is to end."""
+        with self._changed:
+            while not self._stopping:
+                wait = None
+                if len(self._queue):
+                    wait = self._not_before - self._clock.monotonic()
+                    if wait <= 0:
+                        return self._queue.take(self._max_batch)
+                self._clock.wait(self._changed, wait)
+            return []
+
+    def _deliver(self, batch: list[Entry]) -> None:
+        events = [entry.event for entry in batch]
+        try:
+            count = self._backend.send(events)
+        except RetryLater as error:
+            self._try_again(error.after if error.after is not None else self._backoff.next(), error)
+        except Rejected as error:
+            self._reject_first(error)
+        except Gone as error:
+            diagnostics.report(f"gone {self.name}", f"{self.name}: stopped, because {_describe(error)}")
+            self._try_again(PROBE_INTERVAL, error)
+        except OSError as error:
+            self._try_again(self._backoff.next(), error)
+        except Exception as error:  # noqa: BLE001 - whatever a third party's backend raises
+            self._tries_of_first += 1
+            if self._tries_of_first < _TRIES_OF_A_BUG:
+                self._try_again(self._backoff.next(), error)
+            else:
+                self._reject_first(error)
+        else:
+            self._acknowledge(min(max(1, int(count or 1)), len(events)))
+
+    def _acknowledge(self, count: int) -> None:
+        with self._changed:
+            done = self._queue.acknowledge(count)
+            self._queue.give_back()
+            self._delivered += len(done)
+            self._last_success_at = self._clock.time()
+            self._backoff.reset()
+            self._tries_of_first = 0
+        self._settle(done, DELIVERED)
+
+    def _try_again(self, after: float, error: Exception) -> None:
+        text = _describe(error)
+        diagnostics.report(f"retry {self.name}", f"{self.name}: not delivered yet, next attempt in {after:.0f} s: {text}")
+        with self._changed:
+            self._queue.give_back()
+            self._retried += 1
+            self._last_error = text
+            self._not_before = self._clock.monotonic() + max(0.0, after)
+
+    def _reject_first(self, error: Exception) -> None:
+        text = _describe(error)
+        diagnostics.report(f"rejected {self.name}", f"{self.name}: an event was refused: {text}")
+        with self._changed:
+            done = self._queue.acknowledge(1)
+            self._queue.give_back()
+            self._dropped["rejected"] += 1
+            self._last_error = text
+            self._tries_of_first = 0
+        self._settle(done, f"rejected: {text}")
+
+    def _settle(self, entries: Sequence[Entry], outcome: str) -> None:
+        for entry in entries:
+            if entry.ticket is not None:
+                entry.ticket.settle(self.name, outcome)
+        if entries:
+            with self._settled:
+                self._settled.notify_all()
+
+
+def _describe(error: Exception) -> str:
+    """Say what went wrong without saying where to: only our own errors are known to hold no credentials."""
+    text = str(error) if isinstance(error, DeliveryError) else type(error).__name__
+    return text[:_REASON_LENGTH]

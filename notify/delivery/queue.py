@@ -1,0 +1,100 @@
+"""What waits in front of one backend: a bounded queue in memory that urgent events overtake.
+
+Not thread-safe: the lane that owns it holds a lock around every call. The disk will stand behind the same five verbs.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from notify.delivery.ticket import Ticket
+from notify.event import Event
+from notify.levels import severity
+from notify.rules.routing import is_urgent
+
+CAPACITY = 50_000  # events; 45 MB at the 900 bytes of a waiting event
+MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long tracebacks cannot fill the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event that waits, with the ticket that somebody may hold."""
+
+    event: Event
+    ticket: Ticket | None
+
+
+class LaneQueue:
+    """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged."""
+
+    def __init__(self, *, capacity: int = CAPACITY, max_bytes: int = MAX_BYTES) -> None:
+        self._capacity = capacity
+        self._max_bytes = max_bytes
+        self._urgent: deque[Entry] = deque()
+        self._ordinary: deque[Entry] = deque()
+        self._taken: deque[Entry] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._ordinary) + len(self._taken)
+
+    def put(self, entry: Entry) -> list[Entry]:
+        """Add *entry*, and return what had to be dropped for it: the oldest of the least severe."""
+        (self._urgent if is_urgent(entry.event) else self._ordinary).append(entry)
+        self._bytes += _weight(entry.event)
+        if len(self) > self._capacity or self._bytes > self._max_bytes:
+            return self._shed()
+        return []
+
+    def take(self, limit: int) -> list[Entry]:
+        """Return the next entries, *limit* at most. They stay in the queue until `acknowledge` or `give_back`."""
+        while len(self._taken) < limit and (self._urgent or self._ordinary):
+            self._taken.append((self._urgent or self._ordinary).popleft())
+        return list(self._taken)
+
+    def acknowledge(self, count: int) -> list[Entry]:
+        """Remove and return the first *count* of what was taken."""
+        done = [self._taken.popleft() for _ in range(min(count, len(self._taken)))]
+        for entry in done:
+            self._bytes -= _weight(entry.event)
+        return done
+
+    def give_back(self) -> None:
+        """Put what was taken and not acknowledged back to the front, in its order."""
+        while self._taken:
+            entry = self._taken.pop()
+            (self._urgent if is_urgent(entry.event) else self._ordinary).appendleft(entry)
+
+    def clear(self) -> list[Entry]:
+        """Remove and return everything."""
+        left = [*self._taken, *self._urgent, *self._ordinary]
+        self._taken.clear()
+        self._urgent.clear()
+        self._ordinary.clear()
+        self._bytes = 0
+        return left
+
+    def _shed(self) -> list[Entry]:
+        """Drop the oldest of the least severe until a tenth is free again, so that a full queue is sorted seldom."""
+        most = self._capacity - self._capacity // 10
+        most_bytes = self._max_bytes - self._max_bytes // 10
+        waiting = [*self._ordinary, *self._urgent]
+        dropped: list[Entry] = []
+        for entry in sorted(waiting, key=lambda entry: severity(entry.event.level)):
+            if len(self) - len(dropped) <= most and self._bytes <= most_bytes:
+                break
+            dropped.append(entry)
+            self._bytes -= _weight(entry.event)
+        gone = {id(entry) for entry in dropped}
+        self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in gone)
+        self._urgent = deque(entry for entry in self._urgent if id(entry) not in gone)
+        return dropped
+
+
+def _weight(event: Event) -> int:
+    """Return about how many bytes the parts of *event* without a bound take."""
+    size = len(event.message) + len(event.body)
+    if event.exception is not None:
+        size += len(event.exception.traceback)
+    for attachment in event.attachments:
+        size += len(attachment.data)
+    return size

@@ -1,0 +1,51 @@
+"""Every exception of this package.
+
+    NotifyError
+    ├── ConfigError       a setting is unusable: raised by setup(), never later
+    └── DeliveryError     what Backend.send() raises to say what becomes of its events
+        ├── RetryLater    the destination is unwell or busy: keep the events
+        ├── Rejected      the destination will never take the first event
+        └── Gone          the destination will take nothing any more
+"""
+
+
+class NotifyError(Exception):
+    """Base of every exception that this package raises."""
+
+
+class ConfigError(NotifyError):
+    """A setting is missing, malformed or unusable. Names the setting, never shows its value."""
+
+
+class DeliveryError(NotifyError):
+    """Base of what `Backend.send()` raises. The text must not contain credentials."""
+
+
+class RetryLater(DeliveryError):
+    """The events were not taken, and may be tried again.
+
+    Args:
+        after: seconds until the next attempt is welcome; None leaves the wait to the lane's backoff.
+        reason: what happened, for `stats()`.
+    """
+
+    def __init__(self, after: float | None = None, reason: str = "") -> None:
+        super().__init__(reason or "try again later")
+        self.after = after
+        self.reason = reason
+
+
+class Rejected(DeliveryError):
+    """The first event was refused for what it is. It is not tried again; the next one is."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Gone(DeliveryError):
+    """The destination exists no more or refuses us. The lane stops, and probes it now and then."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

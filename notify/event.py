@@ -1,0 +1,118 @@
+"""One thing that happened, as the record that travels through the whole program."""
+
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_sequence = itertools.count()
+_process_mark = os.urandom(4).hex()
+
+
+def _mark_process() -> None:
+    global _process_mark
+    _process_mark = os.urandom(4).hex()
+
+
+# A forked child shares the counter's value with its parent; a mark of its own keeps their ids apart.
+os.register_at_fork(after_in_child=_mark_process)
+
+
+def new_id(at: float) -> str:
+    """Return an id that is unique and sorts by time: `milliseconds-sequence-process`, all in hex.
+
+    Args:
+        at: UTC epoch seconds.
+    """
+    return f"{int(at * 1000):012x}-{next(_sequence) & 0xFFFFFF:06x}-{_process_mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with an event.
+
+    Args:
+        filename: shown to the reader; path separators are no part of it.
+        data: the content.
+        content_type: a media type such as `image/png`; guessed from the name when None.
+
+    Raises `TypeError` when *data* is not bytes.
+    """
+
+    filename: str
+    data: bytes = field(repr=False)
+    content_type: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, bytes):
+            raise TypeError(f"attachment data must be bytes, not {type(self.data).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionInfo:
+    """An exception as text, so that no frame or local variable is kept alive.
+
+    Args:
+        type: qualified name of the class, with its module unless that is `builtins`.
+        message: `str()` of the exception.
+        traceback: what `traceback.format_exception()` gives, chain and notes included, no locals.
+    """
+
+    type: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an event was said.
+
+    Args:
+        path: file name of the source code, empty when unknown.
+        line: line number, 0 when unknown.
+        function: name of the function.
+        process: process id.
+        thread: name of the thread.
+    """
+
+    path: str = ""
+    line: int = 0
+    function: str = ""
+    process: int = 0
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened. Immutable; text in it is valid Unicode.
+
+    Args:
+        id: unique, sorts by time.
+        time: UTC epoch seconds.
+        message: what happened; the first line is what people see first.
+        body: more text under the message.
+        level: severity, in logging's numbers.
+        topic: what it is about, such as `log`, `trade` or `crash`.
+        key: events with the same key are about the same ongoing matter.
+        fields: names and values: numbers, strings, None, Decimal, datetime and other immutable
+            values, and lists and dicts of these, bounded in depth and size.
+        attachments: files.
+        exception: what was raised, when something was.
+        tail: the last log lines before it, on crashes.
+        logger: name of the logger, empty when it did not come from one.
+        source: the place in the code.
+    """
+
+    id: str
+    time: float
+    message: str
+    level: int
+    body: str = ""
+    topic: str = "log"
+    key: str | None = None
+    fields: Mapping[str, object] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    exception: ExceptionInfo | None = None
+    tail: tuple[str, ...] = ()
+    logger: str = ""
+    source: Source = Source()

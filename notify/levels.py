@@ -1,0 +1,77 @@
+"""Severity: logging's levels, and the two that a trading program adds to them."""
+
+import logging
+from typing import Any
+
+_TRADE = 21
+_TRADE_HIGH = 22
+
+# trade-executor registers TRADE_HIGH above CRITICAL (51) in some commands and as 22 in others.
+# It says "decision", not "emergency", so it weighs as much as a trade whatever its number.
+_DECISION_SEVERITY = 22
+
+
+def _trade(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
+    """Log *message* at TRADE: something was bought or sold."""
+    if self.isEnabledFor(TRADE):
+        self._log(TRADE, message, args, **_one_frame_up(kwargs))
+
+
+def _trade_high(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
+    """Log *message* at TRADE_HIGH: the outcome of a decision."""
+    if self.isEnabledFor(TRADE_HIGH):
+        self._log(TRADE_HIGH, message, args, **_one_frame_up(kwargs))
+
+
+def _one_frame_up(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {**kwargs, "stacklevel": kwargs.get("stacklevel", 1) + 1}
+
+
+def _register(name: str, number: int, method: object) -> int:
+    """Add one level to logging unless the program has done so, and return the number in force."""
+    registered = getattr(logging, name, None)
+    if registered is None:
+        registered = logging.getLevelName(name)  # a number if the program only called addLevelName()
+    if not isinstance(registered, int):
+        registered = number
+    if logging.getLevelName(registered) != name:
+        logging.addLevelName(registered, name)
+    if not hasattr(logging, name):
+        setattr(logging, name, registered)
+    if not hasattr(logging.Logger, name.lower()):
+        setattr(logging.Logger, name.lower(), method)
+    return registered
+
+
+TRADE: int = _register("TRADE", _TRADE, _trade)
+TRADE_HIGH: int = _register("TRADE_HIGH", _TRADE_HIGH, _trade_high)
+
+
+def level_name(level: int) -> str:
+    """Return the name of *level* as logging knows it, `Level 23` for a number without one."""
+    return logging.getLevelName(level)
+
+
+def severity(level: int) -> int:
+    """Return how grave *level* is, in logging's numbers.
+
+    The same number, except for TRADE_HIGH, which some programs register above CRITICAL so that a
+    threshold selects it; it is graded just above TRADE here.
+    """
+    if level > logging.CRITICAL and logging.getLevelName(level) == "TRADE_HIGH":
+        return _DECISION_SEVERITY
+    return level
+
+
+def parse_level(text: str) -> int:
+    """Return the number of a level given by name (any case) or number.
+
+    Raises `ValueError`, without the text, when it is neither.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return int(text[:9])
+    number = logging.getLevelName(text.upper())
+    if isinstance(number, int):
+        return number
+    raise ValueError("not a level; use DEBUG, INFO, TRADE, TRADE_HIGH, WARNING, ERROR, CRITICAL or a number")

@@ -1,0 +1,163 @@
+"""Any value as plain data: bounded, immutable by others, valid Unicode, and never raising.
+
+`keep` runs on the caller's thread, so that a value is what it was when it was said. `jsonable` and `clean` run on
+ours, and turn what was kept into what strict JSON can hold.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from uuid import UUID
+
+MAX_DEPTH = 6
+MAX_ITEMS = 100
+MAX_TEXT = 32_768  # code points of one string inside fields
+_SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
+
+_IMMUTABLE = frozenset(
+    {str, int, float, bool, type(None), bytes, Decimal, datetime, date, time, timedelta, UUID, Fraction, complex}
+)
+SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def safe_str(value: object) -> str:
+    """Return `str(value)`, or a mark that says what could not be shown. Never raises an Exception."""
+    return _shown(value, str)
+
+
+def safe_repr(value: object) -> str:
+    """Return `repr(value)`, or a mark that says what could not be shown. Never raises an Exception."""
+    return _shown(value, repr)
+
+
+def _shown(value: object, how: Callable[[object], str]) -> str:
+    try:
+        text = how(value)
+        return text if type(text) is str else str.__str__(text)
+    except Exception as error:  # noqa: BLE001 - a hostile __str__ may raise anything
+        if type(value) is int:  # more digits than sys.get_int_max_str_digits()
+            return clip(hex(value), MAX_TEXT)
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+def clip(text: str, limit: int) -> str:
+    """Return *text*, with its middle replaced by a count when it is longer than *limit* code points."""
+    if len(text) <= limit:
+        return text
+    mark = f"…[{len(text) - limit} characters cut]…"
+    tail = (limit - len(mark)) // 3
+    return text[: limit - len(mark) - tail] + mark + (text[-tail:] if tail > 0 else "")
+
+
+def clean(text: str) -> str:
+    """Return *text* with lone surrogates written as `\\udxxx`, so that it can be encoded."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def keep(value: object) -> object:
+    """Return *value* as something that nobody can change later.
+
+    Immutable values of the standard library are returned as they are; dicts, lists and tuples are copied, to
+    `MAX_DEPTH` levels and `MAX_ITEMS` items each; everything else becomes its `repr` (`str` inside a
+    container, as python-logstash has it). Never raises an Exception.
+    """
+    if type(value) in _IMMUTABLE:
+        return clean(clip(value, MAX_TEXT)) if type(value) is str else value
+    try:
+        return _copy(value, 0, ())
+    except Exception as error:  # noqa: BLE001 - a hostile container may raise from len(), items() or iteration
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+def keep_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return a copy of *fields* whose names are strings and whose values nobody can change. Never raises an Exception."""
+    kept: dict[str, object] = {}
+    try:
+        for name, value in fields.items():
+            if len(kept) >= MAX_ITEMS:
+                kept["…"] = f"{len(fields) - MAX_ITEMS} more"
+                break
+            kept[clean(name if type(name) is str else safe_str(name))] = keep(value)
+    except Exception as error:  # noqa: BLE001 - anything may have been passed as fields
+        kept["fields"] = f"<unreadable {type(fields).__name__}: {type(error).__name__}>"
+    return kept
+
+
+def clean_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return *fields* with names and top-level strings as valid Unicode; `keep` has seen to what is deeper."""
+    return {
+        clean(name) if type(name) is str else clean(safe_str(name)): clean(value) if type(value) is str else value
+        for name, value in fields.items()
+    }
+
+
+def _copy(value: object, depth: int, above: tuple[int, ...]) -> object:
+    if type(value) in _IMMUTABLE:
+        return clean(clip(value, MAX_TEXT)) if type(value) is str else value
+    if isinstance(value, str):
+        return clean(clip(str.__str__(value), MAX_TEXT))
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, set | frozenset) and len(value) > MAX_ITEMS:
+        return f"<{type(value).__name__} of {len(value)}>"
+    if not isinstance(value, dict | list | tuple | MappingProxyType):
+        return clean(clip((safe_str if depth else safe_repr)(value), MAX_TEXT))
+    if id(value) in above:
+        return "<cycle>"
+    if depth >= MAX_DEPTH:
+        return f"<{type(value).__name__} of {len(value)}: too deep>"
+    above = (*above, id(value))
+    if isinstance(value, dict | MappingProxyType):
+        copied: dict[object, object] = {}
+        for key in list(value)[:MAX_ITEMS]:
+            copied[key if type(key) in SCALARS else safe_str(key)] = _copy(value[key], depth + 1, above)
+        if len(value) > MAX_ITEMS:
+            copied["…"] = f"{len(value) - MAX_ITEMS} more"
+        return copied
+    items = [_copy(item, depth + 1, above) for item in list(value)[:MAX_ITEMS]]
+    if len(value) > MAX_ITEMS:
+        items.append(f"… {len(value) - MAX_ITEMS} more")
+    if isinstance(value, list):
+        return items
+    return tuple(items)
+
+
+def jsonable(value: object, *, other: Callable[[object], str] = safe_str) -> object:
+    """Return a kept value as what strict JSON can hold.
+
+    NaN and the infinities become None, integers beyond 64 bits strings, names strings; what JSON
+    has no type for becomes `other(value)`.
+    """
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int):
+        return value if -_SAFE_INTEGER <= value < _SAFE_INTEGER else safe_str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_json_name(name): jsonable(item, other=other) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item, other=other) for item in value]
+    return clean(other(value))
+
+
+def _json_name(name: object) -> str:
+    """Name an entry as `json.dumps` does: None is `null`, True is `true`."""
+    if name is None:
+        return "null"
+    if isinstance(name, bool):
+        return "true" if name else "false"
+    return clean(safe_str(name))

@@ -1,0 +1,60 @@
+"""Which events a backend gets."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from notify.event import Event
+from notify.levels import severity
+
+URGENT = logging.ERROR
+"""Events at or above this level overtake the rest of their lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """A choice of topics: only the wanted ones, or all when none is named, and never the unwanted."""
+
+    wanted: frozenset[str] = frozenset()
+    unwanted: frozenset[str] = frozenset()
+
+    def __contains__(self, topic: str) -> bool:
+        return topic not in self.unwanted and (not self.wanted or topic in self.wanted)
+
+
+def parse_topics(text: str) -> Topics:
+    """Return the choice that a comma list makes: `trade,gas` is these two, `!log` is all but that one.
+
+    Raises `ValueError`, without the text, for an empty name or one with spaces in it.
+    """
+    wanted, unwanted = set(), set()
+    for part in text.split(","):
+        name = part.strip()
+        chosen = unwanted if name.startswith("!") else wanted
+        name = name.removeprefix("!").strip().lower()
+        if not name or len(name.split()) != 1 or "!" in name:
+            raise ValueError("not a comma list of topics, such as trade,crash or !log")
+        chosen.add(name)
+    return Topics(frozenset(wanted), frozenset(unwanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The least level and the topics that one backend gets."""
+
+    level: int = logging.INFO
+    topics: Topics = Topics()
+
+    def wants(self, event: Event) -> bool:
+        """Say whether *event* goes to the backend of this route."""
+        return severity(event.level) >= self.level and event.topic in self.topics
+
+
+def least_level(routes: Sequence[Route]) -> int:
+    """Return the lowest level that any of *routes* wants, one above CRITICAL when there is none."""
+    return min((route.level for route in routes), default=logging.CRITICAL + 1)
+
+
+def is_urgent(event: Event) -> bool:
+    """Say whether *event* overtakes others on its lane."""
+    return severity(event.level) >= URGENT
