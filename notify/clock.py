@@ -16,8 +16,8 @@ class Clock(Protocol):
         """Return seconds that never go back."""
         ...
 
-    def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Wait on *condition*, which the caller holds, for *timeout* seconds at most. May wake early."""
+    def wait_until(self, condition: threading.Condition, deadline: float | None) -> None:
+        """Wait on *condition*, which the caller holds, until *deadline* (of `monotonic`) at most. May wake early."""
         ...
 
 
@@ -25,10 +25,13 @@ class SystemClock:
     """The real time."""
 
     def time(self) -> float:
+        """Return UTC epoch seconds."""
         return time.time()
 
     def monotonic(self) -> float:
+        """Return seconds that never go back."""
         return time.monotonic()
 
-    def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        condition.wait(timeout)
+    def wait_until(self, condition: threading.Condition, deadline: float | None) -> None:
+        """Wait on *condition*, which the caller holds, until *deadline* at most."""
+        condition.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))

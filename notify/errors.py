@@ -1,11 +1,11 @@
 """Every exception of this package.
 
-    NotifyError
-    ├── ConfigError       a setting is unusable: raised by setup(), never later
-    └── DeliveryError     what Backend.send() raises to say what becomes of its events
-        ├── RetryLater    the destination is unwell or busy: keep the events
-        ├── Rejected      the destination will never take the first event
-        └── Gone          the destination will take nothing any more
+NotifyError
+├── ConfigError       a setting is unusable: raised by setup(), never later
+└── DeliveryError     what Backend.send() raises to say what becomes of its events
+    ├── RetryLater    the destination is unwell or busy: keep the events
+    ├── Rejected      the destination will never take the first event
+    └── Gone          the destination will take nothing any more
 """
 
 

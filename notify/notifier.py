@@ -62,7 +62,7 @@ class Notifier:
     ) -> None:
         clock = clock or SystemClock()
         routes = routes or {}
-        self._clock = clock
+        self.clock: Clock = clock
         self._settled = threading.Condition()
         self._closing = threading.Lock()
         self._closed = False
@@ -115,7 +115,7 @@ class Notifier:
         Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event.
         """
         return self.accept(
-            _event(self._clock.time(), message, body, level, topic, key, fields, attachments, exc, _caller())
+            _event(self.clock.time(), message, body, level, topic, key, fields, attachments, exc, _caller())
         )
 
     def trade(self, message: str, /, **same: Unpack[Parts]) -> Ticket:
@@ -123,7 +123,7 @@ class Notifier:
         parts: Parts = {"level": TRADE, "topic": "trade", **same}
         return self.accept(
             _event(
-                self._clock.time(),
+                self.clock.time(),
                 message,
                 parts.get("body", ""),
                 parts["level"],
@@ -178,8 +178,11 @@ class Notifier:
                 lane.join(max(0.1, deadline - time.monotonic()))
 
     def stats(self) -> dict[str, dict[str, object]]:
-        """Return, per backend: accepted, delivered, retried, pending, dropped by reason, last_success_at
-        (epoch seconds) and last_error."""
+        """Return counts per backend.
+
+        The keys are accepted, delivered, retried, pending, dropped (by reason), last_success_at (epoch seconds) and
+        last_error.
+        """
         return {lane.name: lane.stats() for lane in self._lanes}
 
     def attach(self, logger: logging.Logger | None = None) -> None:
@@ -226,7 +229,7 @@ def _event(
     topic: object,
     key: object,
     fields: Mapping[str, object] | None,
-    attachments: object,
+    attachments: Sequence[Attachment],
     exc: object,
     source: Source,
 ) -> Event:
@@ -234,7 +237,7 @@ def _event(
     kept = keep_fields(fields) if fields else {}
     files: tuple[Attachment, ...] = ()
     try:
-        given = tuple(attachments)  # type: ignore[call-overload]  # not iterable: noted below
+        given = tuple(attachments)
         files = tuple(file for file in given if isinstance(file, Attachment))
         if len(files) < len(given):
             kept["attachments"] = f"{len(given) - len(files)} of {len(given)} are no Attachment"
@@ -263,10 +266,15 @@ def _event(
 _current: Notifier | None = None
 
 
+def current_notifier() -> Notifier | None:
+    """Return the notifier that `setup()` made, None before."""
+    return _current
+
+
 def get_notifier() -> Notifier:
     """Return the notifier that `setup()` made.
 
-    Raises `ConfigError` when `setup()` was not called: what is said would be heard by nobody.
+    Raises `ConfigError` when there is none: what is said would be heard by nobody.
     """
     if _current is None:
         raise ConfigError("call notify.setup() first: there is no notifier yet")

@@ -53,7 +53,7 @@ def clip(text: str, limit: int) -> str:
 
 
 def clean(text: str) -> str:
-    """Return *text* with lone surrogates written as `\\udxxx`, so that it can be encoded."""
+    """Return *text* with lone surrogates written out, backslash and all, so that it can be encoded."""
     if text.isascii():
         return text
     try:
@@ -79,7 +79,7 @@ def keep(value: object) -> object:
 
 
 def keep_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of *fields* whose names are strings and whose values nobody can change. Never raises an Exception."""
+    """Return a copy of *fields* with names that are strings and values that nobody can change. Never raises."""
     kept: dict[str, object] = {}
     try:
         for name, value in fields.items():

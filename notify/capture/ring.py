@@ -4,6 +4,7 @@ import time
 from collections import deque
 
 from notify.capture.snapshot import Snapshot
+from notify.plain import clean
 
 CAPACITY = 2000  # records, as many as trade-executor keeps
 
@@ -38,4 +39,5 @@ def _copy(records: deque[Snapshot]) -> list[Snapshot]:
 
 def _line(snapshot: Snapshot) -> str:
     moment = time.strftime("%H:%M:%S", time.gmtime(snapshot.time))
-    return f"{moment} {snapshot.level_name} {snapshot.logger}: {snapshot.message.splitlines()[0] if snapshot.message else ''}"
+    first = snapshot.message.splitlines()[0] if snapshot.message else ""
+    return clean(f"{moment} {snapshot.level_name} {snapshot.logger}: {first}")

@@ -17,7 +17,7 @@ class Backoff:
 
     def next(self) -> float:
         """Return the next wait in seconds: between half and the whole of 1, 2, 4 … 300."""
-        whole = min(LAST, FIRST * 2 ** min(self._attempts, 16))
+        whole: float = min(LAST, FIRST * 2 ** min(self._attempts, 16))
         self._attempts += 1
         return whole * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
 

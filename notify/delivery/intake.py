@@ -2,7 +2,8 @@
 
 import logging
 from collections import deque
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from notify.delivery.ticket import Ticket
@@ -75,10 +76,8 @@ class Intake:
 
     def wait(self, timeout: float) -> None:
         """Wait until somebody calls `wake`, *timeout* seconds at most. For the dispatcher."""
-        try:
+        with suppress(Empty):
             self._wake.get(timeout=timeout)
-        except Exception:  # noqa: BLE001,S110 - queue.Empty: nobody woke us, which is the common case
-            pass
         self._awake = False
 
     def take(self, limit: int) -> list[Draft]:

@@ -120,12 +120,12 @@ class Lane:
         """Wait until something may be sent and return it; empty when the lane is to end."""
         with self._changed:
             while not self._stopping:
-                wait = None
-                if len(self._queue):
-                    wait = self._not_before - self._clock.monotonic()
-                    if wait <= 0:
-                        return self._queue.take(self._max_batch)
-                self._clock.wait(self._changed, wait)
+                if not len(self._queue):
+                    self._clock.wait_until(self._changed, None)
+                elif self._not_before > self._clock.monotonic():
+                    self._clock.wait_until(self._changed, self._not_before)
+                else:
+                    return self._queue.take(self._max_batch)
             return []
 
     def _deliver(self, batch: list[Entry]) -> None:
@@ -162,7 +162,7 @@ class Lane:
 
     def _try_again(self, after: float, error: Exception) -> None:
         text = _describe(error)
-        diagnostics.report(f"retry {self.name}", f"{self.name}: not delivered yet, next attempt in {after:.0f} s: {text}")
+        diagnostics.report(f"retry {self.name}", f"{self.name}: not delivered, next attempt in {after:.0f} s: {text}")
         with self._changed:
             self._queue.give_back()
             self._retried += 1

@@ -21,13 +21,17 @@ class Topics:
     def __contains__(self, topic: str) -> bool:
         return topic not in self.unwanted and (not self.wanted or topic in self.wanted)
 
+    def __str__(self) -> str:
+        return ",".join([*sorted(self.wanted), *(f"!{name}" for name in sorted(self.unwanted))]) or "all"
+
 
 def parse_topics(text: str) -> Topics:
     """Return the choice that a comma list makes: `trade,gas` is these two, `!log` is all but that one.
 
     Raises `ValueError`, without the text, for an empty name or one with spaces in it.
     """
-    wanted, unwanted = set(), set()
+    wanted: set[str] = set()
+    unwanted: set[str] = set()
     for part in text.split(","):
         name = part.strip()
         chosen = unwanted if name.startswith("!") else wanted

@@ -1,0 +1,28 @@
+"""Prints the page docs/settings.md from the table of settings: `python docs/settings_page.py > docs/settings.md`."""
+
+from notify.settings import TABLE
+
+HEAD = """# Settings
+
+From the environment, or from a secrets file below it (`notify.setup(env_file=…)`, `notify … --env-file …`). An empty value
+counts as unset. A file that others can read is refused. `notify env` shows this table with what is set; `notify doctor` checks it.
+
+Every backend has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS` under its name: a backend passed as `backends={"sink": …}` or named
+in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO) and `SINK_TOPICS` (all).
+
+Levels are logging's names, `TRADE`, `TRADE_HIGH`, a number, or `off`. Topics are free text; these are in use:
+`log`, `startup`, `shutdown`, `cycle`, `trade`, `decision`, `position`, `gas`, `data`, `account`, `watchdog`, `crash`, `alert`.
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    rows = (f"| `{row.name}` | {row.shown_default} | {row.meaning} |\n" for row in TABLE)
+    return HEAD + "".join(rows)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,1 @@
+"""What reaches one destination each."""

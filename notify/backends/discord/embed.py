@@ -1,0 +1,278 @@
+"""One event as one embed, and as the files that hold what an embed cannot."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notify.backends.discord import text
+from notify.backends.discord.files import File, attach, is_image, iso_time, value_text, whole_text
+from notify.event import Attachment, Event, ExceptionInfo
+from notify.levels import severity
+from notify.plain import clean
+
+MAX_TEXT = 6000  # Discord documents it as the sum over all embeds of a message
+
+# UTF-16 units of what one embed may take. Together they stay below MAX_TEXT, and the description below Discord's 4096.
+_TITLE = 80
+_DESCRIPTION = 3500
+_NOTES = 400
+_FIELDS = 1400
+_FOOTER_PART = 80
+
+_MAX_FIELDS = 25  # this and the next two are Discord's
+_FIELD_NAME = 256
+_FIELD_VALUE = 1024
+_INLINE = 40  # characters of a value that leaves room for others beside it
+_BLANK_FIELD = "–"
+_EXCEPTION_LINE = 500  # of an exception's message, above its traceback
+
+# Least severity, colour and emoji, as readers of trade-executor's channels know them.
+_LOOKS = (
+    (50, 14362664, "🆘"),
+    (40, 14362664, "❌"),
+    (30, 16497928, "⚠️"),
+    (21, 2040357, ""),
+    (20, 2196944, ""),
+    (10, 8947848, ""),
+)
+_DEFAULT_LOOK = (2040357, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What one event takes of a message.
+
+    Args:
+        embed: with Discord's keys only.
+        size: how much it counts toward `MAX_TEXT`.
+        files: what goes with it.
+    """
+
+    embed: dict[str, Any]
+    size: int
+    files: tuple[File, ...]
+
+    @property
+    def weight(self) -> int:
+        """Bytes of the files."""
+        return sum(len(file.data) for file in self.files)
+
+
+# Of the model's attributes: it has others, and some of them are its own.
+_KEYS = ("title", "description", "color", "timestamp", "fields", "footer", "image")
+
+_Block = Callable[[int], tuple[str, bool]]
+"""Something to show: given a limit, returns what of it fits and whether that is all."""
+
+
+def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = True) -> Card:
+    """Return *event* as an embed. Never raises for what is in the event.
+
+    Args:
+        event: what happened.
+        taken: names of files that are in the message already.
+        with_files: False leaves every file out, and says so.
+    """
+    from discord_webhook import DiscordEmbed
+
+    colour, emoji = _look(event.level)
+    title, said = _title_and_rest(event)
+    fields, spilled = _fields(event)
+    footer, footer_whole = _footer(event)
+    blocks = [*_prose(said), *(_line_of_field(name, value) for name, value in spilled)]
+    description, whole = _fill(blocks, _ends(event), _DESCRIPTION)
+    whole = whole and footer_whole
+
+    names = {name.lower() for name in taken}
+    text_file: File | None = None
+    attached: list[File] = []
+    left_out: Sequence[Attachment] = event.attachments
+    if with_files:
+        if not whole:
+            # The text alone fits half of the room: then it is the traceback that does not fit.
+            text_file = whole_text(event, names, crash=_stack(blocks, _DESCRIPTION // 2)[1])
+        attached, left_out = attach(event.attachments, names, beside=text_file)
+    notes = _notes(whole, text_file, left_out)
+
+    if emoji and title:
+        title = f"{emoji} {title}"
+    elif emoji:
+        gap = "\n" if description.startswith("```") else " "
+        description = f"{emoji}{gap}{description}".rstrip()
+    description = "\n\n".join(part for part in (description, notes) if part)
+    if not title and not description and not fields:
+        description = "(no text)"
+    image = next((file.name for file in attached if is_image(file.name)), None)
+    model = DiscordEmbed(
+        title=title,
+        description=description,
+        color=colour,
+        timestamp=iso_time(event.time),
+        fields=fields,
+        footer={"text": footer},
+        image={"url": f"attachment://{image}"} if image else None,
+    )
+    counted = [title, description, footer, *(part for field in fields for part in (field["name"], field["value"]))]
+    return Card(
+        embed={key: value for key in _KEYS if (value := getattr(model, key))},
+        size=sum(text.length(part) for part in counted),
+        files=(*([text_file] if text_file else []), *attached),
+    )
+
+
+def plain_text(event: Event) -> str:
+    """Return what *event* says without any markup, its emoji first."""
+    _, emoji = _look(event.level)
+    parts = [text.visible(event.message), text.visible(event.body)]
+    parts += [f"{text.visible(clean(name))}: {value_text(value)}" for name, value in event.fields.items()]
+    if event.exception is not None:
+        parts.append(f"{text.visible(event.exception.type)}: {text.visible(event.exception.message)}")
+    said = "\n".join(part for part in parts if not text.is_blank(part))
+    return f"{emoji} {said or '(no text)'}".strip()
+
+
+def _look(level: int) -> tuple[int, str]:
+    """Return the colour and the emoji of *level*."""
+    grade = severity(level)
+    return next(((colour, emoji) for least, colour, emoji in _LOOKS if grade >= least), _DEFAULT_LOOK)
+
+
+def _title_and_rest(event: Event) -> tuple[str, list[str]]:
+    """Return the title, empty when the first line is too long for one, and the texts below it."""
+    message, body = text.visible(event.message).strip(), text.visible(event.body)
+    first, _, rest = message.partition("\n")
+    if len(first) > _TITLE or text.is_blank(first) or first.strip() == text.SECTION_BREAK:
+        return "", [message, body]
+    return text.escape(first.strip()), [rest, body]
+
+
+def _prose(texts: Sequence[str]) -> list[_Block]:
+    """Return the sections of *texts* as blocks, each under a heading when there are several."""
+    blocks: list[_Block] = []
+    for one in texts:
+        parts = text.sections(one)
+        separated = any(line.strip() == text.SECTION_BREAK for line in one.split("\n"))
+        blocks += [_section(part, heading=separated) for part in parts]
+    return blocks
+
+
+def _section(section: str, *, heading: bool) -> _Block:
+    if text.is_table(section):
+        return lambda limit: text.head_that_fits(section, limit, text.fence)
+    first = section.partition("\n")[0]
+    if heading and len(first) <= text.WIDE and not text.is_blank(first):
+        return lambda limit: text.head_that_fits(section, limit, _with_heading)
+    return lambda limit: text.head_that_fits(section, limit, text.escape)
+
+
+def _with_heading(section: str) -> str:
+    first, line_end, rest = section.partition("\n")
+    return text.bold(first) + line_end + text.escape(rest) if first.strip() else text.escape(section)
+
+
+def _line_of_field(name: str, value: str) -> _Block:
+    return lambda limit: text.head_that_fits(f"{name}: {value}", limit, text.escape)
+
+
+def _ends(event: Event) -> list[_Block]:
+    """Return what stands at the end of a description and matters by its own end: the exception and the log's tail."""
+    blocks: list[_Block] = []
+    if event.exception is not None:
+        blocks.append(_exception(event.exception))
+    lines = text.visible("\n".join(event.tail))
+    if not text.is_blank(lines):
+
+        def tail(limit: int) -> tuple[str, bool]:
+            whole = text.fence(lines)
+            return (whole, True) if text.length(whole) <= limit else ("", False)
+
+        blocks.append(tail)
+    return blocks
+
+
+def _exception(raised: ExceptionInfo) -> _Block:
+    summary = text.visible(f"{raised.type}: {raised.message}").strip()
+    trace = text.visible(raised.traceback)
+
+    def block(limit: int) -> tuple[str, bool]:
+        line, line_whole = text.head_that_fits(summary, min(limit, _EXCEPTION_LINE), text.escape)
+        # What the line leaves out is at the end of the traceback, where Python prints it.
+        if text.is_blank(trace):
+            return line, line_whole
+        shown, trace_whole = text.tail_that_fits(trace, limit - text.length(line) - 1, text.fence)
+        return "\n".join(part for part in (line, shown) if part), trace_whole
+
+    return block
+
+
+def _fill(blocks: Sequence[_Block], ends: Sequence[_Block], limit: int) -> tuple[str, bool]:
+    """Return *blocks* and then *ends* within *limit*, and whether everything is there.
+
+    When it is not, *ends* get up to half of the room.
+    """
+    shown, whole = _stack(blocks, limit)
+    last, last_whole = _stack(ends, limit - text.length(shown) - 2)
+    if not (whole and last_whole) and ends:
+        shown, whole = _stack(blocks, max(limit // 2, limit - text.length(_stack(ends, limit)[0]) - 2))
+        last, last_whole = _stack(ends, limit - text.length(shown) - 2)
+    return "\n\n".join(part for part in (shown, last) if part), whole and last_whole
+
+
+def _stack(blocks: Sequence[_Block], limit: int) -> tuple[str, bool]:
+    shown: list[str] = []
+    whole = True
+    for block in blocks:
+        piece, all_of_it = block(limit)
+        whole = whole and all_of_it
+        if piece:
+            shown.append(piece)
+            limit -= text.length(piece) + 2
+    return "\n\n".join(shown), whole
+
+
+def _fields(event: Event) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return the fields that fit an embed, and names and values of the others."""
+    fields: list[dict[str, Any]] = []
+    spilled: list[tuple[str, str]] = []
+    room = _FIELDS
+    for key, value in event.fields.items():
+        plain_name, plain_value = text.visible(clean(key)), text.visible(value_text(value))
+        name = _BLANK_FIELD if text.is_blank(plain_name) else text.escape(plain_name.strip())
+        shown = _BLANK_FIELD if text.is_blank(plain_value) else text.escape(plain_value.strip())
+        size = text.length(name) + text.length(shown)
+        if (
+            len(fields) < _MAX_FIELDS
+            and text.length(name) <= _FIELD_NAME
+            and text.length(shown) <= _FIELD_VALUE
+            and size <= room
+        ):
+            fields.append({"name": name, "value": shown, "inline": len(shown) <= _INLINE and "\n" not in shown})
+            room -= size
+        else:
+            spilled.append((plain_name, plain_value))
+    return fields, spilled
+
+
+def _footer(event: Event) -> tuple[str, bool]:
+    """Return topic, id and logger in one line, and whether they are all there."""
+    parts = [" ".join(text.visible(part).split()) for part in (event.topic, event.id, event.logger)]
+    shown = [text.head_that_fits(part, _FOOTER_PART, str) for part in parts if not text.is_blank(part)]
+    return " · ".join(part for part, _ in shown) or "–", all(whole for _, whole in shown)
+
+
+def _notes(whole: bool, text_file: File | None, left_out: Sequence[Attachment]) -> str:
+    """Say what is in a file, and what is nowhere."""
+    notes: list[str] = []
+    if text_file is not None:
+        notes.append(f"📎 The whole text is in {text_file.name}.")
+    elif not whole:
+        notes.append("✂️ The rest of the text was too much for Discord.")
+    if left_out:
+        listed = ", ".join(f"{text.visible(file.filename)[:60]} ({_size(len(file.data))})" for file in left_out[:3])
+        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+        notes.append(f"✂️ Too large for Discord: {listed}{more}.")
+    return text.head_that_fits("\n".join(notes), _NOTES, text.escape)[0]
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"

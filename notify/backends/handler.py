@@ -1,0 +1,77 @@
+"""Any `logging.Handler` as a backend, so that python-logstash's, syslog's or journald's work unchanged."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from notify.errors import RetryLater
+from notify.event import Event
+from notify.levels import level_name
+
+_TAKEN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+
+
+class HandlerBackend:
+    """Gives each event to a handler, as a log record.
+
+    What the handler reports through `handleError` is tried again, when it is an OSError, or counts as the
+    error of this event; nothing is printed. A handler that hides its errors, as `SocketHandler` does while it
+    waits to reconnect, loses events without a word.
+
+    Args:
+        handler: called by the lane's thread only, if it is attached nowhere else.
+    """
+
+    folds = False
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._handler = handler
+        self._failure: BaseException | None = None
+        handler.handleError = self._note  # type: ignore[method-assign]  # the hook that Handler has for this
+
+    def send(self, events: Sequence[Event], /) -> int:
+        """Hand over the first event."""
+        record = log_record(events[0])
+        if record.levelno < self._handler.level:
+            return 1
+        self._failure = None
+        self._handler.handle(record)
+        failure = self._failure
+        self._failure = None
+        if isinstance(failure, OSError):
+            raise RetryLater(None, type(failure).__name__)
+        if failure is not None:
+            raise failure
+        return 1
+
+    def close(self) -> None:
+        """Close the handler."""
+        self._handler.close()
+
+    def _note(self, record: logging.LogRecord) -> None:
+        self._failure = sys.exc_info()[1]
+
+
+def log_record(event: Event) -> logging.LogRecord:
+    """Return *event* as a log record: fields are extras, the traceback is both `exc_text` and `stack_trace`."""
+    record = logging.LogRecord(
+        name=event.logger or "notify",
+        level=event.level,
+        pathname=event.source.path,
+        lineno=event.source.line,
+        msg=f"{event.message}\n{event.body}" if event.body else event.message,
+        args=(),
+        exc_info=None,
+        func=event.source.function or None,
+    )
+    record.created = event.time
+    record.msecs = int(event.time % 1 * 1000)
+    record.levelname = level_name(event.level)
+    record.threadName = event.source.thread or record.threadName
+    record.process = event.source.process or record.process
+    if event.exception is not None:
+        record.exc_text = event.exception.traceback.rstrip("\n")
+        record.__dict__["stack_trace"] = event.exception.traceback  # formatters that only know extras show it too
+    for name, value in {"topic": event.topic, "event_id": event.id, **event.fields}.items():
+        record.__dict__[f"extra_{name}" if name in _TAKEN else name] = value
+    return record

@@ -1,0 +1,169 @@
+"""One datagram for each event: best effort, paced, and aware of what the network says back."""
+
+import errno
+import socket
+import threading
+from collections.abc import Sequence
+
+from notify import diagnostics
+from notify.backends.logstash.address import Address
+from notify.backends.logstash.encoding import LEAST_LIMIT
+from notify.backends.logstash.transport import Target, look_up
+from notify.clock import Clock
+from notify.errors import DeliveryError, Rejected, RetryLater
+
+LIMIT = 65_507  # bytes: 65,535 of an IPv4 packet less 20 of its header and 8 of UDP's
+LIMIT_V6 = 65_527  # the header does not count here
+
+_KNOWN_FOR = 300.0  # seconds that a name's addresses are good for
+_DOUBTED_FOR = 10.0  # seconds, when nobody listens there: the program may have moved
+
+# The kernel's default receive buffer (212,992 bytes) holds about 270 datagrams of 350 bytes, each counted
+# with the kernel's own record of it. A burst well below that, then a rest, leaves the receiver time to read.
+_BURST = 65_536  # bytes
+_DATAGRAM_OVERHEAD = 512  # bytes
+_REST = 0.0002  # seconds
+
+_BUSY = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+_BUSY_REST = 0.005  # seconds between attempts while our own send buffer is full
+_BUSY_ATTEMPTS = 200  # one second
+_REFUSED_ATTEMPTS = 3
+
+
+class UdpSender:
+    """One datagram for each event, over a connected socket, so that a dead port is noticed.
+
+    Args:
+        address: where to.
+        clock: tells the age of a look-up.
+    """
+
+    def __init__(self, address: Address, clock: Clock) -> None:
+        self.limit = LIMIT
+        self._address = address
+        self._clock = clock
+        self._socket: socket.socket | None = None
+        self._targets: list[Target] = []
+        self._look_up_again_at = 0.0
+        self._refused = 0
+        self._say_again_at = 0.0
+        self._unrested = 0
+        self._resting = threading.Condition()
+
+    def send(self, payloads: Sequence[bytes], /) -> int:
+        """See `Sender.send`. Best effort: handed to the kernel once."""
+        self._refresh()
+        for count, payload in enumerate(payloads):
+            try:
+                if not self._hand_over(payload):
+                    return count
+            except (OSError, DeliveryError):
+                self.close()
+                if not count:
+                    raise
+                return count
+            self._unrested += len(payload) + _DATAGRAM_OVERHEAD
+            if self._unrested >= _BURST:
+                self._unrested = 0
+                self._rest(_REST)
+        return len(payloads)
+
+    def close(self) -> None:
+        """See `Sender.close`."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        self._targets = []
+
+    def _hand_over(self, payload: bytes) -> bool:
+        """Give *payload* to the kernel. False: it is too long for the path, and `limit` is lower now."""
+        refused = busy = 0
+        while True:
+            try:
+                (self._socket or self._connect()).send(payload)
+                return True
+            except ConnectionRefusedError:
+                # The answer to an earlier datagram. This one was not sent.
+                refused += 1
+                self._note_refusal()
+                if refused >= _REFUSED_ATTEMPTS:
+                    raise
+            except OSError as error:
+                if error.errno == errno.EMSGSIZE:
+                    self._lower_limit(len(payload))
+                    return False
+                busy += 1
+                if error.errno not in _BUSY or busy >= _BUSY_ATTEMPTS:
+                    raise
+                self._rest(_BUSY_REST)
+
+    def _lower_limit(self, refused: int) -> None:
+        if refused <= LEAST_LIMIT:
+            raise Rejected(f"the path to Logstash carries no datagram of {refused} bytes")
+        if refused <= self.limit:  # otherwise it was made for another path, with a higher limit
+            self.limit = max(LEAST_LIMIT, refused // 2)
+
+    def _note_refusal(self) -> None:
+        self._refused += 1
+        now = self._clock.monotonic()
+        self._look_up_again_at = min(self._look_up_again_at, now + _DOUBTED_FOR)
+        if self._refused == 1 or now >= self._say_again_at:
+            self._say_again_at = now + _KNOWN_FOR
+            diagnostics.report(
+                "logstash refused", f"nobody listens at the Logstash address; datagrams refused so far: {self._refused}"
+            )
+        if len(self._targets) > 1 and self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._targets.append(self._targets.pop(0))
+
+    def _refresh(self) -> None:
+        """Look the name up again when that is due, and leave the socket alone if that says nothing new."""
+        if self._socket is None or self._clock.monotonic() < self._look_up_again_at:
+            return
+        known = self._targets
+        try:
+            self._find()
+        except RetryLater:
+            # The name server is unwell; what it said before is better than nothing.
+            self._look_up_again_at = self._clock.monotonic() + _DOUBTED_FOR
+            return
+        if set(known) == set(self._targets):
+            self._targets = known
+        else:
+            self._socket.close()
+            self._socket = None
+
+    def _find(self) -> None:
+        found = look_up(self._address, socket.SOCK_DGRAM)
+        # UDP cannot tell whether the other side heard, and the handler that this replaces speaks IPv4 only:
+        # where a name has both, that is where the receiver has been listening.
+        self._targets = sorted(found, key=lambda target: target[0] != socket.AF_INET)
+        self._look_up_again_at = self._clock.monotonic() + _KNOWN_FOR
+
+    def _connect(self) -> socket.socket:
+        if not self._targets:
+            self._find()
+        for _ in self._targets[1:]:
+            try:
+                return self._connect_to(*self._targets[0])
+            except OSError:  # no route for this family, for one
+                self._targets.append(self._targets.pop(0))
+        return self._connect_to(*self._targets[0])
+
+    def _connect_to(self, family: socket.AddressFamily, sockaddr: object) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.connect(sockaddr)  # type: ignore[arg-type]  # as getaddrinfo gave it
+        except OSError:
+            sock.close()
+            raise
+        self.limit = LIMIT if family == socket.AF_INET else LIMIT_V6
+        self._socket = sock
+        return sock
+
+    def _rest(self, seconds: float) -> None:
+        # Real time, whatever the clock: it is the receiver that needs it.
+        with self._resting:
+            self._resting.wait(seconds)

@@ -1,0 +1,173 @@
+"""An event as the document that Logstash gets: python-logstash's version 1 schema, or the Elastic Common Schema."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from notify.event import Event
+from notify.levels import level_name
+from notify.plain import SCALARS, clean, jsonable, keep, keep_fields, safe_repr, safe_str
+
+ECS_VERSION = "8.11.0"
+
+Document = dict[str, object]
+
+_REDACTED = "[redacted]"
+# python-logstash leaves these two out. That they were there is worth knowing.
+_SECRET = frozenset({"password", "auth_token"})
+# Not in every document, and still not for a program's values: Logstash refuses an event whose
+# @metadata is no object, and the other two are how a shortened document says so.
+_RESERVED = frozenset({"@metadata", "truncated", "original_bytes"})
+_SPECIAL = _SECRET | _RESERVED
+
+_LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who speaks: the same in every document.
+
+    Args:
+        application: name of the program.
+        host: name of the machine.
+        tags: what receivers sort by.
+    """
+
+    application: str
+    host: str
+    tags: tuple[str, ...]
+
+
+def version_1(event: Event, origin: Origin) -> Document:
+    """Return *event* in python-logstash's version 1 schema, plus `application`, `event_id` and `topic`.
+
+    Fields stand beside the schema's names; one that would hide another is renamed with the prefix `extra_`, as
+    often as it takes. Never raises an Exception.
+    """
+    source = event.source
+    document: Document = {
+        "@timestamp": timestamp(event.time),
+        "@version": "1",
+        "message": event.message,
+        "host": origin.host,
+        "path": source.path,
+        "tags": list(origin.tags),
+        "type": "logstash",
+        "level": level_name(event.level),
+        "logger_name": event.logger or "notify",
+        "application": origin.application,
+        "event_id": event.id,
+        "topic": event.topic,
+    }
+    if event.exception is not None:
+        document["stack_trace"] = event.exception.traceback
+        document["lineno"] = source.line
+        document["process"] = source.process
+        document["thread_name"] = source.thread
+    document.update(_parts(event))
+    if event.fields:
+        _add_fields(document, event.fields)
+    return document
+
+
+def ecs(event: Event, origin: Origin) -> Document:
+    """Return *event* in the Elastic Common Schema: `host` is an object, a program's own fields are in `fields`, and
+    what ECS has no name for is in `notify`.
+
+    Logstash 8 and later refuses an event with a plain `host` in its default mode. Never raises an Exception.
+    """
+    source = event.source
+    log: Document = {
+        "level": level_name(event.level),
+        "logger": event.logger or "notify",
+        "origin": {"file": {"name": source.path, "line": source.line}, "function": source.function},
+    }
+    document: Document = {
+        "@timestamp": timestamp(event.time),
+        "ecs": {"version": ECS_VERSION},
+        "message": event.message,
+        "host": {"name": origin.host},
+        "tags": list(origin.tags),
+        "service": {"name": origin.application},
+        "event": {"id": event.id},
+        "log": log,
+        "process": {"pid": source.process, "thread": {"name": source.thread}},
+        "notify": {"topic": event.topic, **_parts(event)},
+    }
+    if event.exception is not None:
+        document["error"] = {
+            "type": event.exception.type,
+            "message": event.exception.message,
+            "stack_trace": event.exception.traceback,
+        }
+    if event.fields:
+        fields: Document = {}
+        _add_fields(fields, event.fields)
+        document["fields"] = fields
+    return document
+
+
+def timestamp(moment: float) -> str:
+    """Return epoch seconds as `2026-01-31T23:59:59.999Z`; 1970 for a number that is no time."""
+    try:
+        second = math.floor(moment)
+        microseconds = round((moment - second) * 1e6)
+        if microseconds == 1_000_000:
+            second, microseconds = second + 1, 0
+        return f"{_second(second)}.{microseconds // 1000:03d}Z"
+    except (ArithmeticError, ValueError, OSError, TypeError):
+        return "1970-01-01T00:00:00.000Z"
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    moment = time.gmtime(second)
+    if not 1 <= moment.tm_year <= 9999:
+        raise ValueError("a year that ISO 8601 has no four digits for")
+    return time.strftime("%Y-%m-%dT%H:%M:%S", moment)
+
+
+def _parts(event: Event) -> Document:
+    """Return what an event of `Notifier.notify` may have and a log record has not."""
+    parts: Document = {}
+    if event.body:
+        parts["body"] = event.body
+    if event.key is not None:
+        parts["key"] = event.key
+    if event.attachments:
+        parts["attachments"] = [{"name": file.filename, "size": len(file.data)} for file in event.attachments]
+    if event.tail:
+        parts["tail"] = list(event.tail)
+    return parts
+
+
+def _add_fields(document: Document, fields: Mapping[str, object]) -> None:
+    for name, value in (fields if type(fields) is dict else keep_fields(fields)).items():
+        kind = type(value)
+        if kind not in SCALARS or (kind is int and not -_LONG <= value < _LONG):  # type: ignore[operator]  # an int
+            value = _plain(value)
+        if type(name) is not str or name in document or name in _SPECIAL:
+            name, value = _renamed(document, name, value)
+        document[name] = value
+
+
+def _plain(value: object) -> object:
+    """Return *value* as python-logstash has it: what JSON has no type for as `repr`, inside a list or dict as `str`."""
+    try:
+        if isinstance(value, tuple):
+            return clean(safe_repr(value))
+        return jsonable(value, other=safe_str if isinstance(value, dict | list) else safe_repr)
+    except Exception:  # noqa: BLE001 - a cycle, or a container that breaks: then a bounded copy
+        return jsonable(keep(value))
+
+
+def _renamed(document: Document, name: object, value: object) -> tuple[str, object]:
+    """Return a free name for a field, and what may be shown of it."""
+    free = name if type(name) is str else clean(safe_str(name))
+    if free in _SECRET:
+        value = _REDACTED
+    while free in document or free in _RESERVED:
+        free = f"extra_{free}"
+    return free, value

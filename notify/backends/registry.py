@@ -1,0 +1,49 @@
+"""Finds third-party backends by name, and makes backends of what else programs pass."""
+
+import logging
+from collections.abc import Mapping
+
+from notify.backend import Backend
+from notify.backends.function import FunctionBackend
+from notify.backends.handler import HandlerBackend
+from notify.errors import ConfigError
+
+GROUP = "notify.backends"
+
+
+def adapt(candidate: object) -> Backend:
+    """Return a backend for a backend, a `logging.Handler`, or any callable that takes an event.
+
+    Raises `ValueError` for anything else.
+    """
+    if isinstance(candidate, logging.Handler):  # first: SocketHandler has a send() of its own
+        return HandlerBackend(candidate)
+    if isinstance(candidate, Backend) and not isinstance(candidate, type):
+        return candidate
+    if callable(candidate) and not isinstance(candidate, type):
+        return FunctionBackend(candidate)
+    raise ValueError(f"{candidate!r} is no backend: it needs send() and close(), or to be a function or a Handler")
+
+
+def load(name: str, env: Mapping[str, str]) -> Backend | None:
+    """Load the third-party backend that an entry point of the group `notify.backends` calls *name*.
+
+    Returns None when its `from_env` says that it is not configured.
+    Raises `ConfigError` when there is no such entry point, or it does not load, or it refuses its settings.
+    """
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        known = ", ".join(sorted({point.name for point in entry_points(group=GROUP)})) or "none"
+        raise ConfigError(f"NOTIFY_BACKENDS: no backend {name!r} is installed (installed: {known})")
+    try:
+        backend: Backend | None = next(iter(found)).load().from_env(env)
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a third party's module may raise anything while it loads
+        # Its text is a third party's and may hold a value of the environment.
+        raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} failed to load: {type(error).__name__}") from None
+    if backend is not None and not isinstance(backend, Backend):
+        raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} has no send() and close()")
+    return backend

@@ -1,0 +1,212 @@
+"""From the environment to a running notifier: the only module that sees everyone."""
+
+import atexit
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from notify import diagnostics, settings
+from notify.backend import Backend
+from notify.backends.discord import DiscordBackend
+from notify.backends.discord.identity import parse_mention
+from notify.backends.discord.url import parse_webhook_url
+from notify.backends.logstash import LogstashBackend, parse_address
+from notify.backends.registry import adapt, load
+from notify.backends.stdout import StdoutBackend
+from notify.crash import hooks
+from notify.env_file import read_env_file
+from notify.errors import ConfigError
+from notify.notifier import Notifier, current_notifier, set_notifier
+from notify.rules.routing import Route, least_level
+from notify.settings import Setting, Settings, route_settings
+
+T = TypeVar("T")
+
+
+def setup(
+    env: Mapping[str, str] | None = None,
+    env_file: str | Path | None = None,
+    backends: Mapping[str, object] | None = None,
+) -> Notifier:
+    """Make the notifier that the environment asks for, and have logging, warnings and crashes go through it.
+
+    Idempotent: while that notifier is open, a further call returns it and changes nothing.
+
+    Args:
+        env: names and values; the process environment by default.
+        env_file: a file of `NAME=value` lines below it: what *env* has wins.
+        backends: more backends, or others in place of the environment's, by name: a backend, a `logging.Handler` or a
+            function of one event.
+
+    Returns the notifier, which `get_notifier()` returns from now on.
+
+    Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
+    """
+    existing = current_notifier()
+    if existing is not None:
+        if env is not None or env_file is not None or backends is not None:
+            diagnostics.report("setup", "setup() was called again: its arguments are ignored")
+        return existing
+    merged = dict(os.environ if env is None else env)
+    if env_file is not None:
+        merged = {**read_env_file(env_file), **merged}
+    config = Settings(merged)
+    for name, near in config.unknown():
+        hint = f"; did you mean {near}?" if near else ""
+        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
+
+    reached, routes = destinations(config, backends or {})
+    notifier = Notifier(reached, routes=routes)
+    _listen(notifier, list(routes.values()))
+    set_notifier(notifier)
+    return notifier
+
+
+def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
+    """Return the backends that *config* and the program ask for, and the route of each, by name.
+
+    Raises `ConfigError`, naming the variable or the argument.
+    """
+    reached: dict[str, Backend] = {}
+    routes: dict[str, Route] = {}
+    if (stdout := _stdout(config)) is not None:
+        reached["stdout"] = stdout
+        routes["stdout"] = Route(config.get(settings.LOG_LEVEL), config.get(settings.STDOUT_TOPICS))
+    offline = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
+    dry_run = config.get(settings.NOTIFY_DRY_RUN)
+    for name, backend, route in _networked(config):
+        if dry_run:
+            # Built all the same, so that a dry run finds what is wrong with the settings.
+            reached[name], routes[name] = StdoutBackend(destination=name, env=config.env), route
+        elif not offline:
+            reached[name], routes[name] = backend, route
+    for name, candidate in passed.items():
+        try:
+            reached[name] = adapt(candidate)
+        except ValueError as error:
+            raise ConfigError(f"backends[{name!r}]: {error}") from None
+        routes[name] = _route(config, name)
+    return reached, routes
+
+
+def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
+    for prefix in config.discord_prefixes():
+        route = Route(
+            config.get(settings.DISCORD_LEVEL.under("DISCORD_", prefix)),
+            config.get(settings.DISCORD_TOPICS.under("DISCORD_", prefix)),
+        )
+        yield prefix.rstrip("_").lower(), _discord(config, prefix), route
+    if config.is_set(settings.LOGSTASH_SERVER):
+        route = Route(config.get(settings.LOGSTASH_LEVEL), config.get(settings.LOGSTASH_TOPICS))
+        yield "logstash", _logstash(config), route
+    for name in config.get(settings.NOTIFY_BACKENDS):
+        backend = load(name, config.env)
+        if backend is None:
+            diagnostics.report(f"backend {name}", f"backend {name!r} is named in NOTIFY_BACKENDS but not configured")
+        else:
+            yield name, backend, _route(config, name)
+
+
+def _route(config: Settings, name: str) -> Route:
+    level, topics = route_settings(name)
+    return Route(config.get(level), config.get(topics))
+
+
+def _stdout(config: Settings) -> Backend | None:
+    wanted = config.get(settings.NOTIFY_STDOUT)
+    if config.get(settings.LOG_LEVEL) == settings.NEVER or wanted == "off":
+        return None
+    if wanted == "auto" and _prints_to_console(logging.getLogger()):
+        return None
+    return StdoutBackend(json=wanted == "json", env=config.env)
+
+
+def _prints_to_console(logger: logging.Logger) -> bool:
+    consoles = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__} - {None}
+    return any(
+        getattr(handler, "stream", None) in consoles or hasattr(handler, "console")  # the latter is Rich's
+        for handler in logger.handlers
+    )
+
+
+def _discord(config: Settings, prefix: str) -> Backend:
+    def own(setting: Setting[T]) -> Setting[T]:
+        return setting.under("DISCORD_", prefix)
+
+    with _naming(own(settings.DISCORD_WEBHOOK_URL).name):
+        parse_webhook_url(config.get(own(settings.DISCORD_WEBHOOK_URL)) or "")
+    with _naming(own(settings.DISCORD_MENTION).name):
+        parse_mention(config.get(own(settings.DISCORD_MENTION)) or "0")
+    return DiscordBackend(
+        config.get(own(settings.DISCORD_WEBHOOK_URL)) or "",
+        username=config.get(own(settings.DISCORD_USERNAME)) or config.get(settings.NAME) or settings.program_name(),
+        avatar_url=config.get(own(settings.DISCORD_AVATAR_URL)) or config.get(settings.ICON_URL),
+        mention=config.get(own(settings.DISCORD_MENTION)),
+        thread_id=config.get(own(settings.DISCORD_THREAD_ID)),
+        silent=config.get(own(settings.DISCORD_SILENT)),
+    )
+
+
+def _logstash(config: Settings) -> Backend:
+    with _naming(settings.LOGSTASH_SERVER.name):
+        transport, host, port = parse_address(
+            config.get(settings.LOGSTASH_SERVER) or "", config.get(settings.LOGSTASH_PORT)
+        )
+    return LogstashBackend(
+        host,
+        port,
+        transport=transport,
+        application=f"executor-{config.get(settings.EXECUTOR_ID) or settings.program_name()}",
+        tags=config.get(settings.LOGSTASH_TAGS),
+        ecs=config.get(settings.LOGSTASH_ECS),
+    )
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Turn a ValueError into a ConfigError that names *variable*. The text of the former never holds the value."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{variable}: {error}") from None
+
+
+def _listen(notifier: Notifier, routes: list[Route]) -> None:
+    """Have logging, warnings, uncaught exceptions and the end of the program go through *notifier*."""
+    root = logging.getLogger()
+    wanted = least_level(routes)
+    if root.level > wanted:
+        if root.handlers:
+            diagnostics.report(
+                "root level",
+                f"the root logger is at {logging.getLevelName(root.level)}, so loggers below that level are not heard; "
+                f"backends ask for {logging.getLevelName(wanted)}",
+            )
+        else:
+            # Nobody has configured logging: WARNING is Python's default, not the program's choice.
+            previous = root.level
+            root.setLevel(wanted)
+            notifier.at_close(lambda: root.setLevel(previous))
+    notifier.attach()
+    notifier.at_close(lambda: root.removeHandler(notifier.handler))
+    notifier.at_close(_capture_warnings())
+    # In a REPL every typing mistake is an uncaught exception.
+    if not hasattr(sys, "ps1"):
+        notifier.at_close(hooks.install(notifier))
+    atexit.register(notifier.close)
+    notifier.at_close(lambda: atexit.unregister(notifier.close))
+    notifier.at_close(lambda: set_notifier(None))
+
+
+def _capture_warnings() -> Callable[[], None]:
+    """Have warnings go through logging, unless the program has arranged that itself; return what undoes it."""
+    before = warnings.showwarning
+    logging.captureWarnings(True)
+    if warnings.showwarning is before:
+        return lambda: None
+    return lambda: logging.captureWarnings(False)

@@ -1,0 +1,116 @@
+"""The commands and their options; what each does is in a module of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from notify import __version__
+from notify.cli.environment import read_environment
+from notify.levels import parse_level
+
+app = typer.Typer(
+    name="notify",
+    help="The flight recorder and pager of a long-running Python daemon.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A crash of `notify demo` is part of the show, and shall look as it does in any program.
+    pretty_exceptions_enable=False,
+)
+
+EnvFile = Annotated[Path | None, typer.Option("--env-file", metavar="FILE", help="Secrets file below the environment.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Take a secrets file that others can read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"notify {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The flight recorder and pager of a long-running Python daemon."""
+
+
+def _level(text: str) -> int:
+    try:
+        return parse_level(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=6000, help="Days of history to trade, one a cycle.")] = 60,
+    speed: Annotated[float, typer.Option(min=0.01, help="Days a second.")] = 20.0,
+    crash: Annotated[bool, typer.Option("--crash/--no-crash", help="Die of a bug in the last cycle.")] = True,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Run a small executor that trades real EUR/USD rates and tells everything.
+
+    With nothing configured it writes to standard output; DISCORD_WEBHOOK_URL and LOGSTASH_SERVER send the same
+    events there. It ends by crashing, with exit code 1, and a table of what every backend received.
+    """
+    from notify.cli.demo import run_demo
+
+    run_demo(read_environment(env_file, insecure=insecure), days=days, speed=speed, crash=crash)
+
+
+@app.command()
+def send(
+    message: Annotated[str, typer.Argument(help="What happened.")],
+    body: Annotated[str, typer.Option(help="More text; `-` reads it from standard input.")] = "",
+    level: Annotated[int, typer.Option(parser=_level, metavar="LEVEL", help="Severity, by name or number.")] = "TRADE",  # type: ignore[assignment]  # typer parses the default too
+    topic: Annotated[str, typer.Option(help="What it is about.")] = "log",
+    field: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A field; repeatable.")
+    ] = None,
+    attach: Annotated[list[Path] | None, typer.Option("--attach", metavar="FILE", help="A file; repeatable.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the receipts.")] = 15.0,
+    json: Json = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Send one message to every backend whose route wants it. Exit code 1 unless all of them took it."""
+    from notify.cli.send import send_message
+
+    env = read_environment(env_file, insecure=insecure)
+    raise typer.Exit(
+        send_message(env, message, body, level, topic, field or [], attach or [], timeout=timeout, as_json=json)
+    )
+
+
+@app.command()
+def test(
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the receipts.")] = 30.0,
+    json: Json = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Send a realistic message, a long one and an image to every backend, and show the receipts."""
+    from notify.cli.test import send_tests
+
+    raise typer.Exit(send_tests(read_environment(env_file, insecure=insecure), timeout=timeout, as_json=json))
+
+
+@app.command()
+def doctor(json: Json = False, env_file: EnvFile = None, insecure: Insecure = False) -> None:
+    """Check every setting and every destination. Sends nothing. Exit code 1 when something is wrong."""
+    from notify.cli.doctor import examine
+
+    raise typer.Exit(examine(read_environment(env_file, insecure=insecure), as_json=json))
+
+
+@app.command()
+def env(json: Json = False, env_file: EnvFile = None, insecure: Insecure = False) -> None:
+    """Show every setting: what it means, its default, and what is set. Secrets are masked."""
+    from notify.cli.env import show
+
+    show(read_environment(env_file, insecure=insecure), as_json=json)

@@ -1,0 +1,39 @@
+"""`notify env`: the table of settings with what is set."""
+
+from collections.abc import Mapping
+
+from notify.cli.receipts import print_json, print_table
+from notify.settings import Setting, Settings
+
+MASK = "•••••• (set)"
+
+
+def show(env: Mapping[str, str], *, as_json: bool) -> None:
+    """Print every setting. A value that is a secret is never printed."""
+    config = Settings(env)
+    rows = [(setting, _value(config, setting)) for setting in config.rows()]
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": setting.name,
+                    "value": value or None,
+                    "default": setting.shown_default,
+                    "meaning": setting.meaning,
+                    "secret": setting.secret,
+                }
+                for setting, value in rows
+            ]
+        )
+    else:
+        print_table(
+            "Settings",
+            ("variable", "value", "default", "meaning"),
+            [(setting.name, value, setting.shown_default, setting.meaning) for setting, value in rows],
+        )
+
+
+def _value(config: Settings, setting: Setting[object]) -> str:
+    if not config.is_set(setting):
+        return ""
+    return MASK if setting.secret else config.env[setting.name]

@@ -1,0 +1,64 @@
+"""`notify send`: one message from the shell."""
+
+import mimetypes
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import notify
+from notify.cli.receipts import print_json, print_table, receipt_rows
+from notify.delivery.ticket import DELIVERED
+from notify.errors import ConfigError
+from notify.event import Attachment
+
+
+def send_message(
+    env: Mapping[str, str],
+    message: str,
+    body: str,
+    level: int,
+    topic: str,
+    fields: Sequence[str],
+    files: Sequence[Path],
+    *,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Send it, print a receipt from each backend, and return the exit code: 0 when all that want it took it.
+
+    Raises `ConfigError` for a field without `=` or a file that cannot be read.
+    """
+    named = dict(_field(text) for text in fields)
+    attachments = [_attachment(path) for path in files]
+    quiet = {"NOTIFY_STDOUT": "off"} if as_json else {}
+    with notify.setup(env={**env, **quiet}) as notifier:
+        ticket = notifier.notify(
+            message,
+            body=sys.stdin.read() if body == "-" else body,
+            level=level,
+            topic=topic,
+            fields=named,
+            attachments=attachments,
+        )
+        outcomes = ticket.wait(timeout)
+        backends = list(notifier.stats())
+    rows = receipt_rows(outcomes, backends)
+    if as_json:
+        print_json({"id": ticket.id, "outcomes": dict(outcomes)})
+    else:
+        print_table("", ("backend", "outcome"), rows)
+    return 0 if outcomes and set(outcomes.values()) == {DELIVERED} else 1
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ConfigError("--field: not of the form NAME=VALUE")
+    return name, value
+
+
+def _attachment(path: Path) -> Attachment:
+    try:
+        return Attachment(path.name, path.read_bytes(), mimetypes.guess_type(path.name)[0])
+    except OSError as error:
+        raise ConfigError(f"--attach: {path}: {error.strerror}") from None

@@ -1,0 +1,46 @@
+"""Reads a secrets env file, and refuses one that others can read."""
+
+import io
+import os
+import stat
+from pathlib import Path
+
+from notify.errors import ConfigError
+
+_MAX_BYTES = 1_000_000  # no secrets file is larger; a device or a log given by mistake is
+
+
+def read_env_file(path: str | Path, *, insecure: bool = False) -> dict[str, str]:
+    """Return the names and values of an env file: `NAME=value` lines, comments, optional quotes, no substitution.
+
+    Args:
+        path: of the file.
+        insecure: take it even if others than its owner can read it.
+
+    Raises `ConfigError` when it is missing, no regular file, larger than 1 MB, not UTF-8, or readable by others;
+    the text says what to do and shows none of the content.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    # Everything below looks at the open file, so that nobody can swap it between the look and the read.
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise ConfigError(f"{path}: not a regular file")
+        if about.st_mode & 0o077 and not insecure:
+            raise ConfigError(f"{path}: others can read this file; run `chmod 600 {path}`")
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ConfigError(f"{path}: larger than 1 MB, not a secrets file")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+
+    from dotenv import dotenv_values
+
+    # No interpolation: a secret may contain a dollar sign, and docker reads the same file without any.
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,64 @@
+"""What a program says during a test, caught in memory."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from notify.backends.memory import MemoryBackend
+from notify.event import Event
+from notify.notifier import Notifier, current_notifier, set_notifier
+from notify.rules.routing import Route
+
+
+class Outbox:
+    """The events of one test, in order, whatever their level and topic."""
+
+    def __init__(self, notifier: Notifier, backend: MemoryBackend) -> None:
+        self.notifier = notifier
+        self._backend = backend
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything said so far."""
+        self.notifier.flush()
+        return self._backend.events
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages of everything said so far."""
+        return [event.message for event in self.events]
+
+    def of_topic(self, topic: str) -> list[Event]:
+        """Return the events about *topic*."""
+        return [event for event in self.events if event.topic == topic]
+
+    def clear(self) -> None:
+        """Forget what was said so far."""
+        self.notifier.flush()
+        self._backend.clear()
+
+
+@contextmanager
+def caught() -> Iterator[Outbox]:
+    """Catch what is said while the context lasts. The notifier in force before is in force again after it."""
+    before = current_notifier()
+    backend = MemoryBackend(max_batch=100)
+    root = logging.getLogger()
+    level = root.level
+    with Notifier({"outbox": backend}, routes={"outbox": Route(level=logging.NOTSET)}) as notifier:
+        set_notifier(notifier)
+        notifier.attach()
+        if level > logging.INFO:
+            root.setLevel(logging.INFO)
+        try:
+            yield Outbox(notifier, backend)
+        finally:
+            root.setLevel(level)
+            root.removeHandler(notifier.handler)
+            set_notifier(before)
