@@ -4,8 +4,6 @@
 output, and the caller never waits for any of them.
 """
 
-__version__ = "0.1.0"
-
 from notify.backend import Backend
 from notify.bootstrap import setup
 from notify.crash.report import report_crash
@@ -15,6 +13,7 @@ from notify.event import Attachment, Event
 from notify.integrations.structlog import structlog_processor
 from notify.levels import TRADE, TRADE_HIGH
 from notify.notifier import Notifier, get_notifier
+from notify.version import __version__
 
 __all__ = [
     "TRADE",
@@ -30,6 +29,7 @@ __all__ = [
     "Rejected",
     "RetryLater",
     "Ticket",
+    "__version__",
     "get_notifier",
     "report_crash",
     "setup",

@@ -23,6 +23,8 @@ Optional attributes, with what a lane assumes without them:
     durable: bool = False    events at or above NOTIFY_DURABLE_LEVEL are kept on disk until delivered
     max_batch: int = 1       how many waiting events one call of send() gets at most
     folds: bool = True       for people: repeats fold; False (a machine) gets every event
+    ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
+    check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
 
 What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is
 tried a few times and then counts as `Rejected`, so that one event cannot hold up the rest.
@@ -33,7 +35,7 @@ from typing import Protocol, runtime_checkable
 
 from notify.event import Event
 
-__all__ = ["Backend", "BackendFactory", "folds", "is_durable", "max_batch"]
+__all__ = ["Backend", "BackendFactory", "folds", "is_durable", "max_batch", "ready_in"]
 
 
 @runtime_checkable
@@ -64,6 +66,12 @@ def is_durable(backend: Backend) -> bool:
 def max_batch(backend: Backend) -> int:
     """Return how many events one `send` of *backend* takes, at least 1."""
     return max(1, int(getattr(backend, "max_batch", 1)))
+
+
+def ready_in(backend: Backend) -> float:
+    """Return in how many seconds `send` of *backend* is welcome, at least 0."""
+    ask: Callable[[], float] | None = getattr(backend, "ready_in", None)
+    return max(0.0, ask()) if ask is not None else 0.0
 
 
 def folds(backend: Backend) -> bool:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +17,8 @@ _PROGRAM = Path("/usr/sbin/rsyslogd")
 _START_TIMEOUT = 10.0  # seconds; it takes half a second
 _LOOK_EVERY = 0.02  # seconds between looks at its output
 
-# useRawMsg: a Logstash event has no syslog header that would have to be taken off first.
+# useRawMsg: a Logstash event has no syslog header that would have to be taken off first. rcvbufSize: these
+# tests are about what arrives, not about how much the kernel holds while the machine is busy.
 _CONFIGURATION = """
 global(workDirectory="{directory}" maxMessageSize="70k")
 module(load="imudp")
@@ -28,7 +29,7 @@ ruleset(name="json") {{
     action(type="mmjsonparse" cookie="" useRawMsg="on")
     action(type="omfile" file="{output}" template="understood")
 }}
-input(type="imudp" address="127.0.0.1" port="{port}" ruleset="json")
+input(type="imudp" address="127.0.0.1" port="{port}" rcvbufSize="4m" ruleset="json")
 input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="json")
 """
 

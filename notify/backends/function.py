@@ -18,7 +18,8 @@ class FunctionBackend:
     folds = False
 
     def __init__(self, function: Callable[[Event], object]) -> None:
-        if inspect.iscoroutinefunction(function):
+        called = function if inspect.isroutine(function) else type(function).__call__
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
             raise ValueError("a coroutine function cannot be a backend; pass one that runs it")
         self._function = function
 

@@ -15,8 +15,8 @@ class HandlerBackend:
     """Gives each event to a handler, as a log record.
 
     What the handler reports through `handleError` is tried again, when it is an OSError, or counts as the
-    error of this event; nothing is printed. A handler that hides its errors, as `SocketHandler` does while it
-    waits to reconnect, loses events without a word.
+    error of this event; nothing is printed. So is what a `SocketHandler`, which python-logstash's TCP handler is,
+    hides while it waits to reconnect. Other handlers that hide their errors lose events without a word.
 
     Args:
         handler: called by the lane's thread only, if it is attached nowhere else.
@@ -42,6 +42,8 @@ class HandlerBackend:
             raise RetryLater(None, type(failure).__name__)
         if failure is not None:
             raise failure
+        if _lost_connection(self._handler):
+            raise RetryLater(None, "not connected")
         return 1
 
     def close(self) -> None:
@@ -50,6 +52,13 @@ class HandlerBackend:
 
     def _note(self, record: logging.LogRecord) -> None:
         self._failure = sys.exc_info()[1]
+
+
+def _lost_connection(handler: logging.Handler) -> bool:
+    from logging.handlers import SocketHandler
+
+    # Its send() drops the record when there is no connection, and says nothing; afterwards it has no socket.
+    return isinstance(handler, SocketHandler) and handler.sock is None
 
 
 def log_record(event: Event) -> logging.LogRecord:

@@ -1,4 +1,4 @@
-"""Posts over HTTP: one kept-alive session, a total deadline for each request, failures that name no URL."""
+"""Requests over HTTP: one kept-alive session, a total deadline for each request, failures that name no URL."""
 
 import logging
 import os
@@ -63,11 +63,11 @@ class Answer:
 
 
 class HttpClient:
-    """Posts to one host over a connection that stays open.
+    """Talks to one host over a connection that stays open.
 
     TLS certificates are verified, redirects are not followed, proxy settings and certificate bundles of the
     environment are honoured, `~/.netrc` is not read. For one thread at a time; a forked child gets a
-    connection of its own. Nothing is imported or started before the first `post`.
+    connection of its own. Nothing is imported or started before the first request.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,18 @@ class HttpClient:
 
         Raises `RetryLater`, with a text free of URLs, when there is no answer within the deadline.
         """
-        job = _Job(url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
+        return self._wait_for(
+            _Job("POST", url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
+        )
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, deadline_seconds: float) -> Answer:
+        """Get *url* and return the answer, whatever its status.
+
+        Args and errors as of `post`.
+        """
+        return self._wait_for(_Job("GET", url, None, (), {}, dict(headers or {}), deadline_seconds))
+
+    def _wait_for(self, job: "_Job") -> Answer:
         try:
             worker = self._running()
         except RuntimeError:
@@ -104,10 +115,10 @@ class HttpClient:
         if worker is None:
             raise RetryLater(None, "no thread could be started")
         worker.submit(job)
-        if not job.done.wait(deadline_seconds):
+        if not job.done.wait(job.deadline):
             worker.abandon()
             self._worker = None
-            raise RetryLater(None, f"no answer within {deadline_seconds:g} s")
+            raise RetryLater(None, f"no answer within {job.deadline:g} s")
         # Raised here, outside any except block: what requests raised holds the URL and must not be its context.
         if job.answer is None:
             raise RetryLater(None, job.failure)
@@ -130,6 +141,7 @@ class HttpClient:
 class _Job:
     """One request, and what became of it."""
 
+    method: str
     url: str = field(repr=False)
     json: bytes | None = field(repr=False)
     parts: tuple[Part, ...] = field(repr=False)
@@ -182,7 +194,8 @@ class _Worker:
                 connected.close()
                 raise ConnectionAbortedError
             self._let_go()
-            # A duplicate, because wrapping a socket in TLS detaches it and leaves nothing to shut down meanwhile.
+            # A duplicate: TLS takes the socket over, and a connection that is to close lets go of it before the
+            # answer is read to its end.
             self._connection, self._handle = connection, connected.dup()
 
     def _let_go(self) -> None:
@@ -196,7 +209,7 @@ class _Worker:
             while (job := self._jobs.get()) is not None:
                 try:
                     session = session or _open_session(self)
-                    job.answer = _post(session, job)
+                    job.answer = _request(session, job)
                 except Exception as error:  # noqa: BLE001 - nothing that names the URL may leave this thread
                     job.failure = _reason(error)
                 with self._lock:
@@ -256,14 +269,16 @@ def _open_session(worker: _Worker) -> "requests.Session":
     return session
 
 
-def _post(session: "requests.Session", job: _Job) -> Answer:
+def _request(session: "requests.Session", job: _Job) -> Answer:
     files = [(part.name, (part.filename, part.content, part.content_type)) for part in job.parts]
-    with session.post(
+    typed = {"Content-Type": "application/json"} if job.json is not None else {}
+    with session.request(
+        job.method,
         job.url,
         data=job.json,
         files=files or None,
         params=job.params,
-        headers={**({} if files else {"Content-Type": "application/json"}), **job.headers},
+        headers={**typed, **job.headers},
         allow_redirects=False,
         stream=True,
         # A third for connecting, so that an address that swallows everything leaves time for the next one.

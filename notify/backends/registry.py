@@ -22,7 +22,9 @@ def adapt(candidate: object) -> Backend:
         return candidate
     if callable(candidate) and not isinstance(candidate, type):
         return FunctionBackend(candidate)
-    raise ValueError(f"{candidate!r} is no backend: it needs send() and close(), or to be a function or a Handler")
+    # Not its repr: what is passed by mistake may be a webhook's address.
+    kind = f"the class {candidate.__name__}" if isinstance(candidate, type) else f"a {type(candidate).__name__}"
+    raise ValueError(f"{kind} is no backend: pass an object with send() and close(), a function or a logging.Handler")
 
 
 def load(name: str, env: Mapping[str, str]) -> Backend | None:

@@ -1,5 +1,7 @@
 """Events on standard output: text for people, or JSON lines for machines."""
 
+import json
+import logging
 import os
 import re
 import sys
@@ -9,16 +11,19 @@ from typing import TextIO
 
 from notify.errors import Gone
 from notify.event import Event
-from notify.levels import level_name
+from notify.levels import level_name, severity
 from notify.plain import jsonable, safe_str
 
 # What a terminal or a log viewer acts upon instead of showing it: C0 and C1 controls, line and paragraph
 # separators, and the marks that turn the writing direction around.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_NAMES_OF_THE_RENDERER = frozenset(
-    {"timestamp", "level", "event", "logger", "logger_name", "exception", "exc_info", "stack"}
-)
-_MESSAGE_WIDTH = 40  # columns that messages are padded to, so that fields line up
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+_NAMES_OF_THE_RENDERER = frozenset({"timestamp", "level", "event", "logger", "exception", "exc_info", "stack"})
+_LEVEL_WIDTH = 10  # columns: TRADE_HIGH is the longest
+_MESSAGE_WIDTH = 44  # columns that messages are padded to, so that fields line up
+
+_RESET, _DIM, _CYAN = "\x1b[0m", "\x1b[2m", "\x1b[36m"
+_RED, _YELLOW, _GREEN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;32m"  # bold
 
 
 class StdoutBackend:
@@ -45,14 +50,14 @@ class StdoutBackend:
 
     def send(self, events: Sequence[Event], /) -> int:
         """Write *events*. Raises `Gone` when there is no standard output any more."""
+        # Programs put objects in its place that can do no more than print() asks for: write().
         stream = sys.stdout
-        if stream is None or stream.closed:
+        if stream is None or getattr(stream, "closed", False):
             raise Gone("standard output is closed")
         text = "".join(map(self._renderer(stream), events))
-        encoding = stream.encoding or "utf-8"
         try:
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-            stream.flush()
+            stream.write(self._encodable(text, getattr(stream, "encoding", None) or "utf-8"))
+            getattr(stream, "flush", lambda: None)()
         except BrokenPipeError:
             raise Gone("nobody reads standard output any more") from None
         return len(events)
@@ -68,17 +73,27 @@ class StdoutBackend:
             self._renderers[colors] = _text_renderer(colors, self._destination)
         return self._renderers[colors]
 
+    def _encodable(self, text: str, encoding: str) -> str:
+        """Return *text* with what *encoding* has no character for written out."""
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            if self._json:
+                return _NOT_ASCII.sub(_json_escape, text)
+            return text.encode(encoding, "backslashreplace").decode(encoding)
+        return text
+
     def _json_line(self, event: Event) -> str:
         import orjson
 
         shown = as_dict(event)
         if self._destination is not None:
             shown["dry_run"] = self._destination
-        return orjson.dumps(shown).decode() + "\n"
+        return _CONTROLS.sub(_json_escape, orjson.dumps(shown).decode()) + "\n"
 
 
 def as_dict(event: Event) -> dict[str, object]:
-    """Return *event* as plain JSON types. Parts that are empty are left out."""
+    """Return *event* as plain JSON types, in valid Unicode. Parts that are empty are left out."""
     parts: dict[str, object] = {
         "time": _iso(event.time),
         "level": level_name(event.level),
@@ -87,7 +102,7 @@ def as_dict(event: Event) -> dict[str, object]:
         "message": event.message,
         "body": event.body,
         "key": event.key,
-        "fields": jsonable(event.fields),
+        "fields": event.fields,
         "exception": event.exception
         and {
             "type": event.exception.type,
@@ -95,11 +110,11 @@ def as_dict(event: Event) -> dict[str, object]:
             "traceback": event.exception.traceback,
         },
         "tail": list(event.tail),
-        "attachments": [{"filename": file.filename, "bytes": len(file.data)} for file in event.attachments],
+        "attachments": [{"filename": safe_str(file.filename), "bytes": len(file.data)} for file in event.attachments],
         "source": f"{event.source.path}:{event.source.line}" if event.source.path else "",
         "id": event.id,
     }
-    return {name: value for name, value in parts.items() if value or name == "message"}
+    return {name: jsonable(value) for name, value in parts.items() if value or name == "message"}
 
 
 def escape(text: str) -> str:
@@ -109,38 +124,69 @@ def escape(text: str) -> str:
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], str]:
-    import structlog
+def _json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
 
-    styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
-    bold_green = "\x1b[1m\x1b[32m" if colors else ""
-    styles = {**styles, "trade": bold_green, "trade_high": bold_green}
-    render = structlog.dev.ConsoleRenderer(
-        colors=colors, level_styles=styles, pad_event_to=_MESSAGE_WIDTH, sort_keys=False
+
+def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], str]:
+    from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
+
+    def styled(text: str, style: str) -> str:
+        return f"{style}{text}{_RESET}" if colors and style else text
+
+    def as_it_is(key: str, value: object) -> str:
+        return str(value)
+
+    fields = KeyValueColumnFormatter(
+        key_style=_CYAN if colors else "", value_style="", reset_style=_RESET if colors else "", value_repr=_value
+    )
+    render = ConsoleRenderer(
+        columns=[*(Column(name, as_it_is) for name in ("timestamp", "level", "event")), Column("", fields)],
+        sort_keys=False,
     )
     mark = f"(dry run, for {destination}) " if destination else ""
 
     def line(event: Event) -> str:
-        shown: dict[str, object] = {
-            "timestamp": _iso(event.time),
-            "level": level_name(event.level).lower(),
-            "event": mark + escape(event.message),
-        }
-        if event.logger:
-            shown["logger"] = escape(event.logger)
+        style = _style(event.level)
+        shown: dict[str, object] = {}
         for name, value in event.fields.items():
-            name = escape(safe_str(name))
-            shown[f"field_{name}" if name in _NAMES_OF_THE_RENDERER else name] = _field(value)
+            shown[_unused(escape(safe_str(name)), shown)] = value
         for file in event.attachments:
-            shown[escape(file.filename)] = f"{len(file.data)} bytes"
-        return str(render(None, "", shown)) + "\n" + _below(event)
+            shown[_unused(escape(safe_str(file.filename)), shown)] = f"{len(file.data)} bytes"
+        if event.logger:
+            shown["logger"] = event.logger
+        message = mark + escape(event.message)
+        head = {
+            "timestamp": styled(_iso(event.time), _DIM),
+            "level": styled(f"{escape(level_name(event.level)).lower():<{_LEVEL_WIDTH}}", style),
+            "event": styled(f"{message:<{_MESSAGE_WIDTH}}" if shown else message, style),
+        }
+        return str(render(None, "", {**head, **shown})) + "\n" + _below(event)
 
     return line
 
 
-def _field(value: object) -> object:
-    """Return what the renderer shows of a field: text unquoted where it can be, anything else as str."""
-    return value if isinstance(value, bool | int | float | None) else escape(safe_str(value))
+def _style(level: int) -> str:
+    """Return the colour of what people look for; ordinary lines stay plain, so that these stand out."""
+    weight = severity(level)
+    if weight >= logging.ERROR:
+        return _RED
+    if weight >= logging.WARNING:
+        return _YELLOW
+    return _GREEN if weight > logging.INFO else ""
+
+
+def _unused(name: str, shown: Mapping[str, object]) -> str:
+    """Return *name*, or one like it that neither the renderer nor a part before it uses."""
+    while name in shown or name in _NAMES_OF_THE_RENDERER:
+        name = f"field_{name}"
+    return name
+
+
+def _value(value: object) -> str:
+    """Return a field's value on one line; in quotes when one could not see where it ends."""
+    text = escape(safe_str(value))
+    return f'"{text}"' if not text or " " in text or "=" in text else text
 
 
 def _below(event: Event) -> str:
@@ -149,8 +195,8 @@ def _below(event: Event) -> str:
         texts.append("The last log lines before it:\n" + "\n".join(event.tail))
     if event.exception is not None:
         texts.append(event.exception.traceback)
-    lines = [line for text in texts if text for line in text.rstrip("\n").split("\n")]
-    return "".join(f"    {escape(line)}\n" for line in lines)
+    lines = [line for text in texts if text for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
+    return "".join(f"    {escape(line.expandtabs())}\n" for line in lines)
 
 
 def _iso(seconds: float) -> str:
@@ -162,4 +208,4 @@ def _wants_color(stream: TextIO, env: Mapping[str, str]) -> bool:
         return False
     if env.get("FORCE_COLOR", "0") not in {"", "0"}:
         return True
-    return stream.isatty() and env.get("TERM") != "dumb"
+    return bool(getattr(stream, "isatty", lambda: False)()) and env.get("TERM") != "dumb"

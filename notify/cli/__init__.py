@@ -1,5 +1,6 @@
 """The command `notify`."""
 
+import io
 import sys
 
 from notify.cli.app import app
@@ -8,6 +9,9 @@ from notify.errors import ConfigError
 
 def main() -> None:
     """Run the command line. An unusable setting is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without our dashes and frames still gets text
     try:
         app()
     except ConfigError as error:

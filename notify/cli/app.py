@@ -5,20 +5,23 @@ from typing import Annotated
 
 import typer
 
-from notify import __version__
 from notify.cli.environment import read_environment
 from notify.levels import parse_level
+from notify.version import __version__
 
 app = typer.Typer(
     name="notify",
     help="The flight recorder and pager of a long-running Python daemon.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # joins the lines of a paragraph
     # A crash of `notify demo` is part of the show, and shall look as it does in any program.
     pretty_exceptions_enable=False,
 )
 
-EnvFile = Annotated[Path | None, typer.Option("--env-file", metavar="FILE", help="Secrets file below the environment.")]
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", metavar="FILE", help="Secrets file; the environment wins over it.")
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Take a secrets file that others can read.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -47,7 +50,7 @@ def _level(text: str) -> int:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=6000, help="Days of history to trade, one a cycle.")] = 60,
+    days: Annotated[int, typer.Option(min=1, max=5000, help="Days of history to trade, one a cycle.")] = 60,
     speed: Annotated[float, typer.Option(min=0.01, help="Days a second.")] = 20.0,
     crash: Annotated[bool, typer.Option("--crash/--no-crash", help="Die of a bug in the last cycle.")] = True,
     env_file: EnvFile = None,

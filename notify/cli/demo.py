@@ -3,6 +3,7 @@
 import atexit
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 import notify
 from notify.cli.receipts import print_table
@@ -11,7 +12,7 @@ from notify.notifier import Notifier
 
 
 def run_demo(env: Mapping[str, str], *, days: int, speed: float, crash: bool) -> None:
-    """Run the demo in this process. With *crash*, what its bug raises is raised here.
+    """Run the demo in this process, and end the process with exit code 1 when it crashes.
 
     Raises `ConfigError` when the extra `demo` is not installed or a setting is unusable.
     """
@@ -26,7 +27,13 @@ def run_demo(env: Mapping[str, str], *, days: int, speed: float, crash: bool) ->
     atexit.unregister(notifier.close)
     atexit.register(print_received, notifier)
     atexit.register(notifier.close)
-    run(notifier, days=days, speed=speed, crash=crash)
+    try:
+        run(notifier, days=days, speed=speed, crash=crash)
+    except Exception as error:  # noqa: BLE001 - whatever its bug raises
+        # What Python does with an exception that nobody catches, without the frames of the command line above it.
+        traceback = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        sys.exit(1)
 
 
 def print_received(notifier: Notifier) -> None:
@@ -46,7 +53,8 @@ def print_received(notifier: Notifier) -> None:
                 str(counts["last_error"] or ""),
             )
         )
-    sys.stdout.write("\n")
-    print_table(
-        "What every backend received", ("backend", "events", "delivered", "retries", "lost", "last error"), rows
-    )
+    with suppress(BrokenPipeError, SystemExit):  # `notify demo | head`; the latter is what rich makes of it
+        print()
+        print_table(
+            "What every backend received", ("backend", "events", "delivered", "retries", "lost", "last error"), rows
+        )

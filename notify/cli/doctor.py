@@ -9,6 +9,7 @@ from notify.bootstrap import destinations
 from notify.cli.receipts import print_json, print_table
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
+from notify.rules.routing import Route
 from notify.settings import Settings
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -34,19 +35,18 @@ def examine(env: Mapping[str, str], *, as_json: bool) -> int:
 
 def findings(config: Settings) -> list[Finding]:
     """Check every setting, then every destination."""
-    found = [_setting(config, setting) for setting in settings.TABLE if config.is_set(setting)]
+    found = [_setting(config, setting) for setting in config.rows() if config.is_set(setting)]
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
     try:
         reached, routes = destinations(config, {})
     except ConfigError as error:
-        found.append(Finding("setup()", WRONG, str(error)))
-        return found
-    for name, backend in reached.items():
-        route = routes[name]
-        level, topics = level_name(route.level), settings.shown(route.topics)
-        found.append(_destination(name, backend, f"gets {level} and above, topics: {topics}"))
+        subject, _, text = str(error).partition(": ")
+        # Some settings are looked at twice, and the second, closer look is what counts.
+        found = [finding for finding in found if finding.subject != subject]
+        return [*found, Finding(subject, WRONG, text)]
+    found += [_destination(name, backend, _described(routes[name])) for name, backend in reached.items()]
     if not reached:
         found.append(Finding("setup()", WARNING, "no backend at all: what the program says is heard by nobody"))
     return found
@@ -54,19 +54,32 @@ def findings(config: Settings) -> list[Finding]:
 
 def _setting(config: Settings, setting: settings.Setting[object]) -> Finding:
     try:
-        value = config.get(setting)
+        config.get(setting)
     except ConfigError as error:
         return Finding(setting.name, WRONG, str(error).partition(": ")[2])
-    return Finding(setting.name, OK, "set" if setting.secret else settings.shown(value))
+    return Finding(setting.name, OK, "set" if setting.secret else config.env[setting.name])
+
+
+def _described(route: Route) -> str:
+    if route.level == settings.NEVER:
+        return "gets nothing: its level is off"
+    return f"gets {level_name(route.level)} and above, topics: {route.topics}"
 
 
 def _destination(name: str, backend: Backend, route: str) -> Finding:
     check: Callable[[], str] | None = getattr(backend, "check", None)
     try:
         reached = check() if check is not None else ""
-    except (DeliveryError, OSError) as error:
-        text = str(error) if isinstance(error, DeliveryError) else type(error).__name__
-        return Finding(name, WRONG, f"{text}; {route}")
+    except Exception as error:  # noqa: BLE001 - a third party's check() may raise anything
+        return Finding(name, WRONG, f"{_reason(error)}; {route}")
     finally:
         backend.close()
     return Finding(name, OK, "; ".join(filter(None, (reached, route))))
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong. Of what others raise only what the system says is known to hold no credentials."""
+    if isinstance(error, DeliveryError):
+        return str(error)
+    said = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from notify.cli.receipts import print_json, print_table
+from notify.errors import ConfigError
 from notify.settings import Setting, Settings
 
 MASK = "•••••• (set)"
+UNUSABLE = "unusable: see `notify doctor`"
 
 
 def show(env: Mapping[str, str], *, as_json: bool) -> None:
-    """Print every setting. A value that is a secret is never printed."""
+    """Print every setting. A value that is a secret, or may be one that strayed there, is never printed."""
     config = Settings(env)
     rows = [(setting, _value(config, setting)) for setting in config.rows()]
     if as_json:
@@ -36,4 +38,8 @@ def show(env: Mapping[str, str], *, as_json: bool) -> None:
 def _value(config: Settings, setting: Setting[object]) -> str:
     if not config.is_set(setting):
         return ""
+    try:
+        config.get(setting)
+    except ConfigError:
+        return UNUSABLE
     return MASK if setting.secret else config.env[setting.name]

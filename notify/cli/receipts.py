@@ -2,20 +2,35 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from notify.backends.stdout import escape
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print *rows* under *columns*. Nothing in them is taken for markup."""
+    """Print *rows* under *columns*. Nothing in them is taken for markup, numbers stand to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        numeric = bool(rows) and all(row[number].isdigit() for row in rows)
+        table.add_column(column, overflow="fold", justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
-    Console(file=sys.stdout, highlight=False, emoji=False).print(table)
+        table.add_row(*(Text(escape(cell)) for cell in row))
+    Console(file=sys.stdout).print(table)
+
+
+@contextmanager
+def only_json(env: Mapping[str, str], *, wanted: bool) -> Iterator[Mapping[str, str]]:
+    """Yield the environment to work with; when *wanted*, what others write to standard output goes to stderr."""
+    if not wanted:
+        yield env
+        return
+    with redirect_stdout(sys.stderr):  # a dry run prints, and so may a third party's backend
+        yield {**env, "NOTIFY_STDOUT": "off"}
 
 
 def print_json(value: object) -> None:
@@ -26,7 +41,3 @@ def print_json(value: object) -> None:
 def receipt_rows(outcomes: Mapping[str, str], backends: Sequence[str]) -> list[tuple[str, str]]:
     """Return what each backend answered; those that did not want the event say so."""
     return [(name, outcomes.get(name, "not wanted: its route leaves this level or topic out")) for name in backends]
-
-
-def _plain(cell: str) -> str:
-    return cell.replace("[", "\\[")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import notify
-from notify.cli.receipts import print_json, print_table, receipt_rows
+from notify.cli.receipts import only_json, print_json, print_table, receipt_rows
 from notify.delivery.ticket import DELIVERED
 from notify.errors import ConfigError
 from notify.event import Attachment
@@ -30,8 +30,7 @@ def send_message(
     """
     named = dict(_field(text) for text in fields)
     attachments = [_attachment(path) for path in files]
-    quiet = {"NOTIFY_STDOUT": "off"} if as_json else {}
-    with notify.setup(env={**env, **quiet}) as notifier:
+    with only_json(env, wanted=as_json) as heard, notify.setup(env=heard) as notifier:
         ticket = notifier.notify(
             message,
             body=sys.stdin.read() if body == "-" else body,
@@ -41,8 +40,8 @@ def send_message(
             attachments=attachments,
         )
         outcomes = ticket.wait(timeout)
-        backends = list(notifier.stats())
-    rows = receipt_rows(outcomes, backends)
+        notifier.close(0)  # or what is late would be waited for once more
+    rows = receipt_rows(outcomes, list(notifier.stats()))
     if as_json:
         print_json({"id": ticket.id, "outcomes": dict(outcomes)})
     else:

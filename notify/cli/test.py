@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from notify.bootstrap import destinations
-from notify.cli.receipts import print_json, print_table
+from notify.cli.receipts import only_json, print_json, print_table
 from notify.delivery.ticket import DELIVERED, Ticket
 from notify.event import Attachment
 from notify.levels import TRADE
@@ -22,16 +22,18 @@ def send_tests(env: Mapping[str, str], *, timeout: float, as_json: bool) -> int:
 
     Raises `ConfigError` when a setting is unusable.
     """
-    reached, _ = destinations(Settings({**env, **({"NOTIFY_STDOUT": "off"} if as_json else {})}), {})
-    everything = dict.fromkeys(reached, Route(level=logging.NOTSET))
-    with Notifier(reached, routes=everything) as notifier:
-        tickets = {
-            "a trade": _trade(notifier),
-            "a long report": _long_report(notifier),
-            "an image": _image(notifier),
-        }
-        notifier.flush(timeout)
-        outcomes = {name: dict(ticket.wait(0)) for name, ticket in tickets.items()}
+    with only_json(env, wanted=as_json) as heard:
+        reached, _ = destinations(Settings(heard), {})
+        everything = dict.fromkeys(reached, Route(level=logging.NOTSET))
+        with Notifier(reached, routes=everything) as notifier:
+            tickets = {
+                "a trade": _trade(notifier),
+                "a long report": _long_report(notifier),
+                "an image": _image(notifier),
+            }
+            notifier.flush(timeout)
+            outcomes = {name: dict(ticket.wait(0)) for name, ticket in tickets.items()}
+            notifier.close(0)  # or what is late would be waited for once more
     if as_json:
         print_json(outcomes)
     else:

@@ -51,12 +51,16 @@ class FakeClock:
         """
         give_up = real_time.monotonic() + timeout
         with self._changed:
-            while not (deadlines := [deadline for _, deadline in self._waiting if deadline is not None]):
+            while not (deadlines := self._deadlines_ahead()):
                 remaining = give_up - real_time.monotonic()
                 if remaining <= 0:
                     raise TimeoutError("nobody waits for a moment of this clock")
                 self._changed.wait(remaining)
             return min(deadlines) - self._elapsed
+
+    def _deadlines_ahead(self) -> list[float]:
+        # Who waits for a moment that has come is about to wake.
+        return [deadline for _, deadline in self._waiting if deadline is not None and deadline > self._elapsed]
 
     def advance(self, seconds: float) -> None:
         """Move on by *seconds*, and wake everyone who waits, to look whether his moment has come."""

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from notify.backend import Backend, max_batch
+from notify.backend import Backend
 from notify.errors import DeliveryError
 from notify.event import Attachment, Event, ExceptionInfo, Source, new_id
 from notify.levels import TRADE
@@ -32,20 +32,20 @@ def check_backend(make: Callable[[], Backend], *, secrets: Sequence[str] = ()) -
     """
     backend = make()
     assert isinstance(backend, Backend), "it needs the methods send(events) and close()"
-    assert max_batch(backend) >= 1, "max_batch is a number of events, at least 1"
+    size = getattr(backend, "max_batch", 1)
+    assert isinstance(size, int), "max_batch is a number of events"
+    assert size >= 1, "max_batch is at least 1"
     for name in ("durable", "folds"):
         assert isinstance(getattr(backend, name, False), bool), f"{name} is True or False"
     _shows_none(secrets, repr(backend), "repr()")
 
     for event in (ordinary_event(), *hostile_events()):
         _send(backend, [event], secrets)
-    batch = [ordinary_event(f"event {number} of a batch") for number in range(max_batch(backend))]
+    batch = [ordinary_event(f"event {number} of a batch") for number in range(size)]
     while batch:
         batch = batch[_send(backend, batch, secrets) :]
-    backend.close()
-
-    unused = make()
-    unused.close()  # a notifier that is closed at once has sent nothing
+    _close(backend)
+    _close(make())  # a notifier that is closed at once has sent nothing
 
 
 def ordinary_event(message: str = "Bought 0.25 ETH at 3,450.10 USDC") -> Event:
@@ -113,6 +113,13 @@ def _send(backend: Backend, events: Sequence[Event], secrets: Sequence[str]) -> 
     assert isinstance(count, int), f"send() returns how many events were delivered, not {type(count).__name__}"
     assert 1 <= count <= len(events), f"send() returned {count} for {len(events)} events"
     return count
+
+
+def _close(backend: Backend) -> None:
+    try:
+        backend.close()
+    except Exception as error:
+        raise AssertionError(f"close() raised {type(error).__name__}") from error
 
 
 def _shows_none(secrets: Sequence[str], text: str, where: str) -> None:

@@ -59,9 +59,11 @@ def refusal(payload: object, file_names: Sequence[str]) -> dict[str, Any] | None
     """
     if not isinstance(payload, dict):
         return {"message": "The request body contains invalid JSON.", "code": 50109}
-    errors = [*_walk(payload, "", ""), *_whole(payload, file_names)]
-    if not errors:
-        errors = list(_by_schema(payload))
+    errors = [*_walk(payload, "", ""), *_by_schema(payload)]
+    try:
+        errors += _whole(payload, file_names)
+    except (AttributeError, TypeError, ValueError):
+        errors.append(("_", "BASE_TYPE_BAD", "A value is of the wrong type"))
     if errors:
         return {"message": "Invalid Form Body", "code": 50035, "errors": _nested(errors)}
     if not (_text(payload.get("content")) or payload.get("embeds") or file_names):
@@ -124,7 +126,7 @@ def _whole(payload: Mapping[str, Any], file_names: Sequence[str]) -> Iterator[Er
 def _by_schema(payload: object) -> Iterator[Error]:
     """Find what Discord's own schema objects to; nothing where jsonschema is not installed."""
     try:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it carries no types
     except ImportError:
         return
     for error in Draft202012Validator(_schema()).iter_errors(payload):

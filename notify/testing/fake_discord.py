@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,14 +16,12 @@ from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from notify.testing.discord_limits import Limits, up
 from notify.testing.discord_rules import MAX_FILE, MAX_REQUEST, refusal
 
 WEBHOOK_ID = "1100000000000000001"
 TOKEN = "stand-in-token-that-must-not-appear-anywhere"  # noqa: S105 - opens nothing but this
 
-# Per webhook 5 requests in 2 s, as Discord's staff says. Per channel 30 in 60 s, which no header announces.
-_BURST, _BURST_SECONDS = 5, 2.0
-_CHANNEL, _CHANNEL_SECONDS = 30, 60.0
 _PATH = re.compile(r"/api(?:/v\d+)?/webhooks/(\d+)/([^/]+)")
 _HTML = b"<!DOCTYPE html><html><head><title>%s</title></head><body><h1>%s</h1></body></html>"
 
@@ -70,8 +68,8 @@ RESET_LATE = Reply(reset=True, keeps=True)
 """The message is delivered, and the connection breaks before the answer."""
 HANG = Reply(drip=math.inf)
 """No answer, and no end."""
-DRIP = Reply(drip=1.0)
-"""An answer of one byte a second."""
+DRIP = Reply(200, {"id": "1", "content": "." * 3600}, drip=1.0)
+"""An answer of one byte a second, for an hour."""
 
 _USUAL: dict[int, Mapping[str, Any]] = {
     400: {
@@ -128,7 +126,6 @@ class FakeDiscord:
     """
 
     def __init__(self, *, speed: float = 1.0) -> None:
-        self.speed = speed
         self.messages: list[Received] = []
         """What was delivered, in order."""
         self.requests = 0
@@ -141,13 +138,16 @@ class FakeDiscord:
         """How many posts came in before the last `Retry-After` had passed."""
         self._lock = threading.Lock()
         self._script: deque[Reply] = deque()
-        self._burst_end = 0.0
-        self._burst_used = 0
-        self._channel: deque[float] = deque()
+        self._limits = Limits(speed)
         self._closed_until = 0.0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.discord = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    @property
+    def embeds(self) -> list[dict[str, Any]]:
+        """The embeds of all messages, in order."""
+        return [embed for message in self.messages for embed in message.embeds]
 
     @property
     def url(self) -> str:
@@ -185,11 +185,12 @@ class FakeDiscord:
     def receive(self, message: Received, size: int) -> Reply:
         """Do with a post what Discord does. For the request handler."""
         with self._lock:
-            limit, headers = self._limit(message.time)
-            if limit is not None:
+            wait, headers = self._limits.count(message.time)
+            if wait:
                 self.limited += 1
                 self._closed_until = message.time + float(headers["Retry-After"])
-                return limit
+                body = {"message": "You are being rate limited.", "retry_after": up(wait), "global": False}
+                return Reply(429, body, headers)
             if size > MAX_REQUEST or any(len(data) > MAX_FILE for data in message.files.values()):
                 return Reply(413, _USUAL[413], headers)
             refused = refusal(message.payload, list(message.files))
@@ -205,40 +206,6 @@ class FakeDiscord:
         """Count *message* as delivered, unlimited and unread. For the request handler."""
         with self._lock:
             self.messages.append(message)
-
-    def _limit(self, now: float) -> tuple[Reply | None, dict[str, str]]:
-        """Count one post, and return Discord's 429 if it is one too many, and the headers of the answer."""
-        if now >= self._burst_end:
-            self._burst_end, self._burst_used = now + _BURST_SECONDS / self.speed, 0
-        window = _CHANNEL_SECONDS / self.speed
-        while self._channel and self._channel[0] <= now - window:
-            self._channel.popleft()
-        used_up = self._burst_used >= _BURST
-        full = len(self._channel) >= _CHANNEL
-        if not used_up:
-            self._burst_used += 1
-        reset_after = self._burst_end - now
-        headers = {
-            "Via": "1.1 google",
-            "X-RateLimit-Limit": str(_BURST),
-            "X-RateLimit-Remaining": str(_BURST - self._burst_used),
-            "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
-            "X-RateLimit-Reset-After": f"{_rounded_up(reset_after, 1000):.3f}",
-            "X-RateLimit-Bucket": "6a3b2d7c",
-        }
-        if not (used_up or full):
-            self._channel.append(now)
-            return None, headers
-        wait = reset_after if used_up else self._channel[0] + window - now
-        # Discord rounds this one up to whole seconds: of its own seconds, which `speed` shortens.
-        headers["Retry-After"] = f"{math.ceil(wait * self.speed) / self.speed:g}"
-        headers["X-RateLimit-Scope"] = "user" if used_up else "shared"
-        body = {"message": "You are being rate limited.", "retry_after": _rounded_up(wait, 1000), "global": False}
-        return Reply(429, body, headers), headers
-
-
-def _rounded_up(seconds: float, parts: int) -> float:
-    return math.ceil(seconds * parts) / parts
 
 
 def _shown(message: Received, number: int) -> dict[str, Any]:
@@ -368,8 +335,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         """Close the connection so that the other side gets a reset, not an end."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.rfile.close()
         self.close_connection = True
+        self.rfile.close()
+        self.connection.close()
 
 
 def _parts(content_type: str, body: bytes) -> dict[str, tuple[str, bytes]]:
@@ -382,8 +350,3 @@ def _parts(content_type: str, body: bytes) -> dict[str, tuple[str, bytes]]:
         filename = re.search(rb'filename="([^"]*)"', head)
         parts[name[1].decode() if name else ""] = (filename[1].decode() if filename else "", content[:-2])
     return parts
-
-
-def embeds_of(messages: Sequence[Received]) -> list[dict[str, Any]]:
-    """Return the embeds of all *messages*, in order."""
-    return [embed for message in messages for embed in message.embeds]

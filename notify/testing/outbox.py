@@ -44,6 +44,18 @@ class Outbox:
         self._backend.clear()
 
 
+class _OpenNotifier(Notifier):
+    """Stays open when the code under test closes it, so that a test may run that code twice."""
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Wait for what was said."""
+        self.flush(timeout)
+
+    def end(self) -> None:
+        """Close it in earnest."""
+        super().close()
+
+
 @contextmanager
 def caught() -> Iterator[Outbox]:
     """Catch what is said while the context lasts. The notifier in force before is in force again after it."""
@@ -51,14 +63,15 @@ def caught() -> Iterator[Outbox]:
     backend = MemoryBackend(max_batch=100)
     root = logging.getLogger()
     level = root.level
-    with Notifier({"outbox": backend}, routes={"outbox": Route(level=logging.NOTSET)}) as notifier:
-        set_notifier(notifier)
-        notifier.attach()
-        if level > logging.INFO:
-            root.setLevel(logging.INFO)
-        try:
-            yield Outbox(notifier, backend)
-        finally:
-            root.setLevel(level)
-            root.removeHandler(notifier.handler)
-            set_notifier(before)
+    notifier = _OpenNotifier({"outbox": backend}, routes={"outbox": Route(level=logging.NOTSET)})
+    set_notifier(notifier)
+    notifier.attach()
+    if level > logging.INFO:
+        root.setLevel(logging.INFO)
+    try:
+        yield Outbox(notifier, backend)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(notifier.handler)
+        set_notifier(before)
+        notifier.end()

@@ -8,7 +8,6 @@ from notify.backends.discord import text
 from notify.backends.discord.files import File, attach, is_image, iso_time, value_text, whole_text
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import severity
-from notify.plain import clean
 
 MAX_TEXT = 6000  # Discord documents it as the sum over all embeds of a message
 
@@ -114,7 +113,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     )
     counted = [title, description, footer, *(part for field in fields for part in (field["name"], field["value"]))]
     return Card(
-        embed={key: value for key in _KEYS if (value := getattr(model, key))},
+        embed={key: value for key in _KEYS if (value := getattr(model, key, None))},
         size=sum(text.length(part) for part in counted),
         files=(*([text_file] if text_file else []), *attached),
     )
@@ -124,7 +123,7 @@ def plain_text(event: Event) -> str:
     """Return what *event* says without any markup, its emoji first."""
     _, emoji = _look(event.level)
     parts = [text.visible(event.message), text.visible(event.body)]
-    parts += [f"{text.visible(clean(name))}: {value_text(value)}" for name, value in event.fields.items()]
+    parts += [f"{text.visible(name)}: {value_text(value)}" for name, value in event.fields.items()]
     if event.exception is not None:
         parts.append(f"{text.visible(event.exception.type)}: {text.visible(event.exception.message)}")
     said = "\n".join(part for part in parts if not text.is_blank(part))
@@ -219,14 +218,16 @@ def _fill(blocks: Sequence[_Block], ends: Sequence[_Block], limit: int) -> tuple
 
 
 def _stack(blocks: Sequence[_Block], limit: int) -> tuple[str, bool]:
+    """Return the first *blocks* within *limit*, and whether that is all. Nothing follows a block that was cut."""
     shown: list[str] = []
     whole = True
     for block in blocks:
-        piece, all_of_it = block(limit)
-        whole = whole and all_of_it
+        piece, whole = block(limit)
         if piece:
             shown.append(piece)
             limit -= text.length(piece) + 2
+        if not whole:
+            break
     return "\n\n".join(shown), whole
 
 
@@ -236,7 +237,7 @@ def _fields(event: Event) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     spilled: list[tuple[str, str]] = []
     room = _FIELDS
     for key, value in event.fields.items():
-        plain_name, plain_value = text.visible(clean(key)), text.visible(value_text(value))
+        plain_name, plain_value = text.visible(key), text.visible(value_text(value))
         name = _BLANK_FIELD if text.is_blank(plain_name) else text.escape(plain_name.strip())
         shown = _BLANK_FIELD if text.is_blank(plain_value) else text.escape(plain_value.strip())
         size = text.length(name) + text.length(shown)
@@ -270,7 +271,7 @@ def _notes(whole: bool, text_file: File | None, left_out: Sequence[Attachment]) 
     if left_out:
         listed = ", ".join(f"{text.visible(file.filename)[:60]} ({_size(len(file.data))})" for file in left_out[:3])
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-        notes.append(f"✂️ Too large for Discord: {listed}{more}.")
+        notes.append(f"✂️ Left out, because Discord does not take it: {listed}{more}.")
     return text.head_that_fits("\n".join(notes), _NOTES, text.escape)[0]
 
 

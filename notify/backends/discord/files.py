@@ -73,7 +73,7 @@ def attach(
     room = MAX_REQUEST - (len(beside.data) if beside is not None else 0)
     for attachment in attachments:
         size = len(attachment.data)
-        if size > MAX_FILE or size > room or len(files) >= places:
+        if not size or size > MAX_FILE or size > room or len(files) >= places:
             left_out.append(attachment)
             continue
         name = _unique(_safe_name(attachment.filename, attachment.content_type), names)

@@ -98,7 +98,7 @@ def compose_plain(event: Event, appearance: Appearance) -> Message:
     lines = [
         called.text if called else "",
         f"📎 The whole text is in {whole.name}.",
-        f"✂️ Too much for Discord: {len(left_out)} of the attached files." if left_out else "",
+        f"✂️ Left out, because Discord does not take them: {len(left_out)} of the attached files." if left_out else "",
     ]
     said = text.head_that_fits(plain_text(event), MAX_CONTENT - sum(len(line) + 1 for line in lines), text.escape)[0]
     lines.insert(1, said)

@@ -79,6 +79,13 @@ class LogstashBackend:
             pass  # too long for this path, whose limit is known now and lower
         return count
 
+    def check(self) -> str:
+        """Resolve the address, and connect to it where the transport allows to; say what was found.
+
+        Raises `RetryLater` when the name does not resolve, `OSError` when nobody listens.
+        """
+        return self._sender.check()
+
     def close(self) -> None:
         """Let go of the socket."""
         self._sender.close()

@@ -40,11 +40,18 @@ class TcpSender:
             if self._socket is None or not self._is_open(self._socket, deadline):
                 self.close()
                 self._socket = self._connect(deadline)
-            self._write(self._socket, b"\n".join(payloads) + b"\n", deadline)
+            self._socket.settimeout(self._remaining(deadline))  # sendall() takes it for the whole, TLS or not
+            self._socket.sendall(b"\n".join(payloads) + b"\n")
         except OSError:
             self.close()
             raise
         return len(payloads)
+
+    def check(self) -> str:
+        """See `Sender.check`."""
+        if self._socket is None:
+            self._socket = self._connect(self._clock.monotonic() + _SEND_DEADLINE)
+        return "connected"
 
     def close(self) -> None:
         """See `Sender.close`."""
@@ -87,13 +94,6 @@ class TcpSender:
 
     def _secured(self, sock: socket.socket) -> socket.socket:
         return sock
-
-    def _write(self, sock: socket.socket, data: bytes, deadline: float) -> None:
-        # Not sendall(): over TLS its timeout counts anew for every 16 kB, so a slow reader would stretch it.
-        left = memoryview(data)
-        while left:
-            sock.settimeout(self._remaining(deadline))
-            left = left[sock.send(left) :]
 
     def _remaining(self, deadline: float) -> float:
         remaining = deadline - self._clock.monotonic()

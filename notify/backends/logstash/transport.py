@@ -26,6 +26,13 @@ class Sender(Protocol):
         """
         ...
 
+    def check(self) -> str:
+        """Say what can be told of the other side without sending anything.
+
+        Raises `RetryLater` or `OSError` when it cannot be reached.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the socket. The next `send` opens another one."""
         ...

@@ -67,8 +67,7 @@ def version_1(event: Event, origin: Origin) -> Document:
         document["process"] = source.process
         document["thread_name"] = source.thread
     document.update(_parts(event))
-    if event.fields:
-        _add_fields(document, event.fields)
+    _add_fields(document, event.fields)
     return document
 
 
@@ -102,9 +101,9 @@ def ecs(event: Event, origin: Origin) -> Document:
             "message": event.exception.message,
             "stack_trace": event.exception.traceback,
         }
-    if event.fields:
-        fields: Document = {}
-        _add_fields(fields, event.fields)
+    fields: Document = {}
+    _add_fields(fields, event.fields)
+    if fields:
         document["fields"] = fields
     return document
 

@@ -1,0 +1,471 @@
+"""Posting over HTTP: a total deadline, one connection, and failures that name no URL."""
+
+import gzip
+import logging
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from notify import threads
+from notify.backends.http import MAX_BODY, HttpClient, Part
+from notify.errors import RetryLater
+from notify.testing.fake_discord import BAD_GATEWAY, DRIP, HANG, RESET, RESET_EARLY, TOKEN, FakeDiscord
+
+SECRET_PATH = "/hooks/canary-4711"
+SHORT = 0.3  # seconds of deadline, where it is to pass
+LONG = 10.0  # seconds of deadline, where it is not
+LATE = 2.0  # seconds after which a deadline of SHORT was certainly not kept
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+def client():
+    client = HttpClient()
+    yield client
+    client.close()
+    wait_for(lambda: not running())
+
+
+def running():
+    return [thread.name for thread in threading.enumerate() if thread.name == "notify-http"]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 5 seconds"
+        threading.Event().wait(0.005)
+
+
+class Raw:
+    """A server that does to each connection what it is told, and remembers what it read."""
+
+    def __init__(self, *behaviours):
+        self.behaviours = list(behaviours)
+        self.open = []
+        self.read = b""
+        self.stop = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.threads = [threading.Thread(target=self.accept)]
+
+    @property
+    def authority(self):
+        return f"127.0.0.1:{self.listener.getsockname()[1]}"
+
+    @property
+    def url(self):
+        return f"http://{self.authority}{SECRET_PATH}"
+
+    @property
+    def connections(self):
+        return len(self.open)
+
+    def accept(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            self.open.append(connection)
+            behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
+            thread = threading.Thread(target=self.serve, args=(connection, behaviour))
+            self.threads.append(thread)
+            thread.start()
+
+    def serve(self, connection, behaviour):
+        with connection:
+            connection.settimeout(5)
+            with suppress(OSError):
+                behaviour(self, connection)
+
+    def request(self, connection):
+        """Read one request with its body."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65536) or self.gone()
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = next(
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+        )
+        while len(body) < length:
+            body += connection.recv(65536) or self.gone()
+        self.read += head + b"\r\n\r\n" + body
+        return head
+
+    def gone(self):
+        raise ConnectionError
+
+
+@contextmanager
+def raw(*behaviours):
+    server = Raw(*behaviours)
+    server.threads[0].start()
+    try:
+        yield server
+    finally:
+        server.stop.set()
+        server.listener.shutdown(socket.SHUT_RDWR)
+        server.listener.close()
+        for connection in server.open:
+            with suppress(OSError):  # it may have ended already
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in server.threads:
+            thread.join(5)
+
+
+def answering(answer):
+    """Answer every request of a connection."""
+
+    def behaviour(server, connection):
+        while not server.stop.is_set():
+            server.request(connection)
+            connection.sendall(answer)
+
+    return behaviour
+
+
+def dripping(head):
+    """Send *head*, and then a byte every 10 ms until the client goes away."""
+
+    def behaviour(server, connection):
+        server.request(connection)
+        connection.sendall(head)
+        while not server.stop.wait(0.01):
+            connection.sendall(b"x")
+
+    return behaviour
+
+
+def silent(server, connection):
+    while not server.stop.is_set() and connection.recv(65536):
+        pass
+
+
+# ---- what is sent and what comes back
+
+
+def test_json_is_posted_and_the_answer_returned(client):
+    with raw(answering(b"HTTP/1.1 201 Created\r\nX-Mark: 7\r\nContent-Length: 2\r\n\r\nok")) as server:
+        answer = client.post(
+            server.url, json=b'{"a": 1}', params={"wait": "true"}, headers={"User-Agent": "us"}, deadline_seconds=LONG
+        )
+
+    assert (answer.status, answer.headers["x-mark"], answer.body) == (201, "7", b"ok")
+    assert server.read.startswith(b"POST /hooks/canary-4711?wait=true HTTP/1.1\r\n")
+    assert b"\r\nContent-Type: application/json\r\n" in server.read
+    assert b"\r\nUser-Agent: us\r\n" in server.read
+    assert server.read.endswith(b'\r\n\r\n{"a": 1}')
+
+
+def test_parts_are_posted_as_multipart(client):
+    parts = [Part("payload_json", b"{}", content_type="application/json"), Part("files[0]", b"\x00\r\n--", "a.bin")]
+    with FakeDiscord() as discord:
+        client.post(discord.url, parts=parts, params={"wait": "true"}, deadline_seconds=LONG)
+
+    assert discord.messages[0].files == {"a.bin": b"\x00\r\n--"}
+
+
+def test_one_connection_serves_all_requests(client):
+    with raw(answering(OK)) as server:
+        for _ in range(3):
+            client.post(server.url, json=b"{}", deadline_seconds=LONG)
+
+    assert server.connections == 1
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(client):
+    with raw(answering(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")) as server:
+        for _ in range(2):
+            assert client.post(server.url, json=b"{}", deadline_seconds=LONG).body == b"ok"
+
+    assert server.connections == 2
+
+
+def test_redirects_are_not_followed(client):
+    with raw(answering(OK)) as other:
+        location = f"HTTP/1.1 307 Elsewhere\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
+        with raw(answering(location)) as server:
+            answer = client.post(server.url, json=b"{}", deadline_seconds=LONG)
+
+    assert answer.status == 307
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"10000\r\n"
+        + b"x" * 65_536
+        + b"\r\n1\r\nx\r\n0\r\n\r\n",
+    ],
+)
+def test_of_a_large_answer_the_first_64_kilobytes_are_read(client, answer):
+    with raw(answering(answer)) as server:
+        body = client.post(server.url, json=b"{}", deadline_seconds=LONG).body
+
+    assert body == b"x" * MAX_BODY
+
+
+def test_a_compressed_answer_cannot_fill_the_memory(client):
+    packed = gzip.compress(bytes(50_000_000))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+    with raw(answering(head + packed)) as server:
+        body = client.post(server.url, json=b"{}", deadline_seconds=LONG).body
+
+    assert body == bytes(MAX_BODY)
+
+
+def test_netrc_is_not_read(client, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with raw(answering(OK)) as server:
+        client.post(server.url, json=b"{}", deadline_seconds=LONG)
+
+    assert b"authorization" not in server.read.lower()
+
+
+def test_a_proxy_of_the_environment_is_used(client, monkeypatch):
+    with raw(answering(OK)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://{proxy.authority}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        client.post("http://discord.invalid/x", json=b"{}", deadline_seconds=LONG)
+
+    assert proxy.read.startswith(b"POST http://discord.invalid/x HTTP/1.1\r\n")
+
+
+# ---- the deadline
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(silent, id="silent"),
+        pytest.param(dripping(b""), id="dripping the status"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\nX-Endless: "), id="dripping a header"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"), id="dripping the body"),
+        pytest.param(dripping(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), id="dripping without end"),
+    ],
+)
+def test_the_deadline_holds_and_the_thread_ends(client, behaviour):
+    with raw(behaviour) as server:
+        started = time.monotonic()
+        with pytest.raises(RetryLater, match=r"^no answer within 0.3 s$"):
+            client.post(server.url, json=b"{}", deadline_seconds=SHORT)
+
+        assert time.monotonic() - started < LATE
+        wait_for(lambda: not running())
+
+
+def dripping_tls(server, connection):
+    """Begin a TLS record of 16 kB, and send a byte of it every 10 ms."""
+    connection.sendall(b"\x16\x03\x03\x40\x00")
+    while not server.stop.wait(0.01):
+        connection.sendall(b"x")
+
+
+@pytest.mark.parametrize("behaviour", [silent, dripping_tls])
+def test_a_handshake_that_does_not_end_is_given_up(client, behaviour):
+    with raw(behaviour) as server:
+        started = time.monotonic()
+        with pytest.raises(RetryLater, match=r"^connection timed out$"):
+            client.post(f"https://{server.authority}{SECRET_PATH}", json=b"{}", deadline_seconds=SHORT)
+
+        assert time.monotonic() - started < LATE
+
+
+def test_after_a_deadline_the_next_request_is_served(client):
+    with raw(silent, answering(OK)) as server:
+        with pytest.raises(RetryLater):
+            client.post(server.url, json=b"{}", deadline_seconds=SHORT)
+
+        assert client.post(server.url, json=b"{}", deadline_seconds=LONG).body == b"ok"
+
+
+def test_a_name_lookup_that_hangs_does_not_hold_up_the_caller_nor_sends_anything_later(client, monkeypatch):
+    found = threading.Event()
+    lookup = socket.getaddrinfo
+
+    def slow(*args, **kwargs):
+        found.wait(5)
+        return lookup(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with raw(answering(OK)) as server:
+        with pytest.raises(RetryLater, match="no answer within"):
+            client.post(server.url, json=b"{}", deadline_seconds=SHORT)
+        found.set()
+        wait_for(lambda: not running())
+
+        assert server.read == b""
+
+
+# ---- failures
+
+
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def no_name(*args, **kwargs):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"http://127.0.0.1:{unused_port()}{SECRET_PATH}", "connection refused"),
+        (f"http://discord.invalid{SECRET_PATH}", "the host name was not found"),
+        (f"nonsense://127.0.0.1{SECRET_PATH}", "InvalidSchema"),
+    ],
+)
+def test_a_failure_says_why_and_not_where(client, monkeypatch, url, reason):
+    if ".invalid" in url:
+        monkeypatch.setattr(socket, "getaddrinfo", no_name)
+    with pytest.raises(RetryLater) as raised:
+        client.post(url, json=b"{}", deadline_seconds=LONG)
+
+    assert (raised.value.reason, raised.value.after) == (reason, None)
+    assert "canary" not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__context__ is None
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (RESET, "connection lost"),
+        (RESET_EARLY, "connection lost"),
+        (HANG, "no answer within 0.3 s"),
+        (DRIP, "no answer within 0.3 s"),
+    ],
+)
+def test_a_connection_that_breaks_or_stalls_is_a_reason_to_retry(client, reply, reason):
+    with FakeDiscord() as discord:
+        discord.answer_with(reply)
+        with pytest.raises(RetryLater) as raised:
+            client.post(discord.url, json=b"{}", deadline_seconds=SHORT)
+
+    assert raised.value.reason == reason
+    assert TOKEN not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(client, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).parent / "data" / "self_signed.pem")
+
+    def over_tls(server, connection):
+        with context.wrap_socket(connection, server_side=True) as secured:
+            answering(OK)(server, secured)
+
+    with raw(over_tls) as server:
+        url = f"https://{server.authority}{SECRET_PATH}"
+        with pytest.raises(RetryLater, match=r"^the TLS certificate is not trusted$"):
+            client.post(url, json=b"{}", deadline_seconds=LONG)
+
+    assert server.read == b""
+
+
+def test_a_certificate_in_the_bundle_of_the_environment_is_trusted(client, monkeypatch):
+    pem = Path(__file__).parent / "data" / "self_signed.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    def over_tls(server, connection):
+        with context.wrap_socket(connection, server_side=True) as secured:
+            answering(OK)(server, secured)
+
+    with raw(over_tls) as server:
+        for _ in range(2):
+            assert client.post(f"https://{server.authority}/", json=b"{}", deadline_seconds=LONG).body == b"ok"
+
+        assert server.connections == 1
+        client.close()  # before the server, which cannot end a connection that TLS took over
+
+
+def test_a_status_of_trouble_is_an_answer_like_any_other(client):
+    with FakeDiscord() as discord:
+        discord.answer_with(BAD_GATEWAY)
+        answer = client.post(discord.url, json=b"{}", deadline_seconds=LONG)
+
+    assert answer.status == 502
+    assert b"Bad gateway" in answer.body
+
+
+def test_without_a_thread_the_request_is_for_later(client, monkeypatch):
+    def refuse(name, target):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "start", refuse)
+    with pytest.raises(RetryLater, match="no thread could be started"):
+        client.post("http://127.0.0.1/", json=b"{}", deadline_seconds=LONG)
+
+
+# ---- what the client's libraries log
+
+
+def test_what_the_libraries_log_on_our_threads_goes_nowhere_and_the_rest_passes(client, caplog):
+    caplog.set_level(logging.DEBUG)
+    with FakeDiscord() as discord:
+        client.post(discord.url, json=b'{"content": "a"}', deadline_seconds=LONG)
+        assert TOKEN not in caplog.text
+
+        requests.post(discord.url, json={"content": "b"}, timeout=LONG).close()  # by the program itself
+
+    assert TOKEN in caplog.text
+
+
+# ---- life and death
+
+
+def test_closing_ends_the_thread_and_an_unused_client_has_none():
+    client = HttpClient()
+    client.close()
+    with raw(answering(OK)) as server:
+        client.post(server.url, json=b"{}", deadline_seconds=LONG)
+        assert running() == ["notify-http"]
+
+        client.close()
+
+    assert running() == []
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what Python 3.12 says of a fork beside threads
+def test_a_forked_child_has_a_connection_of_its_own(client):
+    with FakeDiscord() as discord:
+        client.post(discord.url, json=b'{"content": "parent"}', deadline_seconds=LONG)
+        child = os.fork()
+        if child == 0:
+            try:
+                client.post(discord.url, json=b'{"content": "child"}', deadline_seconds=LONG)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        client.post(discord.url, json=b'{"content": "parent again"}', deadline_seconds=LONG)
+
+    assert [message.payload["content"] for message in discord.messages] == ["parent", "child", "parent again"]
+
+
+def test_posting_imports_nothing_before_it_is_needed():
+    # In a process of its own: here, requests is imported already.
+    script = "import sys, notify.backends.http as http; http.HttpClient().close(); print('requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+
+    assert done.stdout == "False\n"

@@ -1,0 +1,276 @@
+import json
+import logging
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import PurePosixPath
+from uuid import UUID
+
+import pytest
+from logstash import LogstashFormatterVersion1
+
+from notify.backends.logstash.encoding import encode
+from notify.backends.logstash.wire import Origin, ecs, timestamp, version_1
+from notify.capture.snapshot import Snapshot
+from notify.event import Attachment, Event, ExceptionInfo, Source
+
+OURS = {"application", "event_id", "topic"}
+ORIGIN = Origin("executor-test", socket.gethostname(), ("python",))
+LIMIT = 65_507  # bytes of a datagram
+
+
+class Pair:
+    def __repr__(self) -> str:
+        return "<Pair ETH-USDC>"
+
+    def __str__(self) -> str:
+        return "ETH-USDC"
+
+
+def record(message: str = "Bought %s", args: tuple[object, ...] = ("ETH",), **extras: object) -> logging.LogRecord:
+    made = logging.getLogger("strategy").makeRecord(
+        "strategy", logging.WARNING, "/srv/strategy.py", 42, message, args, None, "decide", extras
+    )
+    made.created = 1_767_225_600.123999  # python-logstash cuts milliseconds off, it does not round them
+    return made
+
+
+def ours(made: logging.LogRecord) -> dict[str, object]:
+    return read(version_1(Snapshot(made).event(), ORIGIN))
+
+
+def theirs(made: logging.LogRecord) -> dict[str, object]:
+    document: dict[str, object] = json.loads(LogstashFormatterVersion1("logstash", tags=["python"]).format(made))
+    document.pop("taskName", None)  # Python 3.12 added it to every record; python-logstash takes it for an extra
+    return document
+
+
+def read(document: Mapping[str, object]) -> dict[str, object]:
+    understood: dict[str, object] = json.loads(encode(dict(document), LIMIT))
+    return understood
+
+
+def event(**parts: object) -> Event:
+    return Event(**{"id": "id-1", "time": 1_767_225_600.0, "message": "m", "level": logging.INFO, **parts})  # type: ignore[arg-type]  # parts of Event
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        "損益 🚀",
+        'quotes " and \\ and \n',
+        0,
+        -7,
+        2**63 - 1,
+        1.5,
+        1e300,
+        True,
+        None,
+        [1, "two", None, [3.5]],
+        {"a": 1, "b": {"c": [True]}},
+        {"price": Decimal("1.5"), "at": datetime(2026, 1, 1, tzinfo=UTC), "pair": Pair()},
+        [Decimal("1.5"), Pair(), (1, 2)],
+        {7: "int", 2.5: "float", None: "none", True: "true"},
+        Decimal("1.5"),
+        datetime(2026, 1, 1, 12, 30, tzinfo=UTC),
+        date(2026, 1, 1),
+        UUID(int=7),
+        PurePosixPath("/srv"),
+        b"bytes",
+        (1, "two"),
+        {3},
+        Pair(),
+        ValueError("oops"),
+        int,
+    ],
+    ids=repr,
+)
+def test_an_extra_is_what_python_logstash_makes_of_it(value: object) -> None:
+    made = record(thing=value)
+
+    assert {name: item for name, item in ours(made).items() if name not in OURS} == theirs(made)
+
+
+def test_a_record_without_extras_has_python_logstashs_fields_and_ours() -> None:
+    made = record()
+
+    document = ours(made)
+
+    assert {name: item for name, item in document.items() if name not in OURS} == theirs(made)
+    assert document["@timestamp"] == "2026-01-01T00:00:00.123Z"
+    assert document["application"] == "executor-test"
+    assert document["topic"] == "log"
+    assert document["event_id"]
+
+
+def test_a_record_with_an_exception_has_python_logstashs_debug_fields() -> None:
+    made = record(price=1.5)
+    try:
+        raise ValueError("oops") from KeyError("cause")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+
+    document = ours(made)
+
+    assert {name: item for name, item in document.items() if name not in OURS} == theirs(made)
+    assert "ValueError: oops" in str(document["stack_trace"])
+    assert document["lineno"] == 42
+
+
+def test_extras_that_python_logstash_drops_are_kept_but_secrets_are_hidden() -> None:
+    document = ours(record(id=7, extra="kept", password="hunter2", auth_token="abc"))
+
+    assert (document["id"], document["extra"]) == (7, "kept")
+    assert (document["password"], document["auth_token"]) == ("[redacted]", "[redacted]")
+
+
+def test_fields_that_would_hide_the_schemas_are_renamed_until_the_name_is_free() -> None:
+    names = ["@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name"]
+    names += ["application", "event_id", "topic", "@metadata", "truncated", "original_bytes"]
+
+    document = read(version_1(event(fields=dict.fromkeys(names, "mine")), ORIGIN))
+
+    assert {name: document[f"extra_{name}"] for name in names} == dict.fromkeys(names, "mine")
+    assert document["message"] == "m"
+    assert "@metadata" not in document  # Logstash refuses an event where it is no object
+
+    twice = read(version_1(event(fields={"extra_host": 1, "host": 2}), ORIGIN))
+    assert (twice["extra_host"], twice["extra_extra_host"], twice["host"]) == (1, 2, ORIGIN.host)
+
+
+def test_a_notification_carries_its_parts() -> None:
+    said = event(
+        message="Gas is low",
+        body="0.01 ETH left",
+        topic="gas",
+        key="gas low",
+        attachments=(Attachment("chart.png", b"12345"),),
+        tail=("one", "two"),
+    )
+
+    document = read(version_1(said, ORIGIN))
+
+    assert document["logger_name"] == "notify"
+    assert document["body"] == "0.01 ETH left"
+    assert (document["topic"], document["key"]) == ("gas", "gas low")
+    assert document["attachments"] == [{"name": "chart.png", "size": 5}]
+    assert document["tail"] == ["one", "two"]
+
+
+def test_numbers_that_receivers_would_change_travel_as_text() -> None:
+    fields = {
+        "wei": 10**24,
+        "low": -(2**63) - 1,
+        "nested": {"wei": [10**24]},
+        "digits": 10**5000,
+        "more": 2**63,
+        "most": 2**63 - 1,
+    }
+
+    document = read(version_1(event(fields=fields), ORIGIN))
+
+    assert document["wei"] == "1" + "0" * 24
+    assert document["low"] == "-9223372036854775809"
+    assert document["nested"] == {"wei": ["1" + "0" * 24]}
+    assert str(document["digits"]).startswith("0x")
+    # What still fits an unsigned integer is a case of its own: encoders take it, receivers do not.
+    edge = read(version_1(event(fields={"more": 2**63, "most": 2**63 - 1}), ORIGIN))
+    assert (edge["more"], edge["most"]) == ("9223372036854775808", 2**63 - 1)
+
+
+def test_numbers_that_are_none_become_null() -> None:
+    fields = {"nan": float("nan"), "inf": float("inf"), "nested": [float("-inf")]}
+
+    document = read(version_1(event(fields=fields), ORIGIN))
+
+    assert document["nan"] is None
+    assert document["inf"] is None
+    assert document["nested"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (-0.25, "1969-12-31T23:59:59.750Z"),
+        (1_767_225_600.001, "2026-01-01T00:00:00.001Z"),  # 0.0009999275 in binary, which must not become 0
+        (0.9999999, "1970-01-01T00:00:01.000Z"),  # a million microseconds, rounded
+        (float("nan"), "1970-01-01T00:00:00.000Z"),
+        (float("inf"), "1970-01-01T00:00:00.000Z"),
+        (1e30, "1970-01-01T00:00:00.000Z"),
+        (1e12, "1970-01-01T00:00:00.000Z"),  # the year 33658
+    ],
+)
+def test_a_timestamp_is_always_one(moment: float, text: str) -> None:
+    assert timestamp(moment) == text
+
+
+def test_ecs_puts_the_host_and_what_is_ours_into_objects() -> None:
+    said = event(
+        logger="strategy",
+        level=logging.ERROR,
+        topic="crash",
+        key="main loop",
+        exception=ExceptionInfo("ValueError", "oops", "Traceback\nValueError: oops\n"),
+        fields={"host": "mine", "price": Decimal("1.5"), "password": "hunter2"},
+        source=Source("/srv/strategy.py", 42, "decide", 4711, "MainThread"),
+    )
+
+    document = read(ecs(said, ORIGIN))
+
+    assert document == {
+        "@timestamp": "2026-01-01T00:00:00.000Z",
+        "ecs": {"version": "8.11.0"},
+        "message": "m",
+        "host": {"name": ORIGIN.host},
+        "tags": ["python"],
+        "service": {"name": "executor-test"},
+        "event": {"id": "id-1"},
+        "log": {
+            "level": "ERROR",
+            "logger": "strategy",
+            "origin": {"file": {"name": "/srv/strategy.py", "line": 42}, "function": "decide"},
+        },
+        "process": {"pid": 4711, "thread": {"name": "MainThread"}},
+        "notify": {"topic": "crash", "key": "main loop"},
+        "error": {"type": "ValueError", "message": "oops", "stack_trace": "Traceback\nValueError: oops\n"},
+        "fields": {"host": "mine", "price": "Decimal('1.5')", "password": "[redacted]"},
+    }
+
+
+class Unreadable(Mapping[str, object]):
+    def __getitem__(self, name: str) -> object:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        raise RuntimeError("no")
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_fields_that_were_never_made_safe_do_not_cost_the_event() -> None:
+    cycle: dict[str, object] = {}
+    cycle["self"] = cycle
+    deep: list[object] = []
+    for _ in range(2_000):  # deeper than Python's own recursion limit
+        deep = [deep]
+    middling: list[object] = []
+    for _ in range(300):  # deeper than orjson takes, shallower than Python does
+        middling = [middling]
+
+    fields = {"cycle": cycle, "deep": deep, "middling": middling, "broken": Unreadable(), "mute": Unprintable(), 5: "n"}
+    document = read(version_1(event(fields=fields), ORIGIN))
+
+    assert document["message"] == "m"
+    assert document["5"] == "n"
+    assert {"cycle", "deep", "middling", "broken", "mute"} <= document.keys()
+    assert read(version_1(event(fields=Unreadable()), ORIGIN))["message"] == "m"
