@@ -78,12 +78,13 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         reached["stdout"] = stdout
         routes["stdout"] = Route(config.get(settings.LOG_LEVEL), config.get(settings.STDOUT_TOPICS))
     offline = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
-    dry_run = config.get(settings.NOTIFY_DRY_RUN)
-    for name, backend, route in _networked(config):
-        if dry_run:
-            # Built all the same, so that a dry run finds what is wrong with the settings.
-            reached[name], routes[name] = StdoutBackend(destination=name, env=config.env), route
-        elif not offline:
+    if config.get(settings.NOTIFY_DRY_RUN):
+        json = config.get(settings.NOTIFY_STDOUT) == "json"
+        for name, backend, route in _networked(config):
+            backend.close()  # made all the same, so that a dry run finds what is wrong with the settings
+            reached[name], routes[name] = StdoutBackend(json=json, destination=name, env=config.env), route
+    elif not offline:  # what is made for tests may open what it likes, so it is not even made
+        for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
     for name, candidate in passed.items():
         try:
@@ -127,9 +128,10 @@ def _stdout(config: Settings) -> Backend | None:
 
 
 def _prints_to_console(logger: logging.Logger) -> bool:
-    consoles = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__} - {None}
+    consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
     return any(
-        getattr(handler, "stream", None) in consoles or hasattr(handler, "console")  # the latter is Rich's
+        hasattr(handler, "console")  # Rich's
+        or any(getattr(handler, "stream", None) is console for console in consoles)
         for handler in logger.handlers
     )
 
@@ -189,9 +191,7 @@ def _listen(notifier: Notifier, routes: list[Route]) -> None:
             )
         else:
             # Nobody has configured logging: WARNING is Python's default, not the program's choice.
-            previous = root.level
-            root.setLevel(wanted)
-            notifier.at_close(lambda: root.setLevel(previous))
+            notifier.at_close(_lower(root, wanted))
     notifier.attach()
     notifier.at_close(lambda: root.removeHandler(notifier.handler))
     notifier.at_close(_capture_warnings())
@@ -201,6 +201,18 @@ def _listen(notifier: Notifier, routes: list[Route]) -> None:
     atexit.register(notifier.close)
     notifier.at_close(lambda: atexit.unregister(notifier.close))
     notifier.at_close(lambda: set_notifier(None))
+
+
+def _lower(logger: logging.Logger, level: int) -> Callable[[], None]:
+    """Set *level*, and return what undoes it unless the program has set another one since."""
+    before = logger.level
+    logger.setLevel(level)
+
+    def undo() -> None:
+        if logger.level == level:
+            logger.setLevel(before)
+
+    return undo
 
 
 def _capture_warnings() -> Callable[[], None]:

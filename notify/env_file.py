@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -21,17 +22,21 @@ def read_env_file(path: str | Path, *, insecure: bool = False) -> dict[str, str]
     the text says what to do and shows none of the content.
     """
     try:
+        # Opening a FIFO without O_NONBLOCK waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    # Everything below looks at the open file, so that nobody can swap it between the look and the read.
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
+        # Everything below looks at the open file, so that nobody can swap it between the look and the read.
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise ConfigError(f"{path}: not a regular file")
         if about.st_mode & 0o077 and not insecure:
-            raise ConfigError(f"{path}: others can read this file; run `chmod 600 {path}`")
-        content = file.read(_MAX_BYTES + 1)
+            raise ConfigError(f"{path}: others can read this file; run `chmod 600 {shlex.quote(str(path))}`")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path}: larger than 1 MB, not a secrets file")
     try:

@@ -4,6 +4,7 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -62,7 +63,7 @@ def _flag(text: str) -> bool:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise ValueError("not a port number from 1 to 65535")
     return int(text)
 
@@ -211,18 +212,22 @@ class Settings:
         return prefixes
 
     def rows(self) -> Iterator[Setting[object]]:
-        """Return the table, with the rows of further Discord backends and of further backends' routes."""
+        """Return the table, with the rows of further Discord backends and of further backends' routes.
+
+        An unusable `NOTIFY_BACKENDS` adds no rows: its own row is where that shows.
+        """
         yield from TABLE
         for prefix in self.discord_prefixes():
             if prefix != "DISCORD_":
                 for setting in DISCORD:
                     yield setting.under("DISCORD_", prefix)
-        for name in self.get(NOTIFY_BACKENDS):
-            yield from route_settings(name)
+        with suppress(ConfigError):
+            for name in self.get(NOTIFY_BACKENDS):
+                yield from route_settings(name)
 
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every `NOTIFY_…` variable that nothing reads, with the name it resembles."""
-        known = [setting.name for setting in TABLE]
+        known = [setting.name for setting in self.rows()]
         found = []
         for name in sorted(self.env):
             if name.startswith("NOTIFY_") and name not in known:
@@ -245,12 +250,3 @@ def program_name() -> str:
     script = Path(sys.argv[0] if sys.argv else "")
     name = script.parent.name if script.stem == "__main__" else script.stem
     return name if name and name != "-c" else "python"
-
-
-def shown(value: object) -> str:
-    """Return a setting's value as people write it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "–" if value is None else str(value)

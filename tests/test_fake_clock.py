@@ -21,7 +21,7 @@ class Sleeper:
         self.condition = threading.Condition()
         self.awake = False
         self._clock, self._deadline = clock, deadline
-        self._thread = threading.Thread(target=self._sleep)
+        self._thread = threading.Thread(target=self._sleep, daemon=True)
         self._thread.start()
 
     def _sleep(self) -> None:

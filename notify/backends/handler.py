@@ -37,7 +37,6 @@ class HandlerBackend:
         self._failure = None
         self._handler.handle(record)
         failure = self._failure
-        self._failure = None
         if isinstance(failure, OSError):
             raise RetryLater(None, type(failure).__name__)
         if failure is not None:

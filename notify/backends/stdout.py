@@ -29,7 +29,7 @@ _RED, _YELLOW, _GREEN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;32m"  # bold
 class StdoutBackend:
     """Writes each event to standard output, whatever `sys.stdout` is at that moment.
 
-    In text, one event is one line, with control characters escaped; body, traceback and tail follow indented.
+    In text, one event is one line, with control characters escaped; body and traceback follow indented.
 
     Args:
         json: JSON lines instead of text.
@@ -190,9 +190,8 @@ def _value(value: object) -> str:
 
 
 def _below(event: Event) -> str:
+    # The tail of a crash is left out: here the last log lines stand right above it.
     texts = [event.body]
-    if event.tail:
-        texts.append("The last log lines before it:\n" + "\n".join(event.tail))
     if event.exception is not None:
         texts.append(event.exception.traceback)
     lines = [line for text in texts if text for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]

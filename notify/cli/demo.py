@@ -23,8 +23,7 @@ def run_demo(env: Mapping[str, str], *, days: int, speed: float, crash: bool) ->
     from notify.demo import run
 
     notifier = notify.setup(env={"NAME": "notify demo", "EXECUTOR_ID": "demo", **env})
-    # setup() has registered the notifier's own end, which is to come first: the last registered runs first.
-    atexit.unregister(notifier.close)
+    # What is registered last runs first, so that everything is delivered before the table is printed.
     atexit.register(print_received, notifier)
     atexit.register(notifier.close)
     try:

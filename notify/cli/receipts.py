@@ -38,6 +38,12 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def say_if_none(backends: Sequence[str]) -> None:
+    """Say on stderr that there is no backend, when there is none; an empty table says it badly."""
+    if not backends:
+        print("notify: nothing was sent: no backend is set up", file=sys.stderr)
+
+
 def receipt_rows(outcomes: Mapping[str, str], backends: Sequence[str]) -> list[tuple[str, str]]:
     """Return what each backend answered; those that did not want the event say so."""
     return [(name, outcomes.get(name, "not wanted: its route leaves this level or topic out")) for name in backends]

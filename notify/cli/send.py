@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import notify
-from notify.cli.receipts import only_json, print_json, print_table, receipt_rows
+from notify.cli.receipts import only_json, print_json, print_table, receipt_rows, say_if_none
 from notify.delivery.ticket import DELIVERED
 from notify.errors import ConfigError
 from notify.event import Attachment
@@ -41,7 +41,9 @@ def send_message(
         )
         outcomes = ticket.wait(timeout)
         notifier.close(0)  # or what is late would be waited for once more
-    rows = receipt_rows(outcomes, list(notifier.stats()))
+    backends = list(notifier.stats())
+    rows = receipt_rows(outcomes, backends)
+    say_if_none(backends)
     if as_json:
         print_json({"id": ticket.id, "outcomes": dict(outcomes)})
     else:

@@ -9,13 +9,12 @@ from notify import diagnostics
 from notify.crash.report import report_crash
 from notify.notifier import Notifier
 
-FLUSH_SECONDS = 5.0  # how long the end of the program waits for the report to be delivered
-
 
 def install(notifier: Notifier) -> Callable[[], None]:
     """Report uncaught exceptions through *notifier*, and return what takes the hooks off again.
 
-    The hooks that were there before run in every case, also when ours fails.
+    The hooks that were there before run in every case, also when ours fails. Delivery is left to the end of
+    the program, where `Notifier.close` waits for it.
     """
     undo_main = _install_main(notifier)
     undo_threads = _install_threads(notifier)
@@ -29,21 +28,21 @@ def install(notifier: Notifier) -> Callable[[], None]:
 
 def _install_main(notifier: Notifier) -> Callable[[], None]:
     previous = sys.excepthook
+    installed = True
 
     def excepthook(kind: type[BaseException], exception: BaseException, traceback: TracebackType | None) -> None:
-        # Ctrl-C is a person's decision, and SystemExit a program's own.
-        crashed = not isinstance(exception, KeyboardInterrupt | SystemExit)
-        if crashed:
-            _report(notifier, exception, traceback, "the main thread")
         try:
-            previous(kind, exception, traceback)
+            # Ctrl-C is a person's decision, and SystemExit a program's own.
+            if installed and not isinstance(exception, KeyboardInterrupt | SystemExit):
+                _report(notifier, exception, traceback, "the main thread")
         finally:
-            if crashed:
-                notifier.flush(FLUSH_SECONDS)
+            previous(kind, exception, traceback)
 
     sys.excepthook = excepthook
 
     def undo() -> None:
+        nonlocal installed
+        installed = False
         if sys.excepthook is excepthook:  # otherwise somebody chained to ours, and taking it off would cut him off
             sys.excepthook = previous
 
@@ -52,11 +51,12 @@ def _install_main(notifier: Notifier) -> Callable[[], None]:
 
 def _install_threads(notifier: Notifier) -> Callable[[], None]:
     previous = threading.excepthook
+    installed = True
 
     def excepthook(args: "threading.ExceptHookArgs", /) -> None:
         try:
             # sys.exit() in a thread ends that thread, and the hook is called all the same.
-            if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            if installed and args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
                 name = args.thread.name if args.thread is not None else "unknown"
                 _report(notifier, args.exc_value, args.exc_traceback, f"thread {name}")
         finally:
@@ -65,6 +65,8 @@ def _install_threads(notifier: Notifier) -> Callable[[], None]:
     threading.excepthook = excepthook
 
     def undo() -> None:
+        nonlocal installed
+        installed = False
         if threading.excepthook is excepthook:
             threading.excepthook = previous
 

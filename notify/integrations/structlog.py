@@ -5,12 +5,13 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+from notify import diagnostics
 from notify.levels import parse_level
-from notify.notifier import get_notifier
+from notify.notifier import current_notifier
+from notify.plain import safe_str
 
-_NOT_FIELDS = frozenset(
-    {"event", "level", "timestamp", "logger", "exc_info", "exception", "stack", "stack_info", "topic"}
-)
+_NOT_FIELDS = frozenset({"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic"})
+_TOPIC_OF_METHOD = {"trade": "trade", "trade_high": "decision"}
 _LEVEL_OF_METHOD = {"warn": logging.WARNING, "exception": logging.ERROR, "fatal": logging.CRITICAL, "msg": logging.INFO}
 
 
@@ -25,19 +26,25 @@ def structlog_processor(
     Args:
         logger: structlog's wrapped logger.
         method_name: `info`, `warning`, `trade` …
-        event_dict: `event`, `exc_info` and `topic` are understood, the rest are fields.
+        event_dict: `event`, `exc_info` and `topic` are understood, `stack` and `exception` that processors before
+            this one have rendered become the body, the rest are fields.
 
-    Raises `ConfigError` when `setup()` was not called.
+    Never raises: while there is no notifier, before `setup()` and after `close()`, a line on stderr says so.
     """
+    notifier = current_notifier()
+    if notifier is None:
+        diagnostics.report("structlog", "an event of structlog was not sent: there is no notifier, see notify.setup()")
+        return event_dict
     exception = event_dict.get("exc_info")
     if exception is True:
         exception = sys.exc_info()[1]
     elif isinstance(exception, tuple):
-        exception = exception[1]
-    get_notifier().notify(
+        exception = exception[1] if len(exception) > 1 else None
+    notifier.notify(
         event_dict.get("event", ""),
+        body="\n".join(safe_str(event_dict[name]) for name in ("stack", "exception") if name in event_dict),
         level=_level(method_name),
-        topic=event_dict.get("topic", "log"),
+        topic=event_dict.get("topic") or _TOPIC_OF_METHOD.get(method_name, "log"),
         fields={name: value for name, value in event_dict.items() if name not in _NOT_FIELDS},
         exc=exception if isinstance(exception, BaseException) else None,
     )

@@ -1,0 +1,306 @@
+"""Exceptions that nobody catches: heard before the process ends, and nothing about its end is changed.
+
+Most of it can only be seen from outside, in processes that die.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import notify
+from notify.backends.memory import MemoryBackend
+from notify.crash import hooks
+
+QUIET = {"NOTIFY_STDOUT": "off"}
+ENDING = 60.0  # seconds after which a process counts as hanging
+
+SETUP = 'import logging, os, sys, threading, time, notify\nnotifier = notify.setup(env={"NOTIFY_STDOUT": "json"})\n'
+
+
+class Died(NamedTuple):
+    """What is left of a process."""
+
+    code: int
+    events: list[dict[str, Any]]
+    stdout: str
+    stderr: str
+
+    @property
+    def crashes(self) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["topic"] == "crash"]
+
+
+def run(code: str, *, setup: str = SETUP, arguments: tuple[str, ...] = (), stdin: str = "") -> Died:
+    """Run *code* after *setup* in a process of its own, which prints its events as JSON."""
+    script = ["-c", setup + textwrap.dedent(code)] if not arguments else list(arguments)
+    ended = subprocess.run(
+        [sys.executable, *script],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=ENDING,
+        check=False,
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
+            "PYTHONIOENCODING": "utf-8",
+        },
+    )
+    events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    return Died(ended.returncode, events, ended.stdout, ended.stderr)
+
+
+# ---- what is a crash
+
+
+@pytest.mark.process
+def test_an_exception_in_the_main_thread_is_heard_before_the_process_ends() -> None:
+    died = run('def trade():\n    raise ValueError("no price")\n\ntrade()')
+
+    (crash,) = died.crashes
+    assert crash["message"] == "Crashed in the main thread: ValueError: no price"
+    assert crash["level"] == "CRITICAL"
+    assert crash["exception"]["type"] == "ValueError"
+    assert "in trade" in crash["exception"]["traceback"]
+    assert crash["source"] == "<string>:4"  # where it was raised, not where it was caught
+    # As without us: the exit code and the traceback.
+    assert died.code == 1
+    assert died.stderr.startswith("Traceback (most recent call last):")
+    assert died.stderr.endswith("ValueError: no price\n")
+
+
+@pytest.mark.process
+def test_an_exception_in_another_thread_is_heard_and_the_process_goes_on() -> None:
+    died = run(
+        """
+        def work():
+            raise ValueError("no price")
+
+        worker = threading.Thread(target=work, name="worker-1")
+        worker.start()
+        worker.join()
+        notifier.notify("still here")
+        """
+    )
+
+    (crash,) = died.crashes
+    assert crash["message"] == "Crashed in thread worker-1: ValueError: no price"
+    assert "in work" in crash["exception"]["traceback"]
+    assert "still here" in [event["message"] for event in died.events]
+    assert died.code == 0
+    assert "Exception in thread worker-1:" in died.stderr
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("def f():\n    f()\nf()", "RecursionError"),
+        ("x = bytes(2**62)", "MemoryError"),
+        ("raise ExceptionGroup('several', [ValueError('a'), KeyError('b')])", "ExceptionGroup"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("class Odd(Exception):\n    def __str__(self):\n        raise TypeError\nraise Odd", "__main__.Odd"),
+        ("import asyncio\nasync def main():\n    raise ValueError\nasyncio.run(main())", "ValueError"),
+    ],
+)
+def test_whatever_ends_the_program_is_heard(code: str, kind: str) -> None:
+    died = run(code)
+
+    (crash,) = died.crashes
+    assert crash["exception"]["type"] == kind
+    assert died.code == 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("sys.exit(3)", 3),
+        ("sys.exit('a text')", 1),
+        ("raise SystemExit", 0),
+        ("os.kill(os.getpid(), 2)\ntime.sleep(30)", -signal.SIGINT),  # Ctrl-C
+        ("worker = threading.Thread(target=sys.exit)\nworker.start()\nworker.join()", 0),
+        ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    pass", 0),
+    ],
+)
+def test_an_end_that_somebody_wanted_is_no_crash(code: str, exit_code: int) -> None:
+    died = run('notifier.notify("running")\n' + code)
+
+    assert died.crashes == []
+    assert [event["message"] for event in died.events] == ["running"]
+    assert died.code == exit_code
+
+
+@pytest.mark.process
+def test_an_interactive_session_reports_no_typing_mistakes() -> None:
+    died = run("", arguments=("-i", "-q"), stdin=SETUP + "1 / 0\nnotifier.close()\n")
+
+    assert "ZeroDivisionError" in died.stderr
+    assert died.events == []
+
+
+@pytest.mark.process
+def test_the_last_thirty_log_lines_go_with_it() -> None:
+    died = run(
+        """
+        for number in range(40):
+            logging.getLogger("strategy").info("line %d", number)
+        raise ValueError
+        """
+    )
+
+    tail = died.crashes[0]["tail"]
+    assert [line.rpartition("line ")[2] for line in tail] == [str(number) for number in range(10, 40)]
+    assert tail[0].endswith(" INFO strategy: line 10")
+
+
+# ---- the end of the process
+
+
+@pytest.mark.process
+def test_the_process_waits_for_a_slow_destination() -> None:
+    died = run(
+        """
+        raise ValueError("no price")
+        """,
+        setup=(
+            "import time, notify\n"
+            "def slow(event):\n    time.sleep(0.5)\n    print('delivered', event.message, flush=True)\n"
+            'notify.setup(env={"NOTIFY_STDOUT": "off"}, backends={"slow": slow})\n'
+        ),
+    )
+
+    assert died.stdout == "delivered Crashed in the main thread: ValueError: no price\n"
+    assert died.code == 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_with_a_hanging_destination_the_process_still_ends_in_time(where: str) -> None:
+    begin = time.monotonic()
+    died = run(
+        "fail()" if where == "main" else "threading.Thread(target=fail).start()",
+        setup=(
+            "import threading, notify\n"
+            'notify.setup(env={"NOTIFY_STDOUT": "off"}, backends={"hangs": lambda event: threading.Event().wait()})\n'
+            "def fail():\n    raise ValueError\n"
+        ),
+    )
+
+    # close() waits for 5 s; the start of Python and two busy cores take the rest.
+    assert time.monotonic() - begin < 9
+    assert died.code == (1 if where == "main" else 0)
+    assert "ValueError" in died.stderr
+
+
+# ---- other people's hooks
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("ours_fails", [False, True])
+def test_the_hooks_that_were_there_before_run_in_every_case(ours_fails: bool) -> None:
+    theirs = (
+        "import sys, threading\n"
+        "sys.excepthook = lambda kind, exception, traceback: print('their hook:', exception, flush=True)\n"
+        "threading.excepthook = lambda args: print('their thread hook:', args.exc_value, flush=True)\n"
+    )
+    broken = "from notify.crash import hooks\nhooks.report_crash = None\n" if ours_fails else ""
+
+    died = run(
+        """
+        def work():
+            raise ValueError("in a thread")
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+        raise ValueError("in main")
+        """,
+        setup=theirs + SETUP + broken,
+    )
+
+    assert "their thread hook: in a thread\n" in died.stdout
+    assert "their hook: in main\n" in died.stdout
+    assert len(died.crashes) == (0 if ours_fails else 2)
+    assert ("a crash could not be reported: TypeError" in died.stderr) is ours_fails
+    assert died.code == 1
+
+
+def test_a_hook_that_somebody_chained_to_ours_survives_close_and_ours_falls_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: heard.append("before"))
+    monkeypatch.setattr(threading, "excepthook", lambda args: heard.append("thread before"))
+    memory = MemoryBackend()
+    notifier = notify.setup(env=QUIET, backends={"memory": memory})
+    ours, ours_of_threads = sys.excepthook, threading.excepthook
+
+    def after(*args: Any) -> None:
+        heard.append("after")
+        ours(*args)
+
+    def thread_after(args: "threading.ExceptHookArgs", /) -> None:
+        heard.append("thread after")
+        ours_of_threads(args)
+
+    sys.excepthook, threading.excepthook = after, thread_after
+    notifier.close()
+    capsys.readouterr()
+
+    assert sys.excepthook is after
+    assert threading.excepthook is thread_after
+    error = ValueError("late")
+    sys.excepthook(ValueError, error, None)
+    threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+    assert heard == ["after", "before", "thread after", "thread before"]
+    assert memory.events == []
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("wanted", [SystemExit(1), KeyboardInterrupt()])
+def test_a_hook_that_others_call_with_a_wanted_end_reports_none(
+    monkeypatch: pytest.MonkeyPatch, wanted: BaseException
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", lambda *args: None)
+    memory = MemoryBackend()
+
+    with notify.setup(env=QUIET, backends={"memory": memory}):
+        sys.excepthook(type(wanted), wanted, None)
+
+    assert memory.events == []
+
+
+def test_a_thread_that_is_not_known_any_more_is_reported_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    memory = MemoryBackend()
+
+    with notify.setup(env=QUIET, backends={"memory": memory}):
+        threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("no"), None, None)))
+
+    assert memory.messages == ["Crashed in thread unknown: ValueError: no"]
+
+
+def test_the_hook_before_ours_runs_even_when_ctrl_c_hits_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, exception, traceback: heard.append(exception))
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with notify.setup(env=QUIET):
+        monkeypatch.setattr(hooks, "report_crash", interrupted)
+        error = ValueError("no")
+        with pytest.raises(KeyboardInterrupt):
+            sys.excepthook(ValueError, error, None)
+
+    assert heard == [error]

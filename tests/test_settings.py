@@ -1,0 +1,222 @@
+"""The table of settings: what each row takes, what it refuses, and that no error shows a value."""
+
+import re
+import sys
+
+import pytest
+
+from notify import settings
+from notify.errors import ConfigError
+from notify.rules.routing import Topics
+from notify.rules.silence import Silence
+from notify.settings import NEVER, Setting, Settings, program_name, route_settings
+
+# Text, the value it becomes; for every row, so that a new row without forms fails the test below.
+FORMS: dict[str, list[tuple[str, object]]] = {
+    "NAME": [("Gold digger", "Gold digger")],
+    "EXECUTOR_ID": [("gold-digger", "gold-digger")],
+    "ICON_URL": [("https://example.com/icon.png", "https://example.com/icon.png")],
+    "DISCORD_WEBHOOK_URL": [("https://discord.com/api/webhooks/1/x", "https://discord.com/api/webhooks/1/x")],
+    "DISCORD_LEVEL": [("info", 20), ("TRADE", 21), ("Trade_High", 22), ("35", 35), ("disabled", NEVER)],
+    "DISCORD_TOPICS": [
+        ("trade, gas", Topics(frozenset({"trade", "gas"}))),
+        ("!log", Topics(unwanted=frozenset({"log"}))),
+    ],
+    "DISCORD_USERNAME": [("Somebody", "Somebody")],
+    "DISCORD_AVATAR_URL": [("http://localhost/a.png", "http://localhost/a.png")],
+    "DISCORD_MENTION": [("&123", "&123")],
+    "DISCORD_SILENT": [("TRADE", Silence(level=21)), ("gas", Silence(topics=Topics(frozenset({"gas"}))))],
+    "DISCORD_THREAD_ID": [("1234567890", "1234567890")],
+    "LOGSTASH_SERVER": [("tls://[::1]:5959", "tls://[::1]:5959")],
+    "LOGSTASH_PORT": [("1", 1), ("65535", 65535)],
+    "LOGSTASH_LEVEL": [("WARN", 30), ("none", NEVER)],
+    "LOGSTASH_TOPICS": [("data", Topics(frozenset({"data"})))],
+    "LOGSTASH_TAGS": [("python, live,", ("python", "live"))],
+    "LOGSTASH_ECS": [("true", True), ("1", True), ("YES", True), ("on", True), ("false", False), ("0", False)],
+    "LOG_LEVEL": [("debug", 10), ("disabled", NEVER), ("off", NEVER)],
+    "STDOUT_TOPICS": [("!cycle", Topics(unwanted=frozenset({"cycle"})))],
+    "NOTIFY_STDOUT": [("JSON", "json"), ("text", "text"), ("off", "off"), ("auto", "auto")],
+    "NOTIFY_BACKENDS": [("pager, Sms_2", ("pager", "sms_2"))],
+    "UNIT_TESTING": [("True", True), ("no", False)],
+    "SIMULATE": [("true", True), ("off", False)],
+    "NOTIFY_DRY_RUN": [("on", True), ("False", False)],
+}
+
+# Rows that take any text at this point; what they mean is looked at by the backend that they are for.
+ANY_TEXT = {
+    "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
+    "LOGSTASH_TAGS",
+}  # fmt: skip
+
+by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
+
+
+@by_name
+def test_every_row_reads_every_form_that_people_write(setting: Setting[object]) -> None:
+    for text, value in FORMS[setting.name]:
+        assert Settings({setting.name: text}).get(setting) == value
+
+
+@by_name
+@pytest.mark.parametrize("env", ["unset", "empty", "blank"])
+def test_an_unset_or_empty_variable_has_its_default(setting: Setting[object], env: str) -> None:
+    given: dict[str, dict[str, str]] = {"unset": {}, "empty": {setting.name: ""}, "blank": {setting.name: " \t "}}
+
+    config = Settings(given[env])
+
+    assert config.get(setting) == setting.default
+    assert not config.is_set(setting)
+
+
+@by_name
+def test_the_default_that_the_table_shows_is_the_default(setting: Setting[object]) -> None:
+    # These name another source instead of a value.
+    if setting.shown_default in {"program name", "NAME", "ICON_URL"}:
+        assert setting.default is None
+    elif setting.shown_default == "–":
+        assert not setting.default
+    elif setting.shown_default == "all":
+        assert setting.default == Topics()
+    else:
+        assert Settings({setting.name: setting.shown_default}).get(setting) == setting.default
+
+
+@by_name
+def test_every_row_says_what_it_means_in_a_line(setting: Setting[object]) -> None:
+    assert re.fullmatch(r"[A-Z][A-Z0-9_]+", setting.name)
+    assert setting.meaning
+    assert "\n" not in setting.meaning
+
+
+@by_name
+def test_an_error_names_the_variable_and_never_shows_the_value(setting: Setting[object]) -> None:
+    canary = "c4nary, !! value/with spaces"
+    config = Settings({setting.name: canary})
+
+    if setting.name in ANY_TEXT:
+        config.get(setting)
+        return
+    with pytest.raises(ConfigError) as caught:
+        config.get(setting)
+
+    assert str(caught.value).startswith(f"{setting.name}: not ")
+    assert "c4nary" not in repr(caught.value)
+    # A traceback prints the cause as well.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LOGSTASH_PORT", "0"),
+        ("LOGSTASH_PORT", "65536"),
+        ("LOGSTASH_PORT", "00655360"),
+        ("LOGSTASH_PORT", "-1"),
+        ("LOGSTASH_PORT", "٥٩٥٩"),  # digits, but no port
+        ("LOGSTASH_PORT", "9" * 5000),  # more digits than int() takes
+        ("ICON_URL", "file:///etc/passwd"),
+        ("ICON_URL", "https://"),
+        ("ICON_URL", "https://example.com/" + "x" * 2048),
+        ("DISCORD_TOPICS", "trade,,gas"),
+        ("DISCORD_TOPICS", "!"),
+        ("DISCORD_THREAD_ID", "12x"),
+        ("NOTIFY_BACKENDS", "pager,../x"),
+        ("UNIT_TESTING", "maybe"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_refused(name: str, text: str) -> None:
+    setting = next(setting for setting in settings.TABLE if setting.name == name)
+
+    with pytest.raises(ConfigError, match=f"{name}: not "):
+        Settings({name: text}).get(setting)
+
+
+def test_values_are_stripped() -> None:
+    assert Settings({"LOG_LEVEL": " info\r"}).get(settings.LOG_LEVEL) == 20
+
+
+def test_only_the_webhook_is_a_secret_among_todays_settings() -> None:
+    assert [setting.name for setting in settings.TABLE if setting.secret] == ["DISCORD_WEBHOOK_URL"]
+
+
+def test_no_two_rows_have_the_same_name() -> None:
+    names = [setting.name for setting in settings.TABLE]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_notify_variable_is_found_with_the_name_it_resembles() -> None:
+    env = {"NOTIFY_STDUOT": "json", "NOTIFY_FLAVOUR": "x", "NOTIFY_STDOUT": "json", "DISCORD_LEVLE": "x"}
+
+    assert Settings(env).unknown() == [("NOTIFY_FLAVOUR", None), ("NOTIFY_STDUOT", "NOTIFY_STDOUT")]
+
+
+def test_the_route_of_a_third_party_backend_is_a_known_variable() -> None:
+    env = {"NOTIFY_BACKENDS": "notify_sms", "NOTIFY_SMS_LEVEL": "ERROR", "NOTIFY_SMS_TOPICS": "trade"}
+
+    assert Settings(env).unknown() == []
+
+
+def test_a_second_webhook_makes_a_second_family_of_settings() -> None:
+    config = Settings(
+        {
+            "DISCORD_OPS_WEBHOOK_URL": "https://discord.com/api/webhooks/2/y",
+            "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/x",
+            "DISCORD_EU_2_WEBHOOK_URL": "https://discord.com/api/webhooks/3/z",
+            "DISCORD_OPS_LEVEL": "ERROR",
+            "DISCORD_EMPTY_WEBHOOK_URL": "",
+        }
+    )
+
+    assert config.discord_prefixes() == ["DISCORD_", "DISCORD_EU_2_", "DISCORD_OPS_"]
+    assert config.get(settings.DISCORD_LEVEL.under("DISCORD_", "DISCORD_OPS_")) == 40
+    assert config.get(settings.DISCORD_LEVEL) == settings.DISCORD_LEVEL.default
+
+
+def test_a_family_needs_no_first_webhook() -> None:
+    assert Settings({"DISCORD_OPS_WEBHOOK_URL": "x"}).discord_prefixes() == ["DISCORD_OPS_"]
+
+
+def test_the_rows_of_a_family_are_in_the_table_and_its_webhook_is_secret() -> None:
+    rows = {row.name: row for row in Settings({"DISCORD_OPS_WEBHOOK_URL": "x"}).rows()}
+
+    assert rows["DISCORD_OPS_WEBHOOK_URL"].secret
+    assert {f"DISCORD_OPS_{row.name.removeprefix('DISCORD_')}" for row in settings.DISCORD} <= rows.keys()
+
+
+def test_a_third_party_backend_adds_its_route_to_the_table() -> None:
+    rows = [row.name for row in Settings({"NOTIFY_BACKENDS": "pager-2"}).rows()]
+
+    assert rows[-2:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS"]
+
+
+def test_the_table_can_be_shown_when_the_list_of_backends_is_unusable() -> None:
+    assert list(Settings({"NOTIFY_BACKENDS": "!!"}).rows()) == list(settings.TABLE)
+
+
+def test_every_backend_has_a_level_and_topics_under_its_name() -> None:
+    level, topics = route_settings("sink.two")
+    config = Settings({"SINK_TWO_LEVEL": "ERROR", "SINK_TWO_TOPICS": "gas"})
+
+    assert config.get(level) == 40
+    assert config.get(topics) == Topics(frozenset({"gas"}))
+    assert Settings({}).get(level) == 20
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (["/srv/bot/trader.py", "start"], "trader"),
+        (["/usr/lib/python3/site-packages/trader/__main__.py"], "trader"),
+        (["/usr/local/bin/trade-executor"], "trade-executor"),
+        (["-c"], "python"),
+        ([""], "python"),
+        ([], "python"),
+    ],
+)
+def test_a_program_is_called_by_its_script_or_package(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], name: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+
+    assert program_name() == name

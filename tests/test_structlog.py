@@ -1,0 +1,190 @@
+"""The structlog processor, with a structlog that prints by itself."""
+
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+import notify
+from notify.event import Event
+from notify.integrations.structlog import structlog_processor
+from notify.testing.outbox import Outbox, caught
+
+
+@pytest.fixture
+def outbox() -> Iterator[Outbox]:
+    with caught() as box:
+        yield box
+
+
+@pytest.fixture
+def printed() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def log(printed: io.StringIO) -> Any:
+    """Return a logger of a program whose structlog writes JSON by itself."""
+    return structlog.wrap_logger(
+        structlog.PrintLogger(printed),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            notify.structlog_processor,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+    )
+
+
+def only(outbox: Outbox) -> Event:
+    (event,) = outbox.events
+    return event
+
+
+def test_an_event_arrives_with_its_message_and_fields(outbox: Outbox, log: Any) -> None:
+    log.bind(pair="ETH-USDC").warning("price is stale", seconds=90)
+
+    event = only(outbox)
+    assert event.message == "price is stale"
+    assert event.level == logging.WARNING
+    assert event.topic == "log"
+    assert event.fields == {"pair": "ETH-USDC", "seconds": 90}
+
+
+def test_the_program_still_prints_its_own_line(outbox: Outbox, log: Any, printed: io.StringIO) -> None:
+    log.info("price is stale", topic="data")
+
+    assert '"event": "price is stale"' in printed.getvalue()
+    assert '"topic": "data"' in printed.getvalue()
+
+
+def test_the_event_dict_is_passed_on_unchanged(outbox: Outbox) -> None:
+    event_dict = {"event": "x", "topic": "gas", "exc_info": ValueError("no"), "fields": [1], "level": "info"}
+    before = dict(event_dict)
+
+    assert structlog_processor(None, "info", event_dict) is event_dict
+    assert event_dict == before
+
+
+@pytest.mark.parametrize(
+    ("method", "level"),
+    [
+        ("debug", logging.DEBUG),
+        ("info", logging.INFO),
+        ("msg", logging.INFO),
+        ("warning", logging.WARNING),
+        ("warn", logging.WARNING),
+        ("error", logging.ERROR),
+        ("exception", logging.ERROR),
+        ("critical", logging.CRITICAL),
+        ("fatal", logging.CRITICAL),
+        ("trade", notify.TRADE),
+        ("trade_high", notify.TRADE_HIGH),
+        ("a_method_of_theirs", logging.INFO),
+    ],
+)
+def test_the_method_is_the_level(outbox: Outbox, method: str, level: int) -> None:
+    structlog_processor(None, method, {"event": "said"})
+
+    assert only(outbox).level == level
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "topic"),
+    [
+        ("info", {"topic": "gas"}, "gas"),
+        ("trade", {}, "trade"),
+        ("trade_high", {}, "decision"),
+        ("trade", {"topic": "position"}, "position"),
+        ("info", {"topic": None}, "log"),
+    ],
+)
+def test_the_topic_is_the_given_one_or_that_of_the_level(
+    outbox: Outbox, method: str, given: dict[str, object], topic: str
+) -> None:
+    structlog_processor(None, method, {"event": "said", **given})
+
+    event = only(outbox)
+    assert event.topic == topic
+    assert event.fields == {}
+
+
+def test_the_exception_that_is_being_handled_goes_with_it(outbox: Outbox, log: Any) -> None:
+    try:
+        raise ValueError("no price")
+    except ValueError:
+        log.exception("cycle failed")
+
+    event = only(outbox)
+    assert event.level == logging.ERROR
+    assert event.exception is not None
+    assert (event.exception.type, event.exception.message) == ("ValueError", "no price")
+    assert "test_structlog.py" in event.exception.traceback
+    assert event.fields == {}
+
+
+def raised() -> ValueError:
+    try:
+        raise ValueError("no price")
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize("form", ["exception", "triple"])
+def test_an_exception_may_be_passed_in_each_form_that_structlog_takes(outbox: Outbox, log: Any, form: str) -> None:
+    error = raised()
+
+    log.error("cycle failed", exc_info=error if form == "exception" else (type(error), error, error.__traceback__))
+
+    exception = only(outbox).exception
+    assert exception is not None
+    assert exception.message == "no price"
+
+
+@pytest.mark.parametrize("odd", [None, False, (), (None, None, None), "text", True])
+def test_an_exc_info_that_holds_none_is_no_exception(outbox: Outbox, odd: object) -> None:
+    structlog_processor(None, "error", {"event": "said", "exc_info": odd})
+
+    assert only(outbox).exception is None
+
+
+def test_what_processors_before_it_have_rendered_is_the_body(outbox: Outbox) -> None:
+    structlog_processor(None, "error", {"event": "said", "stack": "Stack:\n a", "exception": "Traceback:\n b"})
+
+    event = only(outbox)
+    assert event.body == "Stack:\n a\nTraceback:\n b"
+    assert event.fields == {}
+
+
+def test_the_name_of_the_logger_is_a_field(outbox: Outbox) -> None:
+    structlog_processor(None, "info", {"event": "said", "logger": "strategy"})
+
+    assert only(outbox).fields == {"logger": "strategy"}
+
+
+def test_values_that_cannot_be_shown_raise_nothing(outbox: Outbox) -> None:
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    structlog_processor(None, "info", {"event": Hostile(), "x": Hostile(), "stack": Hostile()})
+
+    assert only(outbox).message == "<unprintable Hostile: RuntimeError>"
+
+
+def test_without_a_notifier_the_program_goes_on_and_stderr_says_so_once(
+    log: Any, printed: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(3):
+        log.info("before setup()")
+
+    assert printed.getvalue().count("before setup()") == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "notify.setup()" in lines[0]
