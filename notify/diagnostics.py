@@ -1,5 +1,6 @@
 """What this package says about itself: one line per kind and ten seconds, on stderr, never to logging."""
 
+import os
 import sys
 import threading
 import time
@@ -11,6 +12,15 @@ _KINDS_REMEMBERED = 1000
 _lock = threading.RLock()
 _last_said: dict[str, float] = {}
 _held: dict[str, int] = {}
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+# Another thread may hold it at the moment of a fork, and would never let go of it in the child.
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def report(kind: str, text: str) -> None:

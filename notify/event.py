@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from notify.plain import clean
+
 _sequence = itertools.count()
 _process_mark = os.urandom(4).hex()
 
@@ -36,7 +38,7 @@ class Attachment:
         data: the content.
         content_type: a media type such as `image/png`; guessed from the name when None.
 
-    Raises `TypeError` when *data* is not bytes.
+    Raises `TypeError` when *data* is not bytes or *filename* not a string.
     """
 
     filename: str
@@ -46,6 +48,10 @@ class Attachment:
     def __post_init__(self) -> None:
         if not isinstance(self.data, bytes):
             raise TypeError(f"attachment data must be bytes, not {type(self.data).__name__}")
+        if not isinstance(self.filename, str):
+            raise TypeError(f"an attachment's filename must be a string, not {type(self.filename).__name__}")
+        # Names of files that are not UTF-8 have lone surrogates in them.
+        object.__setattr__(self, "filename", clean(self.filename))
 
 
 @dataclass(frozen=True, slots=True)

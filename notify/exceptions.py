@@ -26,6 +26,8 @@ class Raised:
             self._printed = traceback.TracebackException(
                 kind, exception, exception.__traceback__, lookup_lines=False, capture_locals=False, compact=True
             )
+            if isinstance(self._printed.__notes__, list):
+                self._printed.__notes__ = list(self._printed.__notes__)  # not the list that add_note() grows
         except Exception:  # noqa: BLE001 - a hostile __cause__ or __notes__; type and message are known already
             self._printed = None
 

@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, Self, TypedDict, Unpack
 
 from notify import diagnostics
@@ -21,7 +22,7 @@ from notify.errors import ConfigError
 from notify.event import Attachment, Event, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import TRADE
-from notify.plain import clean, keep_fields, safe_repr, safe_str
+from notify.plain import MAX_ITEMS, clean, keep, keep_fields, safe_str
 from notify.rules.routing import Route, least_level
 
 _RING_LEVEL = logging.INFO
@@ -64,7 +65,7 @@ class Notifier:
         routes = routes or {}
         self.clock: Clock = clock
         self._settled = threading.Condition()
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
         self._lanes = tuple(
@@ -115,33 +116,34 @@ class Notifier:
         Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event.
         """
         return self.accept(
-            _event(self.clock.time(), message, body, level, topic, key, fields, attachments, exc, _caller())
+            _event(
+                self.clock.time(),
+                _caller(),
+                message,
+                body=body,
+                level=level,
+                topic=topic,
+                key=key,
+                fields=fields,
+                attachments=attachments,
+                exc=exc,
+            )
         )
 
     def trade(self, message: str, /, **same: Unpack[Parts]) -> Ticket:
         """Say that something was bought or sold: `notify` at level TRADE with the topic `trade`."""
         parts: Parts = {"level": TRADE, "topic": "trade", **same}
-        return self.accept(
-            _event(
-                self.clock.time(),
-                message,
-                parts.get("body", ""),
-                parts["level"],
-                parts["topic"],
-                parts.get("key"),
-                parts.get("fields"),
-                parts.get("attachments", ()),
-                parts.get("exc"),
-                _caller(),
-            )
-        )
+        return self.accept(_event(self.clock.time(), _caller(), message, **parts))
 
     def accept(self, event: Event) -> Ticket:
         """Take an event that was made elsewhere. Returns at once, never raises."""
         ticket = Ticket(event.id, durable=False, changed=self._settled)
-        if not self._intake.accept(_Said(event, ticket)):
+        try:
+            if not self._intake.accept(_Said(event, ticket)):
+                self._refuse(event, ticket)
+        except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
             ticket.routed(())
-            diagnostics.report("intake", "an event was dropped: the intake is full or the notifier closed")
+            diagnostics.report("draft", f"an event could not be taken: {type(error).__name__}")
         return ticket
 
     def tail(self, count: int) -> tuple[str, ...]:
@@ -150,7 +152,7 @@ class Notifier:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every lane is empty, *timeout* seconds at most. True: they are."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
         self._intake.wake()
         with self._settled:
             while not self._empty():
@@ -161,21 +163,26 @@ class Notifier:
         return True
 
     def close(self, timeout: float = 5.0) -> None:
-        """Deliver what waits, *timeout* seconds at most, then stop every thread. Idempotent."""
-        with self._closing:
+        """Deliver what waits, *timeout* seconds at most, then stop every thread. Idempotent and re-entrant.
+
+        A thread whose backend does not return is given a tenth of a second more, and then left to end when it does.
+        """
+        timeout = min(max(0.0, timeout), threading.TIMEOUT_MAX)
+        deadline = time.monotonic() + timeout
+        if not self._closing.acquire(timeout=timeout):
+            return  # another thread is at it
+        try:
             if self._closed:
                 return
-            deadline = time.monotonic() + timeout
-            for undo in self._on_close:
-                undo()
-            self.flush(timeout)
             self._closed = True
-            self._intake.close()
-            self._dispatcher.stop(max(0.1, deadline - time.monotonic()))
-            for lane in self._lanes:
-                lane.stop()
-            for lane in self._lanes:
-                lane.join(max(0.1, deadline - time.monotonic()))
+            for undo in self._on_close:
+                _run_undo(undo)
+            try:
+                self.flush(deadline - time.monotonic())
+            finally:  # also when Ctrl-C ends the wait
+                self._stop(deadline)
+        finally:
+            self._closing.release()
 
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.
@@ -195,6 +202,22 @@ class Notifier:
         """Call *undo* when this notifier is closed, before what waits is delivered."""
         self._on_close.append(undo)
 
+    def _stop(self, deadline: float) -> None:
+        self._intake.close()
+        self._dispatcher.stop(max(0.1, deadline - time.monotonic()))
+        for lane in self._lanes:
+            lane.stop()
+        for lane in self._lanes:
+            lane.join(max(0.1, deadline - time.monotonic()))
+
+    def _refuse(self, event: Event, ticket: Ticket) -> None:
+        reason = "closed" if self._closed else "intake full"
+        ticket.routed(())
+        for lane in self._lanes:
+            if lane.route.wants(event):
+                ticket.settle(lane.name, f"dropped: {reason}")
+        diagnostics.report("intake", f"an event was dropped: {reason}")
+
     def _empty(self) -> bool:
         return self._dispatcher.idle() and not any(lane.pending() for lane in self._lanes)
 
@@ -213,47 +236,75 @@ class _Said(NamedTuple):
         return self.made
 
 
+def _run_undo(undo: Callable[[], None]) -> None:
+    try:
+        undo()
+    except Exception as error:  # noqa: BLE001 - what waits must be delivered all the same
+        diagnostics.report("close", f"something could not be undone: {type(error).__name__}")
+
+
 def _caller() -> Source:
     """Return the place two frames up: who called the method that asks."""
-    frame = sys._getframe(2)
-    return Source(
-        frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, os.getpid(), threading.current_thread().name
-    )
+    thread = clean(safe_str(threading.current_thread().name))
+    try:
+        frame = sys._getframe(2)
+    except ValueError:  # called by C: as an atexit callback, or as all that a thread runs
+        return Source(process=os.getpid(), thread=thread)
+    code = frame.f_code
+    return Source(clean(code.co_filename), frame.f_lineno or 0, code.co_name, os.getpid(), thread)
 
 
-def _event(
+def _event(now: float, source: Source, message: object, **parts: Unpack[Parts]) -> Event:
+    """Make an event of whatever was passed, even of what breaks when it is looked at."""
+    try:
+        return _read(now, source, message, **parts)
+    except Exception as error:  # noqa: BLE001 - such as an object whose __class__ raises
+        level = parts.get("level")
+        return Event(
+            id=new_id(now),
+            time=now,
+            message=clean(safe_str(message)),
+            level=level if type(level) is int else logging.WARNING,
+            fields={"notify": f"<unreadable arguments: {type(error).__name__}>"},
+            source=source,
+        )
+
+
+def _read(
     now: float,
-    message: object,
-    body: object,
-    level: object,
-    topic: object,
-    key: object,
-    fields: Mapping[str, object] | None,
-    attachments: Sequence[Attachment],
-    exc: object,
     source: Source,
+    message: object,
+    *,
+    body: object = "",
+    level: object = logging.INFO,
+    topic: object = "log",
+    key: object = None,
+    fields: Mapping[str, object] | None = None,
+    attachments: Iterable[object] | None = (),
+    exc: object = None,
 ) -> Event:
-    """Make an event of whatever was passed. What cannot be used is shown in it instead."""
-    kept = keep_fields(fields) if fields else {}
+    """Make an event of what was passed. What cannot be used is shown in it instead."""
+    kept = keep_fields(fields) if fields is not None else {}
     files: tuple[Attachment, ...] = ()
     try:
-        given = tuple(attachments)
-        files = tuple(file for file in given if isinstance(file, Attachment))
+        one = isinstance(attachments, Attachment)  # instead of a list of one
+        given = (attachments,) if one else tuple(islice(attachments or (), MAX_ITEMS + 1))
+        files = tuple(file for file in given[:MAX_ITEMS] if isinstance(file, Attachment))
         if len(files) < len(given):
-            kept["attachments"] = f"{len(given) - len(files)} of {len(given)} are no Attachment"
+            kept["attachments"] = f"{len(given) - len(files)} of {len(given)} are no Attachment, or too many"
     except Exception as error:  # noqa: BLE001 - a hostile iterator
         kept["attachments"] = f"<unreadable: {type(error).__name__}>"
     if not isinstance(level, int):
-        kept["level"] = safe_repr(level)
+        kept["level"] = keep(level)
         level = logging.INFO
     if exc is not None and not isinstance(exc, BaseException):
-        kept["exc"] = safe_repr(exc)
+        kept["exc"] = keep(exc)
     return Event(
         id=new_id(now),
         time=now,
         message=clean(safe_str(message)),
         body=clean(safe_str(body)),
-        level=int(level),
+        level=int.__int__(level),
         topic=clean(safe_str(topic)),
         key=None if key is None else clean(safe_str(key)),
         fields=kept,

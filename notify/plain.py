@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from types import MappingProxyType
 from uuid import UUID
 
 MAX_DEPTH = 6
 MAX_ITEMS = 100
+MAX_TOTAL = 2000  # items of one value at all depths: a list that holds itself many times over is small, its copy is not
 MAX_TEXT = 32_768  # code points of one string inside fields
 _SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
@@ -47,9 +49,9 @@ def clip(text: str, limit: int) -> str:
     """Return *text*, with its middle replaced by a count when it is longer than *limit* code points."""
     if len(text) <= limit:
         return text
-    mark = f"…[{len(text) - limit} characters cut]…"
-    tail = (limit - len(mark)) // 3
-    return text[: limit - len(mark) - tail] + mark + (text[-tail:] if tail > 0 else "")
+    room = max(0, limit - len(f"…[{len(text)} characters cut]…"))
+    tail = room // 3
+    return f"{text[: room - tail]}…[{len(text) - room} characters cut]…{text[len(text) - tail :]}"
 
 
 def clean(text: str) -> str:
@@ -67,26 +69,22 @@ def keep(value: object) -> object:
     """Return *value* as something that nobody can change later.
 
     Immutable values of the standard library are returned as they are; dicts, lists and tuples are copied, to
-    `MAX_DEPTH` levels and `MAX_ITEMS` items each; everything else becomes its `repr` (`str` inside a
-    container, as python-logstash has it). Never raises an Exception.
+    `MAX_DEPTH` levels, `MAX_ITEMS` items each and `MAX_TOTAL` items in all; everything else becomes its `repr`
+    (`str` inside a container, as python-logstash has it). Never raises an Exception.
     """
-    if type(value) in _IMMUTABLE:
-        return clean(clip(value, MAX_TEXT)) if type(value) is str else value
-    try:
-        return _copy(value, 0, ())
-    except Exception as error:  # noqa: BLE001 - a hostile container may raise from len(), items() or iteration
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+    return _copy(value, 0, (), [MAX_TOTAL])
 
 
 def keep_fields(fields: Mapping[str, object]) -> dict[str, object]:
     """Return a copy of *fields* with names that are strings and values that nobody can change. Never raises."""
     kept: dict[str, object] = {}
     try:
-        for name, value in fields.items():
-            if len(kept) >= MAX_ITEMS:
-                kept["…"] = f"{len(fields) - MAX_ITEMS} more"
-                break
-            kept[clean(name if type(name) is str else safe_str(name))] = keep(value)
+        for name, value in list(islice(fields.items(), MAX_ITEMS)):
+            kept[_text(name if type(name) is str else safe_str(name))] = keep(value)
+        if len(fields) > MAX_ITEMS:
+            kept["…"] = f"{len(fields) - MAX_ITEMS} more"
+    except AttributeError:
+        kept["fields"] = keep(fields)  # no mapping, but said
     except Exception as error:  # noqa: BLE001 - anything may have been passed as fields
         kept["fields"] = f"<unreadable {type(fields).__name__}: {type(error).__name__}>"
     return kept
@@ -100,37 +98,60 @@ def clean_fields(fields: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _copy(value: object, depth: int, above: tuple[int, ...]) -> object:
-    if type(value) in _IMMUTABLE:
-        return clean(clip(value, MAX_TEXT)) if type(value) is str else value
+def _text(text: str) -> str:
+    return clean(clip(text, MAX_TEXT))
+
+
+def _copy(value: object, depth: int, above: tuple[int, ...], left: list[int]) -> object:
+    """Copy *value*, which lies *depth* levels below those *above*. `left[0]` more items may be copied."""
+    try:
+        return _copied(value, depth, above, left)
+    except Exception as error:  # noqa: BLE001 - a hostile container may raise from len(), items() or iteration
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+
+
+def _copied(value: object, depth: int, above: tuple[int, ...], left: list[int]) -> object:
     if isinstance(value, str):
-        return clean(clip(str.__str__(value), MAX_TEXT))
-    if isinstance(value, bool | int):
-        return int(value)
+        return _text(str.__str__(value))
+    if type(value) is bytes and len(value) > MAX_TEXT:
+        return f"<bytes of {len(value)}>"
+    if type(value) in _IMMUTABLE:
+        return value
+    if isinstance(value, int):
+        return int.__int__(value)
     if isinstance(value, float):
-        return float(value)
+        return float.__float__(value)
     if isinstance(value, set | frozenset) and len(value) > MAX_ITEMS:
         return f"<{type(value).__name__} of {len(value)}>"
     if not isinstance(value, dict | list | tuple | MappingProxyType):
-        return clean(clip((safe_str if depth else safe_repr)(value), MAX_TEXT))
+        return _text((safe_str if depth else safe_repr)(value))
     if id(value) in above:
         return "<cycle>"
     if depth >= MAX_DEPTH:
         return f"<{type(value).__name__} of {len(value)}: too deep>"
     above = (*above, id(value))
+    shown = min(len(value), MAX_ITEMS, left[0])
+    left[0] -= shown
     if isinstance(value, dict | MappingProxyType):
         copied: dict[object, object] = {}
-        for key in list(value)[:MAX_ITEMS]:
-            copied[key if type(key) in SCALARS else safe_str(key)] = _copy(value[key], depth + 1, above)
-        if len(value) > MAX_ITEMS:
-            copied["…"] = f"{len(value) - MAX_ITEMS} more"
+        for key, item in list(islice(value.items(), shown)):
+            copied[_name(key)] = _copy(item, depth + 1, above, left)
+        if len(value) > shown:
+            copied["…"] = f"{len(value) - shown} more"
         return copied
-    items = [_copy(item, depth + 1, above) for item in list(value)[:MAX_ITEMS]]
-    if len(value) > MAX_ITEMS:
-        items.append(f"… {len(value) - MAX_ITEMS} more")
+    items = [_copy(item, depth + 1, above, left) for item in list(islice(value, shown))]
+    if len(value) > shown:
+        items.append(f"… {len(value) - shown} more")
     if isinstance(value, list):
         return items
     return tuple(items)
+
+
+def _name(key: object) -> object:
+    """Return the name of an entry as something that nobody can change; JSON's own scalars stay what they are."""
+    if type(key) in SCALARS and type(key) is not str:
+        return key
+    return _text(safe_str(key))
 
 
 def jsonable(value: object, *, other: Callable[[object], str] = safe_str) -> object:

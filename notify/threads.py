@@ -5,11 +5,14 @@ event: it would be sent, logged again and sent again. The mark is the thread, no
 record of another thread is lost meanwhile.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from threading import get_ident
 
 _ours: set[int] = set()
+# None of them lives in a forked child, whose own threads may be given the same numbers.
+os.register_at_fork(after_in_child=_ours.clear)
 
 
 def is_ours(thread_ident: int | None = None) -> bool:

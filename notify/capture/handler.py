@@ -1,12 +1,15 @@
 """The logging handler: from any logger to the intake, at the price of a snapshot."""
 
 import logging
+from logging import LogRecord
 from threading import get_ident
 
-from notify import diagnostics, threads
+from notify import diagnostics
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import Intake
+from notify.plain import safe_str
+from notify.threads import is_ours
 
 
 class NotifyHandler(logging.Handler):
@@ -24,19 +27,33 @@ class NotifyHandler(logging.Handler):
     def __init__(self, intake: Intake, ring: RingBuffer, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._intake = intake
-        self._ring = ring
+        self._remember = ring.append
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take *record*."""
-        if threads.is_ours(get_ident()):
-            return
+    def handle(self, record: LogRecord) -> bool:
+        """Take *record* if the filters let it pass; False if not.
+
+        Done without the lock that `logging` holds around `emit`: nothing here needs one.
+        """
+        if self.filters:
+            passed = self.filter(record)
+            if not passed:
+                return False
+            if isinstance(passed, LogRecord):  # from Python 3.12 on, a filter may return another one
+                record = passed
+        if is_ours(get_ident()):
+            return True
         try:
             snapshot = Snapshot(record)
-            self._ring.append(snapshot)
+            self._remember(snapshot)
             intake = self._intake
-            if record.levelno < intake.wake_level and len(intake) < intake.capacity:
-                intake.append(snapshot)
+            if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
+                intake.waiting.append(snapshot)
             else:
                 intake.accept(snapshot)
         except Exception as error:  # noqa: BLE001 - guarantee 1: a log call never raises into the program
-            diagnostics.report("handler", f"a record of {record.name} was lost: {type(error).__name__}")
+            diagnostics.report("handler", f"a record of {safe_str(record.name)} was lost: {type(error).__name__}")
+        return True
+
+    def emit(self, record: LogRecord) -> None:
+        """See `handle`. For those who call it themselves."""
+        self.handle(record)

@@ -26,15 +26,8 @@ class RingBuffer:
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
-        return tuple(_line(snapshot) for snapshot in _copy(self._records)[-count:])
-
-
-def _copy(records: deque[Snapshot]) -> list[Snapshot]:
-    while True:
-        try:
-            return list(records)
-        except RuntimeError:  # another thread appended meanwhile
-            continue
+        records = list(self._records)  # one call into C: nobody appends meanwhile
+        return tuple(_line(snapshot) for snapshot in records[max(0, len(records) - count) :])
 
 
 def _line(snapshot: Snapshot) -> str:

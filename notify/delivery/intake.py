@@ -45,21 +45,21 @@ class Intake:
         self.wake_level = wake_level
         self.capacity = CAPACITY
         self.dropped = 0
-        self._drafts: deque[Draft] = deque()
+        self.waiting: deque[Draft] = deque()
+        """What was left and not taken. The logging handler adds to it what is below `wake_level` and fits
+        `capacity`, which saves it two calls."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
-        self.append = self._drafts.append
-        """Leave a draft below `wake_level` that fits `capacity`. For the logging handler, which saves a call by it."""
 
     def __len__(self) -> int:
-        return len(self._drafts)
+        return len(self.waiting)
 
     def accept(self, draft: Draft) -> bool:
         """Leave *draft*, and wake the dispatcher if it is worth it. False: full, the draft was dropped and counted."""
-        if len(self._drafts) >= self.capacity:
+        if len(self.waiting) >= self.capacity:
             self.dropped += 1
             return False
-        self._drafts.append(draft)
+        self.waiting.append(draft)
         if draft.level >= self.wake_level:
             self.wake()
         return True
@@ -82,11 +82,11 @@ class Intake:
 
     def take(self, limit: int) -> list[Draft]:
         """Remove and return the oldest drafts, *limit* at most. For the dispatcher."""
-        drafts = self._drafts
+        waiting = self.waiting
         taken: list[Draft] = []
         try:
             while len(taken) < limit:
-                taken.append(drafts.popleft())
+                taken.append(waiting.popleft())
         except IndexError:
             pass
         return taken

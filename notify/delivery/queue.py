@@ -5,6 +5,7 @@ Not thread-safe: the lane that owns it holds a lock around every call. The disk 
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Self
 
 from notify.delivery.ticket import Ticket
 from notify.event import Event
@@ -17,10 +18,27 @@ MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long t
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event that waits, with the ticket that somebody may hold."""
+    """An event that waits, with the ticket that somebody may hold.
+
+    Args:
+        event: what is to be delivered.
+        ticket: told what becomes of it.
+        weight: about how many bytes those parts of the event take that have no bound.
+    """
 
     event: Event
     ticket: Ticket | None
+    weight: int
+
+    @classmethod
+    def of(cls, event: Event, ticket: Ticket | None) -> Self:
+        """Return the entry of *event*, weighed."""
+        weight = len(event.message) + len(event.body)
+        if event.exception is not None:
+            weight += len(event.exception.traceback)
+        for attachment in event.attachments:
+            weight += len(attachment.data)
+        return cls(event, ticket, weight)
 
 
 class LaneQueue:
@@ -29,6 +47,9 @@ class LaneQueue:
     def __init__(self, *, capacity: int = CAPACITY, max_bytes: int = MAX_BYTES) -> None:
         self._capacity = capacity
         self._max_bytes = max_bytes
+        # What a full queue is emptied to: a tenth is freed at once, so that it is sorted seldom.
+        self._shed_to = capacity - capacity // 10
+        self._shed_to_bytes = max_bytes - max_bytes // 10
         self._urgent: deque[Entry] = deque()
         self._ordinary: deque[Entry] = deque()
         self._taken: deque[Entry] = deque()
@@ -38,9 +59,14 @@ class LaneQueue:
         return len(self._urgent) + len(self._ordinary) + len(self._taken)
 
     def put(self, entry: Entry) -> list[Entry]:
-        """Add *entry*, and return what had to be dropped for it: the oldest of the least severe."""
+        """Add *entry*, and return what had to be dropped for it: the oldest of the least severe.
+
+        An entry that would leave no room for others even in an empty queue is what is dropped.
+        """
+        if entry.weight > self._shed_to_bytes:
+            return [entry]
         (self._urgent if is_urgent(entry.event) else self._ordinary).append(entry)
-        self._bytes += _weight(entry.event)
+        self._bytes += entry.weight
         if len(self) > self._capacity or self._bytes > self._max_bytes:
             return self._shed()
         return []
@@ -55,7 +81,7 @@ class LaneQueue:
         """Remove and return the first *count* of what was taken."""
         done = [self._taken.popleft() for _ in range(min(count, len(self._taken)))]
         for entry in done:
-            self._bytes -= _weight(entry.event)
+            self._bytes -= entry.weight
         return done
 
     def give_back(self) -> None:
@@ -74,27 +100,15 @@ class LaneQueue:
         return left
 
     def _shed(self) -> list[Entry]:
-        """Drop the oldest of the least severe until a tenth is free again, so that a full queue is sorted seldom."""
-        most = self._capacity - self._capacity // 10
-        most_bytes = self._max_bytes - self._max_bytes // 10
+        """Drop the oldest of the least severe until a tenth is free again."""
         waiting = [*self._ordinary, *self._urgent]
         dropped: list[Entry] = []
         for entry in sorted(waiting, key=lambda entry: severity(entry.event.level)):
-            if len(self) - len(dropped) <= most and self._bytes <= most_bytes:
+            if len(self) - len(dropped) <= self._shed_to and self._bytes <= self._shed_to_bytes:
                 break
             dropped.append(entry)
-            self._bytes -= _weight(entry.event)
+            self._bytes -= entry.weight
         gone = {id(entry) for entry in dropped}
         self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in gone)
         self._urgent = deque(entry for entry in self._urgent if id(entry) not in gone)
         return dropped
-
-
-def _weight(event: Event) -> int:
-    """Return about how many bytes the parts of *event* without a bound take."""
-    size = len(event.message) + len(event.body)
-    if event.exception is not None:
-        size += len(event.exception.traceback)
-    for attachment in event.attachments:
-        size += len(attachment.data)
-    return size

@@ -36,7 +36,7 @@ class Ticket:
         Returns backend names and `delivered`, `pending`, `rejected: …` or `dropped: …`; backends that do
         not want the event are not in it. Never raises.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
         with self._changed:
             while self._outcomes is None or PENDING in self._outcomes.values():
                 remaining = deadline - time.monotonic()

@@ -19,7 +19,8 @@ class Topics:
     unwanted: frozenset[str] = frozenset()
 
     def __contains__(self, topic: str) -> bool:
-        return topic not in self.unwanted and (not self.wanted or topic in self.wanted)
+        name = topic.lower()  # parse_topics() has lowered the others
+        return name not in self.unwanted and (not self.wanted or name in self.wanted)
 
     def __str__(self) -> str:
         return ",".join([*sorted(self.wanted), *(f"!{name}" for name in sorted(self.unwanted))]) or "all"

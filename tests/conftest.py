@@ -1,0 +1,73 @@
+"""What every test leaves as it found it, and what no test may leave behind."""
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from notify import diagnostics
+from notify.notifier import current_notifier, set_notifier
+
+# Kinds of report that mean a defect of ours, wherever they turn up.
+INTERNAL = frozenset({"handler", "draft", "crash hook"})
+ENDING = 2.0  # seconds that a thread which is about to end may take
+
+# No deadline: two busy cores are slow for reasons of their own. No database: nothing is left behind.
+settings.register_profile("notify", deadline=None, database=None)
+settings.load_profile("notify")
+
+
+@pytest.fixture
+def internal_errors(_noted: list[str]) -> list[str]:
+    """The kinds of internal errors reported so far. A test that asks for this may cause them."""
+    return _noted
+
+
+@pytest.fixture
+def _noted() -> list[str]:
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _internal_errors_fail(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _noted: list[str]
+) -> Iterator[None]:
+    report = diagnostics.report
+
+    def noting(kind: str, text: str) -> None:
+        if kind in INTERNAL:
+            _noted.append(kind)
+        report(kind, text)
+
+    monkeypatch.setattr(diagnostics, "report", noting)
+    yield
+    if _noted and "internal_errors" not in request.fixturenames:
+        pytest.fail(f"internal errors were reported: {_noted}")
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """Undo what `setup()` and programs do to the process; no thread of ours may outlive its test."""
+    hooks = sys.excepthook, threading.excepthook
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    diagnostics.forget()
+    yield
+    notifier = current_notifier()
+    if notifier is not None:
+        notifier.close(0)
+    set_notifier(None)
+    sys.excepthook, threading.excepthook = hooks
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    logging.captureWarnings(False)
+    diagnostics.forget()
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("notify-")]
+    for thread in left:
+        thread.join(ENDING)
+    alive = [thread.name for thread in left if thread.is_alive()]
+    if alive:
+        pytest.fail(f"threads outlived the test: {alive}")

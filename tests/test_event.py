@@ -1,0 +1,87 @@
+import os
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from notify.event import Attachment, Event, new_id
+
+NOW = 1_767_225_600.0  # 2026-01-01
+
+
+def test_ids_made_one_after_the_other_sort_in_that_order() -> None:
+    ids = [new_id(NOW) for _ in range(1000)]
+
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_ids_sort_by_the_time_of_their_events_before_all_else() -> None:
+    later = new_id(NOW + 0.001)  # ids count milliseconds
+    earlier = new_id(NOW)
+
+    assert earlier < later
+
+
+def test_an_id_is_safe_in_file_names_and_urls() -> None:
+    assert re.fullmatch(r"[0-9a-f]+(-[0-9a-f]+){2}", new_id(NOW))
+
+
+@pytest.mark.process
+def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
+    script = """if True:
+        import os
+        from notify.event import new_id
+        if os.fork() == 0:
+            print(new_id(0), flush=True)
+            os._exit(0)
+        os.wait()
+        print(new_id(0))
+    """
+
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+
+    child, parent = run.stdout.split()
+    assert child.split("-")[:2] == parent.split("-")[:2], "the counter is shared, as the child is a copy"
+    assert child != parent
+
+
+def test_an_event_cannot_be_changed() -> None:
+    event = Event(id="1", time=NOW, message="Bought", level=20)
+
+    with pytest.raises(FrozenInstanceError):
+        event.message = "Sold"  # type: ignore[misc]  # that is the point
+
+
+def test_an_event_takes_keywords_only() -> None:
+    with pytest.raises(TypeError):
+        Event("1", NOW, "Bought", 20)  # type: ignore[call-arg]  # that is the point
+
+
+def test_the_fields_of_one_event_are_not_those_of_another() -> None:
+    first, second = (Event(id="1", time=NOW, message="", level=20) for _ in range(2))
+
+    assert first.fields is not second.fields
+
+
+@pytest.mark.parametrize("data", ["text", bytearray(b"abc"), None, 3])
+def test_an_attachment_of_anything_but_bytes_is_refused(data: object) -> None:
+    with pytest.raises(TypeError, match="must be bytes"):
+        Attachment("chart.png", data)  # type: ignore[arg-type]  # that is the point
+
+
+def test_an_attachment_whose_name_is_no_string_is_refused() -> None:
+    with pytest.raises(TypeError, match="must be a string"):
+        Attachment(3, b"")  # type: ignore[arg-type]  # that is the point
+
+
+def test_the_name_of_a_file_that_is_not_utf_8_becomes_valid_unicode() -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+
+    assert Attachment(name, b"").filename == r"caf\udce9.png"
+
+
+def test_the_content_of_an_attachment_does_not_show_in_its_repr() -> None:
+    assert "secret" not in repr(Attachment("a.txt", b"secret"))

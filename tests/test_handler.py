@@ -1,0 +1,231 @@
+import logging
+import logging.handlers
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from notify.backends.memory import MemoryBackend
+from notify.capture import handler as handler_module
+from notify.event import Event
+from notify.levels import TRADE
+from notify.notifier import Notifier
+from notify.rules.routing import Route
+
+LONG = 60.0  # seconds; who waits this long has failed
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    return MemoryBackend(max_batch=100)
+
+
+@pytest.fixture
+def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
+    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
+        logging.getLogger().setLevel(logging.DEBUG)
+        notifier.attach()
+        yield notifier
+
+
+def messages(notifier: Notifier, backend: MemoryBackend) -> list[str]:
+    assert notifier.flush(LONG)
+    return backend.messages
+
+
+def test_what_is_logged_anywhere_arrives_in_its_order(notifier: Notifier, backend: MemoryBackend) -> None:
+    said = [f"message {number}" for number in range(1000)]
+    for number, message in enumerate(said):
+        logging.getLogger(f"module{number % 7}").log(logging.DEBUG + number % 30, message)  # none is urgent
+
+    assert messages(notifier, backend) == said
+
+
+def test_what_is_logged_and_what_is_notified_arrive_in_one_order(notifier: Notifier, backend: MemoryBackend) -> None:
+    logging.info("first")
+    notifier.notify("second")
+    logging.warning("third")
+    notifier.trade("fourth")
+
+    assert messages(notifier, backend) == ["first", "second", "third", "fourth"]
+
+
+def test_a_handler_takes_what_some_route_wants_and_what_the_tail_shows() -> None:
+    routes = {"people": Route(logging.ERROR), "gas": Route(logging.WARNING)}
+    with Notifier({"people": MemoryBackend(), "gas": MemoryBackend()}, routes=routes) as notifier:
+        assert notifier.handler.level == logging.INFO  # the ring's
+    with Notifier({"all": MemoryBackend()}, routes={"all": Route(logging.DEBUG)}) as notifier:
+        assert notifier.handler.level == logging.DEBUG
+    with Notifier({}) as notifier:
+        assert notifier.handler.level == logging.INFO
+
+
+def test_records_below_the_level_of_the_handler_are_left_alone(notifier: Notifier, backend: MemoryBackend) -> None:
+    notifier.handler.setLevel(logging.WARNING)
+
+    logging.info("low")
+    logging.warning("high")
+
+    assert messages(notifier, backend) == ["high"]
+
+
+def test_the_programs_filters_on_the_handler_hold(notifier: Notifier, backend: MemoryBackend) -> None:
+    notifier.handler.addFilter(lambda record: "secret" not in record.getMessage())
+
+    logging.info("secret")
+    logging.info("open")
+
+    assert messages(notifier, backend) == ["open"]
+
+
+def test_attaching_twice_is_attaching_once_and_leaves_others_alone(notifier: Notifier, backend: MemoryBackend) -> None:
+    root = logging.getLogger()
+    other = logging.NullHandler()
+    root.addHandler(other)
+
+    notifier.attach()
+    notifier.attach()
+
+    assert root.handlers.count(notifier.handler) == 1
+    assert other in root.handlers
+    logging.info("once")
+    assert messages(notifier, backend) == ["once"]
+
+
+def test_attaching_again_puts_back_what_a_program_took_off(notifier: Notifier, backend: MemoryBackend) -> None:
+    logging.basicConfig(force=True, handlers=[logging.NullHandler()])  # takes every handler off, and closes it
+    logging.info("unheard")
+
+    notifier.attach()
+    logging.getLogger().setLevel(logging.INFO)
+    logging.info("heard")
+
+    assert messages(notifier, backend) == ["heard"]
+
+
+def test_a_record_that_cannot_be_taken_is_told_of_and_nothing_is_raised(
+    notifier: Notifier,
+    backend: MemoryBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    internal_errors: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(record: logging.LogRecord) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(handler_module, "Snapshot", broken)
+    logging.getLogger("strategy").info("lost")
+    monkeypatch.undo()
+    logging.info("next")
+
+    assert "a record of strategy was lost: RuntimeError" in capsys.readouterr().err
+    assert messages(notifier, backend) == ["next"]
+
+
+def test_hostile_records_raise_nothing_and_arrive(notifier: Notifier, backend: MemoryBackend) -> None:
+    class Hostile:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    logger = logging.Logger("strategy")  # without pytest's own handlers, which raise
+    notifier.attach(logger)
+    logger.info("%d", "text")
+    logger.info("%r", Hostile())
+    logger.info("%s", 10**5000)
+    logger.info("x", extra={"a": Hostile()})
+    logger.info(Hostile())
+    logger.info("\ud800")
+
+    assert len(messages(notifier, backend)) == 6
+
+
+def test_no_record_of_ours_comes_back_and_none_of_others_is_lost_meanwhile() -> None:
+    in_send, let = threading.Event(), threading.Event()
+    delivered: list[str] = []
+
+    class Talkative:
+        """A backend that logs while it delivers, as HTTP clients do."""
+
+        def send(self, events: Sequence[Event], /) -> int:
+            logging.getLogger("urllib3").debug("a new connection")
+            delivered.append(events[0].message)
+            in_send.set()
+            assert let.wait(LONG)
+            logging.getLogger("urllib3").error("a retry")
+            return 1
+
+        def close(self) -> None:
+            logging.error("closing")
+
+    def speak() -> None:
+        for number in range(20):
+            logging.debug("of another thread %d", number)
+
+    with Notifier({"talkative": Talkative()}, routes={"talkative": Route(logging.NOTSET)}) as notifier:
+        logging.getLogger().setLevel(logging.DEBUG)
+        notifier.attach()
+        logging.debug("first")
+        assert in_send.wait(LONG)
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        speaker.join()
+        logging.debug("of this thread")  # all of them while our thread is in send()
+        let.set()
+        assert notifier.flush(LONG)
+
+        assert not any("connection" in line or "retry" in line for line in notifier.tail(100))
+    assert delivered == ["first", *(f"of another thread {n}" for n in range(20)), "of this thread"]
+
+
+def test_a_record_that_waits_for_no_lock_of_ours(notifier: Notifier, backend: MemoryBackend) -> None:
+    held = threading.Thread(target=lambda: logging.error("from another thread"))
+
+    notifier.handler.acquire()  # as a thread that hangs in another handler's emit would
+    held.start()
+    held.join(LONG)
+    alive = held.is_alive()
+    notifier.handler.release()
+
+    assert not alive
+    assert messages(notifier, backend) == ["from another thread"]
+
+
+def test_records_that_come_through_a_queue_arrive(notifier: Notifier, backend: MemoryBackend) -> None:
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = logging.handlers.QueueListener(records, notifier.handler)
+    logger = logging.getLogger("queued")
+    logger.propagate = False
+    logger.addHandler(logging.handlers.QueueHandler(records))
+    listener.start()
+
+    logger.error("Bought %s", "ETH", extra={"pair": "ETH"})
+    listener.stop()
+    logger.handlers.clear()
+    logger.propagate = True
+
+    assert messages(notifier, backend) == ["Bought ETH"]
+    assert backend.events[0].fields == {"pair": "ETH"}
+
+
+def test_the_last_records_are_remembered_for_the_tail(notifier: Notifier) -> None:
+    for number in range(5):
+        logging.getLogger("strategy").info("message %d", number)
+
+    assert [line.split(" ", 1)[1] for line in notifier.tail(2)] == [
+        "INFO strategy: message 3",
+        "INFO strategy: message 4",
+    ]
+
+
+def test_after_the_end_records_are_dropped_without_an_exception(backend: MemoryBackend) -> None:
+    notifier = Notifier({"memory": backend})
+    notifier.attach()
+    notifier.close()
+    logging.getLogger().setLevel(logging.INFO)
+
+    logging.error("too late")
+    logging.log(TRADE, "too late")
+
+    assert backend.events == []
+    assert notifier._intake.dropped == 2

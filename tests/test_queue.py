@@ -1,0 +1,163 @@
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from notify.delivery.queue import Entry, LaneQueue
+from notify.event import Attachment, Event, ExceptionInfo
+
+
+def entry(name: str, level: int = logging.INFO, size: int = 0) -> Entry:
+    return Entry.of(Event(id=name, time=0.0, message="", level=level, body="x" * size), None)
+
+
+def names(entries: Sequence[Entry]) -> str:
+    return " ".join(entry.event.id for entry in entries)
+
+
+def filled(*entries: Entry, **limits: int) -> LaneQueue:
+    queue = LaneQueue(**limits)
+    for each in entries:
+        assert queue.put(each) == []
+    return queue
+
+
+def test_first_in_is_first_out() -> None:
+    queue = filled(entry("a"), entry("b", logging.DEBUG), entry("c", logging.WARNING))
+
+    assert names(queue.take(2)) == "a b"
+
+
+def test_urgent_entries_overtake_the_others_but_not_each_other() -> None:
+    queue = filled(entry("a"), entry("b", logging.ERROR), entry("c"), entry("d", logging.CRITICAL))
+
+    assert names(queue.take(4)) == "b d a c"
+
+
+def test_what_was_taken_counts_until_it_is_acknowledged() -> None:
+    queue = filled(entry("a"), entry("b"), entry("c"))
+    queue.take(2)
+
+    assert len(queue) == 3
+    assert names(queue.acknowledge(1)) == "a"
+    assert len(queue) == 2
+
+
+def test_what_is_given_back_is_taken_again_in_its_order() -> None:
+    queue = filled(entry("a"), entry("b"), entry("c"))
+    queue.take(2)
+    queue.acknowledge(1)
+
+    queue.give_back()
+
+    assert names(queue.take(5)) == "b c"
+
+
+def test_a_batch_of_urgent_and_ordinary_entries_is_given_back_in_its_order() -> None:
+    queue = filled(entry("a"), entry("b", logging.ERROR), entry("c", logging.ERROR), entry("d"))
+    queue.take(3)
+
+    queue.give_back()
+
+    assert names(queue.take(5)) == "b c a d"
+
+
+def test_an_urgent_entry_that_came_meanwhile_overtakes_what_is_given_back() -> None:
+    queue = filled(entry("a"), entry("b"))
+    queue.take(2)
+    queue.put(entry("c", logging.ERROR))
+
+    queue.give_back()
+
+    assert names(queue.take(3)) == "c a b"
+
+
+def test_more_than_was_taken_cannot_be_acknowledged() -> None:
+    queue = filled(entry("a"), entry("b"))
+    queue.take(1)
+
+    assert names(queue.acknowledge(5)) == "a"
+
+
+def test_clearing_returns_everything_in_the_order_of_delivery() -> None:
+    queue = filled(entry("a"), entry("b"), entry("c", logging.ERROR))
+    queue.take(1)
+
+    assert names(queue.clear()) == "c a b"
+    assert len(queue) == 0
+    assert queue.put(entry("d", size=1)) == []  # and what it weighed is forgotten
+
+
+def test_a_full_queue_drops_the_oldest_of_the_least_severe() -> None:
+    queue = filled(
+        entry("a", logging.WARNING), entry("b"), entry("c", logging.ERROR), entry("d"), entry("e"), capacity=5
+    )
+
+    assert names(queue.put(entry("f"))) == "b"
+    assert names(queue.take(9)) == "c a d e f"
+
+
+def test_a_full_queue_drops_what_comes_when_that_is_the_least_severe() -> None:
+    queue = filled(*(entry(name, logging.WARNING) for name in "abcde"), capacity=5)
+
+    assert names(queue.put(entry("f"))) == "f"
+
+
+def test_a_decision_is_dropped_like_a_trade_whatever_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(logging._levelToName, 51, "TRADE_HIGH")  # as some programs have it
+    queue = filled(entry("a", logging.WARNING), entry("b", 51), capacity=2)
+
+    assert names(queue.put(entry("c", logging.ERROR))) == "b"
+
+
+def test_a_large_queue_frees_a_tenth_at_once() -> None:
+    queue = filled(*(entry(str(number)) for number in range(100)), capacity=100)
+
+    dropped = queue.put(entry("new"))
+
+    assert names(dropped) == " ".join(str(number) for number in range(11))  # down to 90, from 101
+    assert len(queue) == 90
+
+
+def test_what_is_in_flight_is_never_dropped() -> None:
+    queue = filled(entry("a", logging.DEBUG), entry("b"), entry("c"), capacity=3)
+    queue.take(1)
+
+    assert names(queue.put(entry("d"))) == "b"
+    assert names(queue.acknowledge(1)) == "a"
+
+
+def test_heavy_entries_are_dropped_before_the_memory_is_full() -> None:
+    queue = filled(entry("a", size=400), entry("b", logging.ERROR, size=400), max_bytes=1000)
+
+    assert names(queue.put(entry("c", size=300))) == "a"
+    assert names(queue.take(9)) == "b c"
+
+
+def test_what_was_delivered_weighs_no_more() -> None:
+    queue = filled(entry("a", size=900), max_bytes=1000)
+    queue.take(1)
+    queue.acknowledge(1)
+
+    assert queue.put(entry("b", size=900)) == []
+
+
+def test_one_entry_that_is_too_heavy_does_not_cost_the_others() -> None:
+    queue = filled(entry("a"), entry("b"), max_bytes=1000)
+
+    assert names(queue.put(entry("c", logging.CRITICAL, size=1001))) == "c"
+    assert names(queue.take(9)) == "a b"
+
+
+def test_texts_and_files_are_what_an_entry_weighs() -> None:
+    event = Event(
+        id="1",
+        time=0.0,
+        message="1234",
+        level=logging.INFO,
+        body="56",
+        exception=ExceptionInfo("ValueError", "", "789"),
+        attachments=(Attachment("a", b"0" * 10), Attachment("b", b"0" * 20)),
+    )
+
+    assert Entry.of(event, None).weight == 4 + 2 + 3 + 10 + 20
