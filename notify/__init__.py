@@ -4,16 +4,21 @@
 output, and the caller never waits for any of them.
 """
 
+import importlib as _importlib
+import typing as _typing
+
 from notify.backend import Backend
-from notify.bootstrap import setup
-from notify.crash.report import report_crash
 from notify.delivery.ticket import Ticket
 from notify.errors import ConfigError, DeliveryError, Gone, NotifyError, Rejected, RetryLater
 from notify.event import Attachment, Event
-from notify.integrations.structlog import structlog_processor
 from notify.levels import TRADE, TRADE_HIGH
-from notify.notifier import Notifier, get_notifier
 from notify.version import __version__
+
+if _typing.TYPE_CHECKING:
+    from notify.bootstrap import setup
+    from notify.crash.report import report_crash
+    from notify.integrations.structlog import structlog_processor
+    from notify.notifier import Notifier, get_notifier
 
 __all__ = [
     "TRADE",
@@ -35,3 +40,25 @@ __all__ = [
     "setup",
     "structlog_processor",
 ]
+
+# What runs a notifier is imported when it is first asked for: a library that imports this package for its names,
+# a backend's author for one, does not pay for it.
+_LATER = {
+    "Notifier": "notify.notifier",
+    "get_notifier": "notify.notifier",
+    "report_crash": "notify.crash.report",
+    "setup": "notify.bootstrap",
+    "structlog_processor": "notify.integrations.structlog",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, once. Raises `AttributeError` for what is not in `__all__`."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(_importlib.import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

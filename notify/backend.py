@@ -23,7 +23,8 @@ Optional attributes, with what a lane assumes without them:
     durable: bool = False    events at or above NOTIFY_DURABLE_LEVEL are kept on disk until delivered
     max_batch: int = 1       how many waiting events one call of send() gets at most
     folds: bool = True       for people: repeats fold; False (a machine) gets every event
-    ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
+    ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it;
+                             must answer at once: it is asked under the lane's lock
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
 
 What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is

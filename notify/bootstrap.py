@@ -7,15 +7,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from notify import diagnostics, settings
 from notify.backend import Backend
-from notify.backends.discord import DiscordBackend
-from notify.backends.discord.identity import parse_mention
-from notify.backends.discord.url import parse_webhook_url
-from notify.backends.logstash import LogstashBackend, parse_address
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.crash import hooks
@@ -30,7 +25,7 @@ T = TypeVar("T")
 
 def setup(
     env: Mapping[str, str] | None = None,
-    env_file: str | Path | None = None,
+    env_file: str | os.PathLike[str] | None = None,
     backends: Mapping[str, object] | None = None,
 ) -> Notifier:
     """Make the notifier that the environment asks for, and have logging, warnings and crashes go through it.
@@ -137,6 +132,11 @@ def _prints_to_console(logger: logging.Logger) -> bool:
 
 
 def _discord(config: Settings, prefix: str) -> Backend:
+    # Imported for those who have it: all of it together is most of what importing this package would cost.
+    from notify.backends.discord import DiscordBackend
+    from notify.backends.discord.identity import parse_mention
+    from notify.backends.discord.url import parse_webhook_url
+
     def own(setting: Setting[T]) -> Setting[T]:
         return setting.under("DISCORD_", prefix)
 
@@ -155,6 +155,8 @@ def _discord(config: Settings, prefix: str) -> Backend:
 
 
 def _logstash(config: Settings) -> Backend:
+    from notify.backends.logstash import LogstashBackend, parse_address
+
     with _naming(settings.LOGSTASH_SERVER.name):
         transport, host, port = parse_address(
             config.get(settings.LOGSTASH_SERVER) or "", config.get(settings.LOGSTASH_PORT)

@@ -4,14 +4,13 @@ import io
 import os
 import shlex
 import stat
-from pathlib import Path
 
 from notify.errors import ConfigError
 
 _MAX_BYTES = 1_000_000  # no secrets file is larger; a device or a log given by mistake is
 
 
-def read_env_file(path: str | Path, *, insecure: bool = False) -> dict[str, str]:
+def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> dict[str, str]:
     """Return the names and values of an env file: `NAME=value` lines, comments, optional quotes, no substitution.
 
     Args:

@@ -56,9 +56,10 @@ def severity(level: int) -> int:
     """Return how grave *level* is, in logging's numbers.
 
     The same number, except for TRADE_HIGH, which some programs register above CRITICAL so that a
-    threshold selects it; it is graded just above TRADE here.
+    threshold selects it: wherever it is, it is graded just above TRADE.
     """
-    if level > logging.CRITICAL and logging.getLevelName(level) == "TRADE_HIGH":
+    # Above CRITICAL the name is asked for: the program may have registered it after this module was imported.
+    if level == TRADE_HIGH or (level > logging.CRITICAL and logging.getLevelName(level) == "TRADE_HIGH"):
         return _DECISION_SEVERITY
     return level
 

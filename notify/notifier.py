@@ -1,15 +1,13 @@
 """The front: what programs call."""
 
 import logging
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import NamedTuple, Self, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Self, Unpack
 
 from notify import diagnostics
+from notify.arguments import Parts, caller, event_of
 from notify.backend import Backend
 from notify.capture.handler import NotifyHandler
 from notify.capture.ring import RingBuffer
@@ -19,25 +17,11 @@ from notify.delivery.intake import Intake
 from notify.delivery.lane import Lane
 from notify.delivery.ticket import Ticket
 from notify.errors import ConfigError
-from notify.event import Attachment, Event, Source, new_id
-from notify.exceptions import Raised
+from notify.event import Attachment, Event
 from notify.levels import TRADE
-from notify.plain import MAX_ITEMS, clean, keep, keep_fields, safe_str
 from notify.rules.routing import Route, least_level
 
 _RING_LEVEL = logging.INFO
-
-
-class Parts(TypedDict, total=False):
-    """The keyword arguments of `Notifier.notify`."""
-
-    body: str
-    level: int
-    topic: str
-    key: str | None
-    fields: Mapping[str, object] | None
-    attachments: Sequence[Attachment]
-    exc: BaseException | None
 
 
 class Notifier:
@@ -116,9 +100,9 @@ class Notifier:
         Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event.
         """
         return self.accept(
-            _event(
+            event_of(
                 self.clock.time(),
-                _caller(),
+                caller(),
                 message,
                 body=body,
                 level=level,
@@ -133,7 +117,7 @@ class Notifier:
     def trade(self, message: str, /, **same: Unpack[Parts]) -> Ticket:
         """Say that something was bought or sold: `notify` at level TRADE with the topic `trade`."""
         parts: Parts = {"level": TRADE, "topic": "trade", **same}
-        return self.accept(_event(self.clock.time(), _caller(), message, **parts))
+        return self.accept(event_of(self.clock.time(), caller(), message, **parts))
 
     def accept(self, event: Event) -> Ticket:
         """Take an event that was made elsewhere. Returns at once, never raises."""
@@ -152,20 +136,13 @@ class Notifier:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every lane is empty, *timeout* seconds at most. True: they are."""
-        deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
-        self._intake.wake()
-        with self._settled:
-            while not self._empty():
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._settled.wait(remaining)
-        return True
+        return self._wait_until(self._empty, time.monotonic() + min(timeout, threading.TIMEOUT_MAX))
 
     def close(self, timeout: float = 5.0) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. Idempotent and re-entrant.
 
-        A thread whose backend does not return is given a tenth of a second more, and then left to end when it does.
+        A destination whose next attempt is due later than that is not waited for. A thread whose backend does not
+        return is given a tenth of a second more, and then left to end when it does.
         """
         timeout = min(max(0.0, timeout), threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
@@ -178,7 +155,7 @@ class Notifier:
             for undo in self._on_close:
                 _run_undo(undo)
             try:
-                self.flush(deadline - time.monotonic())
+                self._wait_until(lambda: self._empty(deadline), deadline)
             finally:  # also when Ctrl-C ends the wait
                 self._stop(deadline)
         finally:
@@ -188,9 +165,12 @@ class Notifier:
         """Return counts per backend.
 
         The keys are accepted, delivered, retried, pending, dropped (by reason), last_success_at (epoch seconds) and
-        last_error.
+        last_error. What was dropped before it was known where it should go stands under `intake`, if anything was.
         """
-        return {lane.name: lane.stats() for lane in self._lanes}
+        counts = {lane.name: lane.stats() for lane in self._lanes}
+        if self._intake.dropped:
+            counts["intake"] = self._intake.stats()
+        return counts
 
     def attach(self, logger: logging.Logger | None = None) -> None:
         """Put the logging handler on *logger*, the root logger by default, if it is not there. Other handlers stay."""
@@ -218,8 +198,24 @@ class Notifier:
                 ticket.settle(lane.name, f"dropped: {reason}")
         diagnostics.report("intake", f"an event was dropped: {reason}")
 
-    def _empty(self) -> bool:
-        return self._dispatcher.idle() and not any(lane.pending() for lane in self._lanes)
+    def _wait_until(self, finished: Callable[[], bool], deadline: float) -> bool:
+        self._intake.wake()
+        with self._settled:
+            while not finished():
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return False
+                self._settled.wait(remaining)
+        return True
+
+    def _empty(self, deadline: float | None = None) -> bool:
+        """Say whether nothing waits, or nothing that will be tried before *deadline* (monotonic seconds)."""
+        if not self._dispatcher.idle():
+            return False
+        remaining = None if deadline is None else deadline - time.monotonic()
+        return not any(
+            lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self._lanes
+        )
 
 
 class _Said(NamedTuple):
@@ -241,77 +237,6 @@ def _run_undo(undo: Callable[[], None]) -> None:
         undo()
     except Exception as error:  # noqa: BLE001 - what waits must be delivered all the same
         diagnostics.report("close", f"something could not be undone: {type(error).__name__}")
-
-
-def _caller() -> Source:
-    """Return the place two frames up: who called the method that asks."""
-    thread = clean(safe_str(threading.current_thread().name))
-    try:
-        frame = sys._getframe(2)
-    except ValueError:  # called by C: as an atexit callback, or as all that a thread runs
-        return Source(process=os.getpid(), thread=thread)
-    code = frame.f_code
-    return Source(clean(code.co_filename), frame.f_lineno or 0, code.co_name, os.getpid(), thread)
-
-
-def _event(now: float, source: Source, message: object, **parts: Unpack[Parts]) -> Event:
-    """Make an event of whatever was passed, even of what breaks when it is looked at."""
-    try:
-        return _read(now, source, message, **parts)
-    except Exception as error:  # noqa: BLE001 - such as an object whose __class__ raises
-        level = parts.get("level")
-        return Event(
-            id=new_id(now),
-            time=now,
-            message=clean(safe_str(message)),
-            level=level if type(level) is int else logging.WARNING,
-            fields={"notify": f"<unreadable arguments: {type(error).__name__}>"},
-            source=source,
-        )
-
-
-def _read(
-    now: float,
-    source: Source,
-    message: object,
-    *,
-    body: object = "",
-    level: object = logging.INFO,
-    topic: object = "log",
-    key: object = None,
-    fields: Mapping[str, object] | None = None,
-    attachments: Iterable[object] | None = (),
-    exc: object = None,
-) -> Event:
-    """Make an event of what was passed. What cannot be used is shown in it instead."""
-    kept = keep_fields(fields) if fields is not None else {}
-    files: tuple[Attachment, ...] = ()
-    try:
-        one = isinstance(attachments, Attachment)  # instead of a list of one
-        given = (attachments,) if one else tuple(islice(attachments or (), MAX_ITEMS + 1))
-        files = tuple(file for file in given[:MAX_ITEMS] if isinstance(file, Attachment))
-        if len(files) < len(given):
-            kept["attachments"] = f"{len(given) - len(files)} of {len(given)} are no Attachment, or too many"
-    except Exception as error:  # noqa: BLE001 - a hostile iterator
-        kept["attachments"] = f"<unreadable: {type(error).__name__}>"
-    if not isinstance(level, int):
-        kept["level"] = keep(level)
-        level = logging.INFO
-    if exc is not None and not isinstance(exc, BaseException):
-        kept["exc"] = keep(exc)
-    return Event(
-        id=new_id(now),
-        time=now,
-        message=clean(safe_str(message)),
-        body=clean(safe_str(body)),
-        level=int.__int__(level),
-        topic=clean(safe_str(topic)),
-        key=None if key is None else clean(safe_str(key)),
-        fields=kept,
-        attachments=files,
-        exception=Raised(exc).info() if isinstance(exc, BaseException) else None,
-        source=source,
-    )
 
 
 _current: Notifier | None = None

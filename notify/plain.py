@@ -7,11 +7,8 @@ ours, and turn what was kept into what strict JSON can hold.
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from itertools import islice
 from types import MappingProxyType
-from uuid import UUID
 
 MAX_DEPTH = 6
 MAX_ITEMS = 100
@@ -19,10 +16,14 @@ MAX_TOTAL = 2000  # items of one value at all depths: a list that holds itself m
 MAX_TEXT = 32_768  # code points of one string inside fields
 _SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
-_IMMUTABLE = frozenset(
-    {str, int, float, bool, type(None), bytes, Decimal, datetime, date, time, timedelta, UUID, Fraction, complex}
-)
+_IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, complex})
+# Known by name, so that a program that has none of them need not import their modules for us.
+_IMMUTABLE_ELSEWHERE = frozenset({("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID")})
 SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _is_immutable(kind: type) -> bool:
+    return kind in _IMMUTABLE or (kind.__module__, kind.__qualname__) in _IMMUTABLE_ELSEWHERE
 
 
 def safe_str(value: object) -> str:
@@ -115,7 +116,7 @@ def _copied(value: object, depth: int, above: tuple[int, ...], left: list[int]) 
         return _text(str.__str__(value))
     if type(value) is bytes and len(value) > MAX_TEXT:
         return f"<bytes of {len(value)}>"
-    if type(value) in _IMMUTABLE:
+    if _is_immutable(type(value)):
         return value
     if isinstance(value, int):
         return int.__int__(value)

@@ -1,12 +1,11 @@
 """Every setting: one table that parsing, `notify env`, `notify doctor` and the reference page read."""
 
-import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from notify.errors import ConfigError
@@ -227,6 +226,8 @@ class Settings:
 
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every `NOTIFY_…` variable that nothing reads, with the name it resembles."""
+        import difflib  # a program without such names need not load it
+
         known = [setting.name for setting in self.rows()]
         found = []
         for name in sorted(self.env):
@@ -247,6 +248,7 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
 
 def program_name() -> str:
     """Return what this program is called: the stem of its script, or the package of `python -m package`."""
-    script = Path(sys.argv[0] if sys.argv else "")
-    name = script.parent.name if script.stem == "__main__" else script.stem
+    folder, script = os.path.split(sys.argv[0] if sys.argv else "")
+    stem = os.path.splitext(script)[0]  # noqa: PTH122 - pathlib would be a third of what importing this package costs
+    name = os.path.basename(folder) if stem == "__main__" else stem  # noqa: PTH119 - as above
     return name if name and name != "-c" else "python"

@@ -54,6 +54,7 @@ def _as_it_was() -> Iterator[None]:
     hooks = sys.excepthook, threading.excepthook
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
+    threads = set(threading.enumerate())
     diagnostics.forget()
     yield
     notifier = current_notifier()
@@ -65,7 +66,7 @@ def _as_it_was() -> Iterator[None]:
     root.handlers[:] = handlers
     logging.captureWarnings(False)
     diagnostics.forget()
-    left = [thread for thread in threading.enumerate() if thread.name.startswith("notify-")]
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("notify-") and thread not in threads]
     for thread in left:
         thread.join(ENDING)
     alive = [thread.name for thread in left if thread.is_alive()]

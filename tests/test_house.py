@@ -19,7 +19,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ["event", "levels", "errors", "backend", "clock", "diagnostics", "threads", "plain", "exceptions", "version"], 0
     ),
-    **dict.fromkeys(["settings", "env_file", "rules"], 1),
+    **dict.fromkeys(["arguments", "settings", "env_file", "rules"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     "capture": 3,
     "notifier": 4,
@@ -156,10 +156,15 @@ def undocumented(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
 
 def test_the_door_shows_its_public_names_and_no_others() -> None:
     public = {
-        name for name, value in vars(notify).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name in dir(notify) if not name.startswith("_") and not isinstance(getattr(notify, name), ModuleType)
     }
 
     assert set(notify.__all__) == public | {"__version__"}
+
+
+def test_a_name_that_the_door_does_not_show_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'setpu'"):
+        notify.setpu  # type: ignore[attr-defined]  # noqa: B018 - the misspelling is the point
 
 
 def test_the_door_lists_constants_then_classes_then_functions_each_by_the_alphabet() -> None:

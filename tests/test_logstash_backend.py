@@ -147,13 +147,14 @@ def test_a_check_of_a_name_that_does_not_resolve_fails() -> None:
 
 
 def test_a_check_over_tcp_connects() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with closing(LogstashBackend("127.0.0.1", server.getsockname()[1], transport="tcp")) as logstash:
-            assert logstash.check() == "connected"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        closing(LogstashBackend("127.0.0.1", server.getsockname()[1], transport="tcp")) as logstash,
+    ):
+        assert logstash.check() == "connected"
 
 
 def test_a_check_over_tcp_fails_where_nobody_listens(receiver: socket.socket) -> None:
     # The receiver's port is taken for UDP only.
-    with closing(LogstashBackend("127.0.0.1", receiver.getsockname()[1], transport="tcp")) as logstash:
-        with pytest.raises(ConnectionRefusedError):
-            logstash.check()
+    with backend_to(receiver, transport="tcp") as logstash, pytest.raises(ConnectionRefusedError):
+        logstash.check()

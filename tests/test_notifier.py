@@ -11,8 +11,9 @@ import pytest
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery import dispatcher
+from notify.delivery.lane import PROBE_INTERVAL
 from notify.delivery.ticket import DELIVERED, Ticket
-from notify.errors import ConfigError
+from notify.errors import ConfigError, Gone
 from notify.event import Attachment, Event, new_id
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
@@ -212,8 +213,8 @@ HOSTILE: dict[str, tuple[Callable[[], Any], dict[str, Callable[[], Any]], Callab
     ),
     "a level in words": (
         str,
-        {"level": lambda: "ERROR"},
-        lambda event: (event.level, event.fields) == (logging.INFO, {"level": "ERROR"}),
+        {"level": lambda: "loud"},
+        lambda event: (event.level, event.fields) == (logging.INFO, {"level": "loud"}),
     ),
     "no level": (str, {"level": lambda: None}, lambda event: event.level == logging.INFO),
     "a level of no number": (str, {"level": lambda: float("nan")}, lambda event: "level" in event.fields),
@@ -658,3 +659,34 @@ def test_what_is_said_at_exit_arrives() -> None:
     """
 
     assert run(script) == "goodbye\n"
+
+
+def test_close_does_not_wait_for_an_attempt_that_is_due_after_its_deadline():
+    clock = FakeClock()
+    notifier = Notifier({"gone": MemoryBackend(fail_with=[Gone("deleted")])}, clock=clock)
+    ticket = notifier.notify("a")
+    assert clock.next_wait() == PROBE_INTERVAL
+    began = threading.Event()
+
+    # A minute is what it would wait otherwise; the fixture that looks for threads left over would not.
+    closing = threading.Thread(target=lambda: (began.set(), notifier.close(timeout=60)))
+    closing.start()
+    closing.join(timeout=30)
+
+    assert not closing.is_alive()
+    assert ticket.wait(0) == {"gone": "dropped: closed"}
+
+
+def test_a_level_may_be_given_by_name(notifier: Notifier, backend: MemoryBackend) -> None:
+    notifier.notify("a", level="error")  # type: ignore[arg-type]  # what a program in a hurry writes
+
+    assert [event.level for event in backend.wait_for(1)] == [logging.ERROR]
+
+
+def test_what_did_not_fit_the_intake_is_counted(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "intake" not in notifier.stats()
+    monkeypatch.setattr(notifier._intake, "capacity", 0)
+
+    notifier.notify("a")
+
+    assert notifier.stats()["intake"]["dropped"] == {"intake full": 1}

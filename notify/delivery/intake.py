@@ -64,6 +64,18 @@ class Intake:
             self.wake()
         return True
 
+    def stats(self) -> dict[str, object]:
+        """Return the same counts as a lane: nothing is delivered from here."""
+        return {
+            "accepted": self.dropped,
+            "delivered": 0,
+            "retried": 0,
+            "pending": len(self.waiting),
+            "dropped": {"intake full": self.dropped},
+            "last_success_at": None,
+            "last_error": None,
+        }
+
     def close(self) -> None:
         """Take nothing any more."""
         self.capacity = 0

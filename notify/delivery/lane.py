@@ -84,6 +84,10 @@ class Lane:
         with self._changed:  # while the thread moves an entry about, it is nowhere for a moment
             return len(self._queue)
 
+    def next_attempt_in(self) -> float:
+        """Return in how many seconds a failed delivery is tried again, 0 or less when that is due or nothing failed."""
+        return self._not_before - self._clock.monotonic()
+
     def stats(self) -> dict[str, object]:
         """Return counts since the start, the time of the last success (epoch seconds) and the last error's text."""
         with self._changed:
@@ -187,11 +191,12 @@ class Lane:
     def _try_again(self, after: float, error: BaseException) -> None:
         text = _describe(error)
         diagnostics.report(f"retry {self.name}", f"{self.name}: not delivered, next attempt in {after:.0f} s: {text}")
-        with self._changed:
+        with self._settled, self._changed:
             self._queue.give_back()
             self._retried += 1
             self._last_error = text
             self._not_before = self._clock.monotonic() + after
+            self._settled.notify_all()  # who closes the notifier need not wait for this
 
     def _reject_first(self, error: BaseException) -> None:
         text = _describe(error)

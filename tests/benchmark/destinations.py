@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-LATENCY = 0.05  # seconds that a healthy Discord takes to answer, as the real one does from Europe
+LATENCY = 0.05  # seconds that the healthy HTTP server takes to answer
 
 _ANSWER = b'{"id": "1", "content": "", "attachments": [], "embeds": []}'
 _RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER
