@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from types import FrameType
 from typing import TypedDict, Unpack
 
 from notify.event import Attachment, Event, Source, new_id
@@ -26,12 +27,17 @@ class Parts(TypedDict, total=False):
     exc: BaseException | None
 
 
-def caller() -> Source:
-    """Return the place two frames up: who called the method that asks."""
+def caller(above: tuple[str, ...] = ()) -> Source:
+    """Return the place two frames up, who called the method that asks, or the first beyond the modules *above*."""
     thread = clean(safe_str(threading.current_thread().name))
+    frame: FrameType | None
     try:
         frame = sys._getframe(2)
     except ValueError:  # called by C: as an atexit callback, or as all that a thread runs
+        frame = None
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(above or ("\0",)):
+        frame = frame.f_back
+    if frame is None:
         return Source(process=os.getpid(), thread=thread)
     code = frame.f_code
     return Source(clean(code.co_filename), frame.f_lineno or 0, code.co_name, os.getpid(), thread)

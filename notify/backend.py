@@ -20,9 +20,10 @@ it needs no lock. It may block (a total deadline of its own is good manners) and
 
 Optional attributes, with what a lane assumes without them:
 
-    durable: bool = False    events at or above NOTIFY_DURABLE_LEVEL are kept on disk until delivered
+    durable: bool = False    precious events are kept on disk until delivered, as soon as there is an outbox
     max_batch: int = 1       how many waiting events one call of send() gets at most
-    folds: bool = True       for people: repeats fold; False (a machine) gets every event
+    folds: bool = True       for people, who want repeats folded; False: a machine, which gets every event
+    in_order: bool = False   for readers who read along: no event overtakes another
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it;
                              must answer at once: it is asked under the lane's lock
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
@@ -36,7 +37,7 @@ from typing import Protocol, runtime_checkable
 
 from notify.event import Event
 
-__all__ = ["Backend", "BackendFactory", "folds", "is_durable", "max_batch", "ready_in"]
+__all__ = ["Backend", "BackendFactory", "in_order", "max_batch", "ready_in"]
 
 
 @runtime_checkable
@@ -59,22 +60,17 @@ BackendFactory = Callable[[Mapping[str, str]], Backend | None]
 """What an entry point of the group `notify.backends` has as `from_env`: None means not configured."""
 
 
-def is_durable(backend: Backend) -> bool:
-    """Say whether precious events for *backend* are kept on disk until delivered."""
-    return bool(getattr(backend, "durable", False))
-
-
 def max_batch(backend: Backend) -> int:
     """Return how many events one `send` of *backend* takes, at least 1."""
     return max(1, int(getattr(backend, "max_batch", 1)))
+
+
+def in_order(backend: Backend) -> bool:
+    """Say whether urgent events for *backend* wait their turn too."""
+    return bool(getattr(backend, "in_order", False))
 
 
 def ready_in(backend: Backend) -> float:
     """Return in how many seconds `send` of *backend* is welcome, at least 0."""
     ask: Callable[[], float] | None = getattr(backend, "ready_in", None)
     return max(0.0, ask()) if ask is not None else 0.0
-
-
-def folds(backend: Backend) -> bool:
-    """Say whether *backend* is read by people, so that repeats fold and reports make sense."""
-    return bool(getattr(backend, "folds", True))

@@ -14,10 +14,10 @@ from notify.backend import Backend
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.crash import hooks
-from notify.env_file import read_env_file
+from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
-from notify.rules.routing import Route, least_level
+from notify.rules.routing import Route
 from notify.settings import Setting, Settings, route_settings
 
 T = TypeVar("T")
@@ -30,7 +30,8 @@ def setup(
 ) -> Notifier:
     """Make the notifier that the environment asks for, and have logging, warnings and crashes go through it.
 
-    Idempotent: while that notifier is open, a further call returns it and changes nothing.
+    Idempotent: while that notifier is open, a further call returns it, and only puts the logging handler back on the
+    root logger if something has taken it off.
 
     Args:
         env: names and values; the process environment by default.
@@ -43,23 +44,33 @@ def setup(
     Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
     """
     existing = current_notifier()
-    if existing is not None:
+    if existing is not None and not existing.closed:
+        existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
         if env is not None or env_file is not None or backends is not None:
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing
-    merged = dict(os.environ if env is None else env)
-    if env_file is not None:
-        merged = {**read_env_file(env_file), **merged}
-    config = Settings(merged)
+    config = Settings(above_file(os.environ if env is None else env, env_file))
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
     reached, routes = destinations(config, backends or {})
     notifier = Notifier(reached, routes=routes)
-    _listen(notifier, list(routes.values()))
+    if not reached and _is_unasked(config):
+        diagnostics.report(
+            "no backend",
+            "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
+            "own logging; set NOTIFY_STDOUT=text to have events there",
+        )
+    _listen(notifier)
     set_notifier(notifier)
     return notifier
+
+
+def _is_unasked(config: Settings) -> bool:
+    """Say whether nobody has asked for silence: neither for a run without network, nor for nothing on stdout."""
+    silent = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
+    return not silent and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
 def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
@@ -71,17 +82,21 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
     routes: dict[str, Route] = {}
     if (stdout := _stdout(config)) is not None:
         reached["stdout"] = stdout
-        routes["stdout"] = Route(config.get(settings.LOG_LEVEL), config.get(settings.STDOUT_TOPICS))
+        routes["stdout"] = _route(config, "stdout")
     offline = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
-    if config.get(settings.NOTIFY_DRY_RUN):
+    if offline:
+        pass  # what is made for tests may open what it likes, so nothing is even made
+    elif config.get(settings.NOTIFY_DRY_RUN):
         json = config.get(settings.NOTIFY_STDOUT) == "json"
         for name, backend, route in _networked(config):
             backend.close()  # made all the same, so that a dry run finds what is wrong with the settings
             reached[name], routes[name] = StdoutBackend(json=json, destination=name, env=config.env), route
-    elif not offline:  # what is made for tests may open what it likes, so it is not even made
+    else:
         for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
     for name, candidate in passed.items():
+        if name in reached:
+            reached[name].close()
         try:
             reached[name] = adapt(candidate)
         except ValueError as error:
@@ -98,8 +113,7 @@ def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
         )
         yield prefix.rstrip("_").lower(), _discord(config, prefix), route
     if config.is_set(settings.LOGSTASH_SERVER):
-        route = Route(config.get(settings.LOGSTASH_LEVEL), config.get(settings.LOGSTASH_TOPICS))
-        yield "logstash", _logstash(config), route
+        yield "logstash", _logstash(config), _route(config, "logstash")
     for name in config.get(settings.NOTIFY_BACKENDS):
         backend = load(name, config.env)
         if backend is None:
@@ -180,16 +194,16 @@ def _naming(variable: str) -> Iterator[None]:
         raise ConfigError(f"{variable}: {error}") from None
 
 
-def _listen(notifier: Notifier, routes: list[Route]) -> None:
+def _listen(notifier: Notifier) -> None:
     """Have logging, warnings, uncaught exceptions and the end of the program go through *notifier*."""
     root = logging.getLogger()
-    wanted = least_level(routes)
-    if root.level > wanted:
+    wanted = notifier.handler.level
+    if root.level > wanted and notifier.stats():
         if root.handlers:
             diagnostics.report(
                 "root level",
-                f"the root logger is at {logging.getLevelName(root.level)}, so loggers below that level are not heard; "
-                f"backends ask for {logging.getLevelName(wanted)}",
+                f"the root logger is at {logging.getLevelName(root.level)} and keeps back what is wanted here; "
+                f"logging.getLogger().setLevel({logging.getLevelName(wanted)!r}) lets it through",
             )
         else:
             # Nobody has configured logging: WARNING is Python's default, not the program's choice.
@@ -202,7 +216,6 @@ def _listen(notifier: Notifier, routes: list[Route]) -> None:
         notifier.at_close(hooks.install(notifier))
     atexit.register(notifier.close)
     notifier.at_close(lambda: atexit.unregister(notifier.close))
-    notifier.at_close(lambda: set_notifier(None))
 
 
 def _lower(logger: logging.Logger, level: int) -> Callable[[], None]:

@@ -4,10 +4,22 @@ import io
 import os
 import shlex
 import stat
+from collections.abc import Mapping
 
 from notify.errors import ConfigError
 
 _MAX_BYTES = 1_000_000  # no secrets file is larger; a device or a log given by mistake is
+
+
+def above_file(
+    env: Mapping[str, str], path: str | os.PathLike[str] | None, *, insecure: bool = False
+) -> dict[str, str]:
+    """Return *env* and, below it, what the secrets file at *path* has; an empty value of *env* hides nothing.
+
+    Raises `ConfigError` as `read_env_file` does.
+    """
+    below = read_env_file(path, insecure=insecure) if path is not None else {}
+    return {**below, **{name: value for name, value in env.items() if value.strip() or name not in below}}
 
 
 def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> dict[str, str]:
@@ -43,8 +55,14 @@ def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> di
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
 
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
-    # No interpolation: a secret may contain a dollar sign, and docker reads the same file without any.
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value for name, value in values.items() if value is not None}
+    # Not dotenv_values(): it skips what it cannot read, and replaces ${…}, though a secret may contain a dollar
+    # sign and docker reads the same file without replacing any.
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            raise ConfigError(f"{path}: line {binding.original.line} is not of the form NAME=value")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values

@@ -72,6 +72,11 @@ class Notifier:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: what is said now is dropped, and its ticket says so."""
+        return self._closed
+
     def notify(
         self,
         message: str,
@@ -191,12 +196,10 @@ class Notifier:
             lane.join(max(0.1, deadline - time.monotonic()))
 
     def _refuse(self, event: Event, ticket: Ticket) -> None:
-        reason = "closed" if self._closed else "intake full"
         ticket.routed(())
         for lane in self._lanes:
             if lane.route.wants(event):
-                ticket.settle(lane.name, f"dropped: {reason}")
-        diagnostics.report("intake", f"an event was dropped: {reason}")
+                ticket.settle(lane.name, f"dropped: {self._intake.refusal}")
 
     def _wait_until(self, finished: Callable[[], bool], deadline: float) -> bool:
         self._intake.wake()

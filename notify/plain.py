@@ -6,7 +6,7 @@ ours, and turn what was kept into what strict JSON can hold.
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from types import MappingProxyType
 
@@ -53,6 +53,15 @@ def clip(text: str, limit: int) -> str:
     room = max(0, limit - len(f"…[{len(text)} characters cut]…"))
     tail = room // 3
     return f"{text[: room - tail]}…[{len(text) - room} characters cut]…{text[len(text) - tail :]}"
+
+
+def iso_time(seconds: float) -> str:
+    """Return epoch seconds as `2026-01-31T23:59:59.999Z`; 1970 for a number that is no time. Never raises."""
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        moment = datetime.fromtimestamp(0, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def clean(text: str) -> str:

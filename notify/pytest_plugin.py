@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from notify.testing.outbox import Outbox
+    from notify.testing.caught import Caught
 
 
 @pytest.fixture
-def notify_outbox() -> Iterator[Outbox]:
+def notify_outbox() -> Iterator[Caught]:
     """Catch every event that is logged or notified during the test; nothing reaches the network.
 
     `notify.setup()` in the code under test returns the notifier of this fixture.
     """
     # Imported here: the plugin is loaded in every test run of every project that has the package installed.
-    from notify.testing.outbox import caught
+    from notify.testing.caught import caught
 
     with caught() as outbox:
         yield outbox

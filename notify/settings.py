@@ -84,6 +84,8 @@ def _backend_names(text: str) -> tuple[str, ...]:
     names = tuple(name.lower() for name in _names(text))
     if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
         raise ValueError("not a comma list of backend names")
+    if any(name in {"stdout", "logstash"} or name.split("_")[0] == "discord" for name in names):
+        raise ValueError("stdout, discord and logstash are built in; they have settings of their own")
     return names
 
 
@@ -94,8 +96,8 @@ def _web_address(text: str) -> str:
 
 
 def _snowflake(text: str) -> str:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("not a Discord id (digits only)")
+    if not re.fullmatch(r"0|[1-9][0-9]{0,19}", text):  # as Discord's own schema has it
+        raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
     return text
 
 
@@ -237,8 +239,18 @@ class Settings:
         return found
 
 
+# Those of the table, by the name of the backend.
+_ROUTES: dict[str, tuple[Setting[int], Setting[Topics]]] = {
+    "stdout": (LOG_LEVEL, STDOUT_TOPICS),
+    "discord": (DISCORD_LEVEL, DISCORD_TOPICS),
+    "logstash": (LOGSTASH_LEVEL, LOGSTASH_TOPICS),
+}
+
+
 def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
-    """Return the two settings that every backend has under its name: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`."""
+    """Return the two settings of a backend's route: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`, LOG_LEVEL for stdout."""
+    if backend in _ROUTES:
+        return _ROUTES[backend]
     prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
     return (
         Setting(f"{prefix}_LEVEL", _level, 20, f"least level that goes to {backend}", "INFO"),

@@ -111,7 +111,7 @@ def test_a_second_call_returns_the_same_notifier_and_changes_nothing(capsys: pyt
     assert capsys.readouterr().err == "notify: setup() was called again: its arguments are ignored\n"
 
 
-def test_get_notifier_returns_what_setup_made_until_it_is_closed() -> None:
+def test_get_notifier_returns_what_setup_made_also_after_it_was_closed() -> None:
     with pytest.raises(ConfigError, match=r"notify\.setup\(\)"):
         notify.get_notifier()
     notifier, _ = sink()
@@ -119,8 +119,8 @@ def test_get_notifier_returns_what_setup_made_until_it_is_closed() -> None:
 
     notifier.close()
 
-    with pytest.raises(ConfigError):
-        notify.get_notifier()
+    assert notify.get_notifier() is notifier  # whoever speaks last is told by his ticket, not by an exception
+    assert notify.get_notifier().notify("too late").wait(0) == {"sink": "dropped: closed"}
 
 
 def test_after_close_it_can_be_set_up_anew() -> None:
@@ -346,7 +346,7 @@ def test_the_network_would_have_been_noticed(opened: list[str], capsys: pytest.C
     until(lambda: opened)
     notifier.close(0.1)
 
-    assert "not delivered" in capsys.readouterr().err
+    assert "next attempt in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("switch", ["UNIT_TESTING", "SIMULATE"])
@@ -397,7 +397,7 @@ def test_a_name_that_does_not_resolve_is_counted_and_said_once(
     assert notifier.stats()["logstash"]["dropped"] == {"closed": 3}
     out, err = capsys.readouterr()
     assert out == ""
-    assert len([line for line in err.splitlines() if "not delivered" in line]) == 1
+    assert len([line for line in err.splitlines() if "next attempt in" in line]) == 1
     assert "Traceback" not in err
 
 
@@ -560,7 +560,8 @@ def test_the_level_of_a_configured_root_logger_stays_and_stderr_says_what_is_not
         assert root.level == logging.WARNING
 
     assert capsys.readouterr().err == (
-        "notify: the root logger is at WARNING, so loggers below that level are not heard; backends ask for TRADE\n"
+        "notify: the root logger is at WARNING and keeps back what is wanted here; "
+        "logging.getLogger().setLevel('INFO') lets it through\n"
     )
 
 
@@ -622,3 +623,49 @@ def test_in_an_interactive_session_a_typing_mistake_is_no_crash(monkeypatch: pyt
 
     with sink()[0]:
         assert (sys.excepthook, threading.excepthook) == before
+
+
+def test_a_second_setup_puts_the_handler_back_that_something_has_taken_off() -> None:
+    notifier, backend = sink()
+    logging.getLogger().handlers.clear()
+
+    assert notify.setup() is notifier
+    logging.getLogger("strategy").warning("heard again")
+    notifier.close()
+
+    assert backend.messages == ["heard again"]
+
+
+def test_nothing_configured_beside_a_console_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    root = bare_root()
+    root.addHandler(logging.StreamHandler())
+    root.setLevel(logging.INFO)
+
+    with notify.setup(env={}) as notifier:
+        assert notifier.stats() == {}
+
+    assert "there is no backend" in capsys.readouterr().err
+
+
+def test_an_empty_variable_does_not_hide_what_the_file_has(secrets: Path) -> None:
+    notifier, backend = sink({"SINK_LEVEL": ""}, env_file=secrets)
+    notifier.notify("below the file's level", topic="gas")
+    notifier.close()
+
+    assert backend.messages == []
+
+
+def test_a_backend_in_place_of_another_has_its_route_and_the_other_is_closed() -> None:
+    backend = MemoryBackend()
+    env = {**QUIET, "DISCORD_WEBHOOK_URL": DESTINATIONS["DISCORD_WEBHOOK_URL"]}
+    with notify.setup(env=env, backends={"discord": backend}) as notifier:
+        notifier.notify("an INFO, which Discord does not get")
+        notifier.trade("Bought")
+
+    assert backend.messages == ["Bought"]
+
+
+@pytest.mark.parametrize("name", ["stdout", "logstash", "discord", "discord_ops"])
+def test_a_third_party_backend_may_not_be_called_as_one_that_is_built_in(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: .*built in"):
+        notify.setup(env={**QUIET, "NOTIFY_BACKENDS": name})

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from typer.testing import CliRunner, Result
 
 import notify
 from notify import bootstrap, settings
 from notify.backends.memory import MemoryBackend
 from notify.cli.app import app
-from notify.cli.receipts import print_table
+from notify.cli.output import print_table
 from notify.cli.test import chart
 from notify.errors import ConfigError, Gone, Rejected
 from notify.event import Event
@@ -404,7 +403,7 @@ def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke("send", "hi", "--timeout", "0.1", "--json", env=PAGER)
 
     assert result.exit_code == 1
-    assert json.loads(result.stdout)["outcomes"] == {"pager": "pending"}
+    assert json.loads(result.stdout)["outcomes"] == {"pager": "not delivered: nobody there"}
 
 
 def test_send_refuses_a_level_that_is_none() -> None:

@@ -64,11 +64,22 @@ def test_standard_output_keeps_the_contract(
 
 @pytest.mark.parametrize("answer", [RetryLater(1.0), Rejected("no"), Gone("gone"), ConnectionResetError()])
 def test_a_destination_may_refuse_in_the_words_of_the_contract(answer: Exception) -> None:
+    class Choosy(Good):
+        def send(self, events: Sequence[Event], /) -> int:
+            if events[0].topic != "trade":  # that of the ordinary ones
+                raise answer
+            return len(events)
+
+    check_backend(Choosy)
+
+
+def test_a_backend_that_delivers_nothing_is_broken() -> None:
     class Refusing(Good):
         def send(self, events: Sequence[Event], /) -> int:
-            raise answer
+            raise RetryLater
 
-    check_backend(Refusing)
+    with pytest.raises(AssertionError, match="an ordinary event was not delivered"):
+        check_backend(Refusing)
 
 
 def test_a_backend_may_take_a_batch_in_parts() -> None:

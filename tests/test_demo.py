@@ -9,18 +9,18 @@ import pytest
 import notify
 from notify import demo
 from notify.event import Event
-from notify.testing.outbox import Outbox, caught
+from notify.testing.caught import Caught, caught
 
 FAST = 1e9  # days a second: the test need not watch
 
 
 @pytest.fixture
-def outbox() -> Iterator[Outbox]:
+def outbox() -> Iterator[Caught]:
     with caught() as box:
         yield box
 
 
-def trades(outbox: Outbox) -> list[str]:
+def trades(outbox: Caught) -> list[str]:
     return [event.message for event in outbox.of_topic("trade")]
 
 
@@ -49,7 +49,7 @@ def test_more_days_than_there_are_is_no_error() -> None:
     assert 5000 < len(list(demo.cycles(10_000))) < 6000
 
 
-def test_thirty_days_hold_a_gain_a_loss_and_an_open_position(outbox: Outbox) -> None:
+def test_thirty_days_hold_a_gain_a_loss_and_an_open_position(outbox: Caught) -> None:
     demo.run(outbox.notifier, days=30, speed=FAST, crash=False)
 
     assert trades(outbox) == [
@@ -61,7 +61,7 @@ def test_thirty_days_hold_a_gain_a_loss_and_an_open_position(outbox: Outbox) -> 
     ]
 
 
-def test_it_trades_the_same_on_every_run(outbox: Outbox) -> None:
+def test_it_trades_the_same_on_every_run(outbox: Caught) -> None:
     def said() -> list[tuple[int, str, str, str]]:
         outbox.clear()
         demo.run(outbox.notifier, days=60, speed=FAST, crash=False)
@@ -70,7 +70,7 @@ def test_it_trades_the_same_on_every_run(outbox: Outbox) -> None:
     assert said() == said()
 
 
-def test_it_tells_of_all_that_a_trading_program_tells_of(outbox: Outbox) -> None:
+def test_it_tells_of_all_that_a_trading_program_tells_of(outbox: Caught) -> None:
     demo.run(outbox.notifier, days=30, speed=FAST, crash=False)
 
     events: dict[str, Event] = {event.topic: event for event in outbox}
@@ -83,7 +83,7 @@ def test_it_tells_of_all_that_a_trading_program_tells_of(outbox: Outbox) -> None
 
 
 @pytest.mark.parametrize("days", [1, 30, 60])
-def test_it_dies_of_its_bug_whatever_the_days(outbox: Outbox, days: int) -> None:
+def test_it_dies_of_its_bug_whatever_the_days(outbox: Caught, days: int) -> None:
     with pytest.raises(ZeroDivisionError):
         demo.run(outbox.notifier, days=days, speed=FAST)
 

@@ -32,7 +32,7 @@ def test_every_python_block_of_a_page_runs(page, monkeypatch, capsys):
         notifier.close()
 
     for test in (value for name, value in names.items() if name.startswith("test_")):
-        from notify.testing.outbox import caught
+        from notify.testing.caught import caught
 
         with caught() as outbox:
             test(outbox)

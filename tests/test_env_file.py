@@ -163,3 +163,15 @@ def test_nothing_of_the_file_goes_to_the_process_environment(secrets: Path) -> N
     read_env_file(secrets)
 
     assert CANARY not in os.environ.values()
+
+
+@pytest.mark.parametrize("line", ["DISCORD_WEBHOOK_URL https://canary", "NAME='canary", "=canary"])
+def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "secrets.env"
+    path.write_text(f"GOOD=1\n{line}\n")
+    path.chmod(0o600)
+
+    with pytest.raises(ConfigError, match="line 2") as raised:
+        read_env_file(path)
+
+    assert "canary" not in str(raised.value)

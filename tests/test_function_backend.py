@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from notify.backend import Backend, folds, max_batch
+from notify.backend import Backend, max_batch
 from notify.backends.function import FunctionBackend
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event
@@ -78,5 +78,5 @@ def test_it_is_a_backend_that_gets_every_event() -> None:
     backend = FunctionBackend(print)
 
     assert isinstance(backend, Backend)
-    assert not folds(backend)
+    assert not backend.folds
     backend.close()

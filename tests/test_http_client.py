@@ -408,13 +408,16 @@ def test_a_status_of_trouble_is_an_answer_like_any_other(client):
     assert b"Bad gateway" in answer.body
 
 
-def test_without_a_thread_the_request_is_for_later(client, monkeypatch):
+def test_without_a_thread_the_request_is_made_all_the_same(client, monkeypatch):
     def refuse(name, target):
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(threads, "start", refuse)
-    with pytest.raises(RetryLater, match="no thread could be started"):
-        client.post("http://127.0.0.1/", json=b"{}", deadline_seconds=LONG)
+    with FakeDiscord() as discord:
+        answer = client.post(discord.url, json=b'{"content": "the last words"}', deadline_seconds=LONG)
+
+    assert answer.status == 204  # the stand-in was not asked to wait
+    assert discord.messages[0].payload == {"content": "the last words"}
 
 
 # ---- what the client's libraries log

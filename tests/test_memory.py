@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from notify.backend import folds, is_durable, max_batch
+from notify.backend import max_batch
 from notify.backends.memory import MemoryBackend
 from notify.errors import Rejected, RetryLater
 from notify.event import Event
@@ -67,8 +67,8 @@ def test_it_notes_that_it_was_closed() -> None:
 def test_it_is_what_a_test_asks_it_to_be() -> None:
     plain, special = MemoryBackend(), MemoryBackend(durable=True, max_batch=7)
 
-    assert (is_durable(plain), max_batch(plain), folds(plain)) == (False, 1, False)
-    assert (is_durable(special), max_batch(special)) == (True, 7)
+    assert (plain.durable, max_batch(plain), plain.folds) == (False, 1, False)
+    assert (special.durable, max_batch(special)) == (True, 7)
 
 
 def test_waiting_ends_as_soon_as_enough_events_came() -> None:

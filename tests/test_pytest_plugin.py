@@ -195,7 +195,7 @@ def test_a_process_that_does_not_use_it_does_not_pay_for_it(run: Run, pytester: 
         import sys
 
         def test_it():
-            assert "notify.testing.outbox" not in sys.modules
+            assert "notify.testing.caught" not in sys.modules
         """
     )
 

@@ -161,3 +161,12 @@ def test_texts_and_files_are_what_an_entry_weighs() -> None:
     )
 
     assert Entry.of(event, None).weight == 4 + 2 + 3 + 10 + 20
+
+
+def test_where_order_matters_urgent_entries_wait_their_turn() -> None:
+    queue = LaneQueue(in_order=True)
+    entries = [entry("a", logging.INFO), entry("b", logging.CRITICAL)]
+    for each in entries:
+        queue.put(each)
+
+    assert queue.take(2) == entries

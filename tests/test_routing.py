@@ -86,3 +86,12 @@ def test_the_least_level_of_routes_is_the_lowest_of_them() -> None:
 
 def test_without_a_route_no_level_is_wanted() -> None:
     assert least_level([]) == logging.CRITICAL + 1
+
+
+def test_a_threshold_is_graded_like_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = 51  # trade-executor's TRADE_HIGH, above CRITICAL
+    monkeypatch.setattr(logging, "getLevelName", lambda level: "TRADE_HIGH" if level == executor else str(level))
+
+    assert Route(level=executor).wants(event(level=executor))
+    assert not Route(level=executor).wants(event(level=logging.INFO))
+    assert least_level([Route(level=executor)]) < logging.ERROR

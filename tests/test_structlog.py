@@ -11,11 +11,11 @@ import structlog
 import notify
 from notify.event import Event
 from notify.integrations.structlog import structlog_processor
-from notify.testing.outbox import Outbox, caught
+from notify.testing.caught import Caught, caught
 
 
 @pytest.fixture
-def outbox() -> Iterator[Outbox]:
+def outbox() -> Iterator[Caught]:
     with caught() as box:
         yield box
 
@@ -42,12 +42,12 @@ def log(printed: io.StringIO) -> Any:
     )
 
 
-def only(outbox: Outbox) -> Event:
+def only(outbox: Caught) -> Event:
     (event,) = outbox.events
     return event
 
 
-def test_an_event_arrives_with_its_message_and_fields(outbox: Outbox, log: Any) -> None:
+def test_an_event_arrives_with_its_message_and_fields(outbox: Caught, log: Any) -> None:
     log.bind(pair="ETH-USDC").warning("price is stale", seconds=90)
 
     event = only(outbox)
@@ -57,14 +57,14 @@ def test_an_event_arrives_with_its_message_and_fields(outbox: Outbox, log: Any) 
     assert event.fields == {"pair": "ETH-USDC", "seconds": 90}
 
 
-def test_the_program_still_prints_its_own_line(outbox: Outbox, log: Any, printed: io.StringIO) -> None:
+def test_the_program_still_prints_its_own_line(outbox: Caught, log: Any, printed: io.StringIO) -> None:
     log.info("price is stale", topic="data")
 
     assert '"event": "price is stale"' in printed.getvalue()
     assert '"topic": "data"' in printed.getvalue()
 
 
-def test_the_event_dict_is_passed_on_unchanged(outbox: Outbox) -> None:
+def test_the_event_dict_is_passed_on_unchanged(outbox: Caught) -> None:
     event_dict = {"event": "x", "topic": "gas", "exc_info": ValueError("no"), "fields": [1], "level": "info"}
     before = dict(event_dict)
 
@@ -89,7 +89,7 @@ def test_the_event_dict_is_passed_on_unchanged(outbox: Outbox) -> None:
         ("a_method_of_theirs", logging.INFO),
     ],
 )
-def test_the_method_is_the_level(outbox: Outbox, method: str, level: int) -> None:
+def test_the_method_is_the_level(outbox: Caught, method: str, level: int) -> None:
     structlog_processor(None, method, {"event": "said"})
 
     assert only(outbox).level == level
@@ -106,7 +106,7 @@ def test_the_method_is_the_level(outbox: Outbox, method: str, level: int) -> Non
     ],
 )
 def test_the_topic_is_the_given_one_or_that_of_the_level(
-    outbox: Outbox, method: str, given: dict[str, object], topic: str
+    outbox: Caught, method: str, given: dict[str, object], topic: str
 ) -> None:
     structlog_processor(None, method, {"event": "said", **given})
 
@@ -115,7 +115,7 @@ def test_the_topic_is_the_given_one_or_that_of_the_level(
     assert event.fields == {}
 
 
-def test_the_exception_that_is_being_handled_goes_with_it(outbox: Outbox, log: Any) -> None:
+def test_the_exception_that_is_being_handled_goes_with_it(outbox: Caught, log: Any) -> None:
     try:
         raise ValueError("no price")
     except ValueError:
@@ -137,7 +137,7 @@ def raised() -> ValueError:
 
 
 @pytest.mark.parametrize("form", ["exception", "triple"])
-def test_an_exception_may_be_passed_in_each_form_that_structlog_takes(outbox: Outbox, log: Any, form: str) -> None:
+def test_an_exception_may_be_passed_in_each_form_that_structlog_takes(outbox: Caught, log: Any, form: str) -> None:
     error = raised()
 
     log.error("cycle failed", exc_info=error if form == "exception" else (type(error), error, error.__traceback__))
@@ -148,13 +148,13 @@ def test_an_exception_may_be_passed_in_each_form_that_structlog_takes(outbox: Ou
 
 
 @pytest.mark.parametrize("odd", [None, False, (), (None, None, None), "text", True])
-def test_an_exc_info_that_holds_none_is_no_exception(outbox: Outbox, odd: object) -> None:
+def test_an_exc_info_that_holds_none_is_no_exception(outbox: Caught, odd: object) -> None:
     structlog_processor(None, "error", {"event": "said", "exc_info": odd})
 
     assert only(outbox).exception is None
 
 
-def test_what_processors_before_it_have_rendered_is_the_body(outbox: Outbox) -> None:
+def test_what_processors_before_it_have_rendered_is_the_body(outbox: Caught) -> None:
     structlog_processor(None, "error", {"event": "said", "stack": "Stack:\n a", "exception": "Traceback:\n b"})
 
     event = only(outbox)
@@ -162,13 +162,20 @@ def test_what_processors_before_it_have_rendered_is_the_body(outbox: Outbox) -> 
     assert event.fields == {}
 
 
-def test_the_name_of_the_logger_is_a_field(outbox: Outbox) -> None:
+def test_the_logger_and_the_place_are_those_of_the_program(outbox: Caught, log: Any) -> None:
+    log.info("said")
+    assert only(outbox).source.path == __file__
+    assert only(outbox).source.function == "test_the_logger_and_the_place_are_those_of_the_program"
+
+
+def test_the_name_of_the_logger_is_known(outbox: Caught) -> None:
     structlog_processor(None, "info", {"event": "said", "logger": "strategy"})
 
-    assert only(outbox).fields == {"logger": "strategy"}
+    assert only(outbox).logger == "strategy"
+    assert only(outbox).fields == {}
 
 
-def test_values_that_cannot_be_shown_raise_nothing(outbox: Outbox) -> None:
+def test_values_that_cannot_be_shown_raise_nothing(outbox: Caught) -> None:
     class Hostile:
         def __repr__(self) -> str:
             raise RuntimeError

@@ -108,17 +108,18 @@ class HttpClient:
         return self._wait_for(_Job("GET", url, None, (), {}, dict(headers or {}), deadline_seconds))
 
     def _wait_for(self, job: "_Job") -> Answer:
-        try:
-            worker = self._running()
-        except RuntimeError:
-            worker = None
-        if worker is None:
-            raise RetryLater(None, "no thread could be started")
-        worker.submit(job)
-        if not job.done.wait(job.deadline):
-            worker.abandon()
+        worker = self._running()
+        if not worker.threaded:
+            # No thread can be started: at the end of the interpreter from Python 3.12 on, or at the system's limit.
+            # Done here then, within the time-outs of the socket; the next request tries to have a thread again.
             self._worker = None
-            raise RetryLater(None, f"no answer within {job.deadline:g} s")
+            worker.work_here(job)
+        else:
+            worker.submit(job)
+            if not job.done.wait(job.deadline):
+                worker.abandon()
+                self._worker = None
+                raise RetryLater(None, f"no answer within {job.deadline:g} s")
         # Raised here, outside any except block: what requests raised holds the URL and must not be its context.
         if job.answer is None:
             raise RetryLater(None, job.failure)
@@ -163,7 +164,20 @@ class _Worker:
         self._abandoned = False
         self._connection: HTTPConnection | None = None
         self._handle: socket.socket | None = None
-        self._thread = threads.start("http", self._run)
+        self._thread: threading.Thread | None = None
+        with suppress(RuntimeError):
+            self._thread = threads.start("http", self._run)
+
+    @property
+    def threaded(self) -> bool:
+        """Whether there is a thread."""
+        return self._thread is not None
+
+    def work_here(self, job: _Job) -> None:
+        """Do *job* on the calling thread, which has to be one of ours, and let go of everything."""
+        self._jobs.put(job)
+        self._jobs.put(None)
+        self._run()
 
     def submit(self, job: _Job) -> None:
         """Have *job* done by the thread."""
@@ -172,7 +186,8 @@ class _Worker:
     def stop(self) -> None:
         """End the thread once it is idle."""
         self._jobs.put(None)
-        self._thread.join(1.0)  # seconds; it is idle, or was abandoned and is not ours any more
+        if self._thread is not None:
+            self._thread.join(1.0)  # seconds; it is idle, or was abandoned and is not ours any more
 
     def abandon(self) -> None:
         """Cut the connection, so that whatever the thread is waiting for ends, and the thread with it."""

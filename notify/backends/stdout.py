@@ -6,13 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TextIO
 
 from notify.errors import Gone
 from notify.event import Event
 from notify.levels import level_name, severity
-from notify.plain import jsonable, safe_str
+from notify.plain import iso_time, jsonable, safe_str
 
 # What a terminal or a log viewer acts upon instead of showing it: C0 and C1 controls, line and paragraph
 # separators, and the marks that turn the writing direction around.
@@ -38,6 +37,7 @@ class StdoutBackend:
     """
 
     folds = False
+    in_order = True
     max_batch = 100
 
     def __init__(
@@ -95,7 +95,7 @@ class StdoutBackend:
 def as_dict(event: Event) -> dict[str, object]:
     """Return *event* as plain JSON types, in valid Unicode. Parts that are empty are left out."""
     parts: dict[str, object] = {
-        "time": _iso(event.time),
+        "time": iso_time(event.time),
         "level": level_name(event.level),
         "topic": event.topic,
         "logger": event.logger,
@@ -157,7 +157,7 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
             shown["logger"] = event.logger
         message = mark + escape(event.message)
         head = {
-            "timestamp": styled(_iso(event.time), _DIM),
+            "timestamp": styled(iso_time(event.time), _DIM),
             "level": styled(f"{escape(level_name(event.level)).lower():<{_LEVEL_WIDTH}}", style),
             "event": styled(f"{message:<{_MESSAGE_WIDTH}}" if shown else message, style),
         }
@@ -196,10 +196,6 @@ def _below(event: Event) -> str:
         texts.append(event.exception.traceback)
     lines = [line for text in texts if text for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
     return "".join(f"    {escape(line.expandtabs())}\n" for line in lines)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _wants_color(stream: TextIO, env: Mapping[str, str]) -> bool:

@@ -1,11 +1,12 @@
 """The commands and their options; what each does is in a module of its own."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from notify.cli.environment import read_environment
+from notify.env_file import above_file
 from notify.levels import parse_level
 from notify.version import __version__
 
@@ -63,7 +64,7 @@ def demo(
     """
     from notify.cli.demo import run_demo
 
-    run_demo(read_environment(env_file, insecure=insecure), days=days, speed=speed, crash=crash)
+    run_demo(above_file(os.environ, env_file, insecure=insecure), days=days, speed=speed, crash=crash)
 
 
 @app.command()
@@ -76,7 +77,7 @@ def send(
         list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A field; repeatable.")
     ] = None,
     attach: Annotated[list[Path] | None, typer.Option("--attach", metavar="FILE", help="A file; repeatable.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the receipts.")] = 15.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the receipts.")] = 15.0,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -84,7 +85,7 @@ def send(
     """Send one message to every backend whose route wants it. Exit code 1 unless all of them took it."""
     from notify.cli.send import send_message
 
-    env = read_environment(env_file, insecure=insecure)
+    env = above_file(os.environ, env_file, insecure=insecure)
     raise typer.Exit(
         send_message(env, message, body, level, topic, field or [], attach or [], timeout=timeout, as_json=json)
     )
@@ -92,7 +93,7 @@ def send(
 
 @app.command()
 def test(
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the receipts.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the receipts.")] = 30.0,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -100,7 +101,7 @@ def test(
     """Send a realistic message, a long one and an image to every backend, and show the receipts."""
     from notify.cli.test import send_tests
 
-    raise typer.Exit(send_tests(read_environment(env_file, insecure=insecure), timeout=timeout, as_json=json))
+    raise typer.Exit(send_tests(above_file(os.environ, env_file, insecure=insecure), timeout=timeout, as_json=json))
 
 
 @app.command()
@@ -108,7 +109,7 @@ def doctor(json: Json = False, env_file: EnvFile = None, insecure: Insecure = Fa
     """Check every setting and every destination. Sends nothing. Exit code 1 when something is wrong."""
     from notify.cli.doctor import examine
 
-    raise typer.Exit(examine(read_environment(env_file, insecure=insecure), as_json=json))
+    raise typer.Exit(examine(above_file(os.environ, env_file, insecure=insecure), as_json=json))
 
 
 @app.command()
@@ -116,4 +117,4 @@ def env(json: Json = False, env_file: EnvFile = None, insecure: Insecure = False
     """Show every setting: what it means, its default, and what is set. Secrets are masked."""
     from notify.cli.env import show
 
-    show(read_environment(env_file, insecure=insecure), as_json=json)
+    show(above_file(os.environ, env_file, insecure=insecure), as_json=json)

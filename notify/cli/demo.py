@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import notify
-from notify.cli.receipts import print_table
+from notify.cli.output import print_table
 from notify.errors import ConfigError
 from notify.notifier import Notifier
 

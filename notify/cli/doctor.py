@@ -6,7 +6,7 @@ from typing import NamedTuple
 from notify import settings
 from notify.backend import Backend
 from notify.bootstrap import destinations
-from notify.cli.receipts import print_json, print_table
+from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
 from notify.rules.routing import Route

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from notify.cli.receipts import print_json, print_table
+from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError
 from notify.settings import Setting, Settings
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import notify
-from notify.cli.receipts import only_json, print_json, print_table, receipt_rows, say_if_none
+from notify.cli.output import only_json, print_json, print_table, receipt_rows, say_if_none, told
 from notify.delivery.ticket import DELIVERED
 from notify.errors import ConfigError
 from notify.event import Attachment
@@ -39,8 +39,8 @@ def send_message(
             fields=named,
             attachments=attachments,
         )
-        outcomes = ticket.wait(timeout)
-        notifier.close(0)  # or what is late would be waited for once more
+        notifier.close(timeout)  # and no longer than something may still come of it
+    outcomes = told(ticket, notifier)
     backends = list(notifier.stats())
     rows = receipt_rows(outcomes, backends)
     say_if_none(backends)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from notify.bootstrap import destinations
-from notify.cli.receipts import only_json, print_json, print_table, say_if_none
+from notify.cli.output import only_json, print_json, print_table, say_if_none, told
 from notify.delivery.ticket import DELIVERED, Ticket
 from notify.event import Attachment
 from notify.levels import TRADE
@@ -31,9 +31,8 @@ def send_tests(env: Mapping[str, str], *, timeout: float, as_json: bool) -> int:
                 "a long report": _long_report(notifier),
                 "an image": _image(notifier),
             }
-            notifier.flush(timeout)
-            outcomes = {name: dict(ticket.wait(0)) for name, ticket in tickets.items()}
-            notifier.close(0)  # or what is late would be waited for once more
+            notifier.close(timeout)
+        outcomes = {name: told(ticket, notifier) for name, ticket in tickets.items()}
     say_if_none(list(reached))
     if as_json:
         print_json(outcomes)

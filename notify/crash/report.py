@@ -9,7 +9,7 @@ from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, new_id
 from notify.exceptions import Raised
 from notify.notifier import Notifier, get_notifier
-from notify.plain import clean
+from notify.plain import clean, safe_str
 
 TAIL = 30  # log lines that go with a crash
 
@@ -27,7 +27,7 @@ def report_crash(exception: BaseException, *, where: str = "main loop", notifier
     notifier = notifier or get_notifier()
     now = notifier.clock.time()
     raised = Raised(exception).info()
-    frame = _deepest_frame(exception)
+    path, line, function = _deepest_frame(exception)
     return notifier.accept(
         Event(
             id=new_id(now),
@@ -37,7 +37,7 @@ def report_crash(exception: BaseException, *, where: str = "main loop", notifier
             topic="crash",
             exception=raised,
             tail=notifier.tail(TAIL),
-            source=Source(*frame, os.getpid(), threading.current_thread().name),
+            source=Source(path, line, function, os.getpid(), clean(safe_str(threading.current_thread().name))),
         )
     )
 
@@ -45,8 +45,8 @@ def report_crash(exception: BaseException, *, where: str = "main loop", notifier
 def _deepest_frame(exception: BaseException) -> tuple[str, int, str]:
     traceback = exception.__traceback__
     if traceback is None:
-        return (sys.argv[0] if sys.argv else "", 0, "")
+        return (clean(sys.argv[0]) if sys.argv else "", 0, "")
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     code = traceback.tb_frame.f_code
-    return (code.co_filename, traceback.tb_lineno, code.co_name)
+    return (clean(code.co_filename), traceback.tb_lineno or 0, code.co_name)

@@ -1,11 +1,12 @@
 """The one door that events come in by, on the caller's thread."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from notify import diagnostics
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 
@@ -44,7 +45,8 @@ class Intake:
     def __init__(self, *, wake_level: int = logging.INFO + 1) -> None:
         self.wake_level = wake_level
         self.capacity = CAPACITY
-        self.dropped = 0
+        self._closed = False
+        self._dropped: Counter[str] = Counter()
         self.waiting: deque[Draft] = deque()
         """What was left and not taken. The logging handler adds to it what is below `wake_level` and fits
         `capacity`, which saves it two calls."""
@@ -57,12 +59,23 @@ class Intake:
     def accept(self, draft: Draft) -> bool:
         """Leave *draft*, and wake the dispatcher if it is worth it. False: full, the draft was dropped and counted."""
         if len(self.waiting) >= self.capacity:
-            self.dropped += 1
+            self._dropped[self.refusal] += 1
+            diagnostics.report("intake", f"an event was dropped: {self.refusal}")
             return False
         self.waiting.append(draft)
         if draft.level >= self.wake_level:
             self.wake()
         return True
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is taken, when nothing is."""
+        return "closed" if self._closed else "intake full"
+
+    @property
+    def dropped(self) -> int:
+        """How many drafts were not taken."""
+        return sum(self._dropped.values())
 
     def stats(self) -> dict[str, object]:
         """Return the same counts as a lane: nothing is delivered from here."""
@@ -71,13 +84,14 @@ class Intake:
             "delivered": 0,
             "retried": 0,
             "pending": len(self.waiting),
-            "dropped": {"intake full": self.dropped},
+            "dropped": dict(self._dropped),
             "last_success_at": None,
             "last_error": None,
         }
 
     def close(self) -> None:
         """Take nothing any more."""
+        self._closed = True
         self.capacity = 0
 
     def wake(self) -> None:

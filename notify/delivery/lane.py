@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from notify import diagnostics, threads
-from notify.backend import Backend, max_batch, ready_in
+from notify.backend import Backend, in_order, max_batch, ready_in
 from notify.clock import Clock
 from notify.delivery.backoff import Backoff
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
@@ -52,7 +52,7 @@ class Lane:
         self._clock = clock
         self._settled = settled
         self._changed = threading.Condition()
-        self._queue = LaneQueue(capacity=capacity)
+        self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
         self._backoff = Backoff()
         self._not_before = 0.0  # monotonic seconds
         self._failing: Entry | None = None  # the first event of the last attempt, if that met a bug
@@ -158,7 +158,6 @@ class Lane:
         except Rejected as error:
             self._reject_first(error)
         except Gone as error:
-            diagnostics.report(f"gone {self.name}", f"{self.name}: stopped, because {_describe(error)}")
             self._try_again(PROBE_INTERVAL, error)
         except OSError as error:
             self._try_again(self._backoff.next(), error)
@@ -190,7 +189,7 @@ class Lane:
 
     def _try_again(self, after: float, error: BaseException) -> None:
         text = _describe(error)
-        diagnostics.report(f"retry {self.name}", f"{self.name}: not delivered, next attempt in {after:.0f} s: {text}")
+        diagnostics.report(f"retry {self.name}", f"{self.name}: {text}; next attempt in {after:.0f} s")
         with self._settled, self._changed:
             self._queue.give_back()
             self._retried += 1

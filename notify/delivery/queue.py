@@ -1,6 +1,6 @@
 """What waits in front of one backend: a bounded queue in memory that urgent events overtake.
 
-Not thread-safe: the lane that owns it holds a lock around every call. The disk will stand behind the same five verbs.
+Not thread-safe: the lane that owns it holds a lock around every call.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class Entry:
     Args:
         event: what is to be delivered.
         ticket: told what becomes of it.
-        weight: about how many bytes those parts of the event take that have no bound.
+        weight: about how many characters of text and bytes of files the event has.
     """
 
     event: Event
@@ -33,7 +33,9 @@ class Entry:
     @classmethod
     def of(cls, event: Event, ticket: Ticket | None) -> Self:
         """Return the entry of *event*, weighed."""
-        weight = len(event.message) + len(event.body)
+        weight = len(event.message) + len(event.body) + sum(map(len, event.tail))
+        for value in event.fields.values():
+            weight += len(value) if type(value) is str else _weight(value)
         if event.exception is not None:
             weight += len(event.exception.traceback)
         for attachment in event.attachments:
@@ -41,10 +43,26 @@ class Entry:
         return cls(event, ticket, weight)
 
 
-class LaneQueue:
-    """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged."""
+def _weight(value: object) -> int:
+    """Return about how much text there is in a kept value; `notify.plain` has bounded its items."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_weight, value)) + sum(map(_weight, value.values()))
+    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 0
 
-    def __init__(self, *, capacity: int = CAPACITY, max_bytes: int = MAX_BYTES) -> None:
+
+class LaneQueue:
+    """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged.
+
+    Args:
+        capacity: events that may wait.
+        max_bytes: of text and files that may wait.
+        in_order: urgent entries wait their turn too.
+    """
+
+    def __init__(self, *, capacity: int = CAPACITY, max_bytes: int = MAX_BYTES, in_order: bool = False) -> None:
+        self._in_order = in_order
         self._capacity = capacity
         self._max_bytes = max_bytes
         # What a full queue is emptied to: a tenth is freed at once, so that it is sorted seldom.
@@ -65,7 +83,7 @@ class LaneQueue:
         """
         if entry.weight > self._shed_to_bytes:
             return [entry]
-        (self._urgent if is_urgent(entry.event) else self._ordinary).append(entry)
+        self._line_of(entry).append(entry)
         self._bytes += entry.weight
         if len(self) > self._capacity or self._bytes > self._max_bytes:
             return self._shed()
@@ -88,7 +106,7 @@ class LaneQueue:
         """Put what was taken and not acknowledged back to the front, in its order."""
         while self._taken:
             entry = self._taken.pop()
-            (self._urgent if is_urgent(entry.event) else self._ordinary).appendleft(entry)
+            self._line_of(entry).appendleft(entry)
 
     def clear(self) -> list[Entry]:
         """Remove and return everything."""
@@ -98,6 +116,9 @@ class LaneQueue:
         self._ordinary.clear()
         self._bytes = 0
         return left
+
+    def _line_of(self, entry: Entry) -> deque[Entry]:
+        return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary
 
     def _shed(self) -> list[Entry]:
         """Drop the oldest of the least severe until a tenth is free again."""

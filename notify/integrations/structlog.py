@@ -3,16 +3,22 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from notify import diagnostics
+from notify.arguments import caller, event_of
 from notify.levels import parse_level
 from notify.notifier import current_notifier
-from notify.plain import safe_str
+from notify.plain import clean, safe_str
 
-_NOT_FIELDS = frozenset({"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic"})
+_NOT_FIELDS = frozenset(
+    {"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic", "logger"}
+)
+# Whose frames lie between the program's call and ours.
+_OUR_PACKAGES = ("structlog", __name__)
 _TOPIC_OF_METHOD = {"trade": "trade", "trade_high": "decision"}
-_LEVEL_OF_METHOD = {"warn": logging.WARNING, "exception": logging.ERROR, "fatal": logging.CRITICAL, "msg": logging.INFO}
+_LEVEL_OF_METHOD = {"exception": logging.ERROR}
 
 
 def structlog_processor(
@@ -40,7 +46,9 @@ def structlog_processor(
         exception = sys.exc_info()[1]
     elif isinstance(exception, tuple):
         exception = exception[1] if len(exception) > 1 else None
-    notifier.notify(
+    event = event_of(
+        notifier.clock.time(),
+        caller(_OUR_PACKAGES),
         event_dict.get("event", ""),
         body="\n".join(safe_str(event_dict[name]) for name in ("stack", "exception") if name in event_dict),
         level=_level(method_name),
@@ -48,6 +56,7 @@ def structlog_processor(
         fields={name: value for name, value in event_dict.items() if name not in _NOT_FIELDS},
         exc=exception if isinstance(exception, BaseException) else None,
     )
+    notifier.accept(replace(event, logger=clean(safe_str(event_dict.get("logger") or ""))))
     return event_dict
 
 

@@ -52,12 +52,12 @@ class Route:
 
     def wants(self, event: Event) -> bool:
         """Say whether *event* goes to the backend of this route."""
-        return severity(event.level) >= self.level and event.topic in self.topics
+        return severity(event.level) >= severity(self.level) and event.topic in self.topics
 
 
 def least_level(routes: Sequence[Route]) -> int:
     """Return the lowest level that any of *routes* wants, one above CRITICAL when there is none."""
-    return min((route.level for route in routes), default=logging.CRITICAL + 1)
+    return min((severity(route.level) for route in routes), default=logging.CRITICAL + 1)
 
 
 def is_urgent(event: Event) -> bool:

@@ -25,7 +25,7 @@ class Silence:
         weight = severity(event.level)
         if weight >= logging.CRITICAL:
             return False
-        return event.topic in self.topics if self.topics is not None else weight <= self.level
+        return event.topic in self.topics if self.topics is not None else weight <= severity(self.level)
 
     def __str__(self) -> str:
         return str(self.topics) if self.topics is not None else level_name(self.level)

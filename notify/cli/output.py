@@ -1,4 +1,4 @@
-"""Tables of what became of events."""
+"""What a command prints: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -10,6 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from notify.backends.stdout import escape
+from notify.delivery.ticket import Ticket
+from notify.notifier import Notifier
+
+UNSENT = "dropped: closed"
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -42,6 +46,15 @@ def say_if_none(backends: Sequence[str]) -> None:
     """Say on stderr that there is no backend, when there is none; an empty table says it badly."""
     if not backends:
         print("notify: nothing was sent: no backend is set up", file=sys.stderr)
+
+
+def told(ticket: Ticket, notifier: Notifier) -> dict[str, str]:
+    """Return what became of an event at each backend, once *notifier* is closed: why, where nothing did."""
+    counts = notifier.stats()
+    return {
+        name: f"not delivered: {counts[name]['last_error'] or 'no answer in time'}" if outcome == UNSENT else outcome
+        for name, outcome in ticket.wait(0).items()
+    }
 
 
 def receipt_rows(outcomes: Mapping[str, str], backends: Sequence[str]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.rules.routing import Route
 
 
-class Outbox:
+class Caught:
     """The events of one test, in order, whatever their level and topic."""
 
     def __init__(self, notifier: Notifier, backend: MemoryBackend) -> None:
@@ -57,7 +57,7 @@ class _OpenNotifier(Notifier):
 
 
 @contextmanager
-def caught() -> Iterator[Outbox]:
+def caught() -> Iterator[Caught]:
     """Catch what is said while the context lasts. The notifier in force before is in force again after it."""
     before = current_notifier()
     backend = MemoryBackend(max_batch=100)
@@ -69,7 +69,7 @@ def caught() -> Iterator[Outbox]:
     if level > logging.INFO:
         root.setLevel(logging.INFO)
     try:
-        yield Outbox(notifier, backend)
+        yield Caught(notifier, backend)
     finally:
         root.setLevel(level)
         root.removeHandler(notifier.handler)
