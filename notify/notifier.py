@@ -1,8 +1,10 @@
 """The front: what programs call."""
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Self, Unpack
 
@@ -45,23 +47,33 @@ class Notifier:
         routes: Mapping[str, Route] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        clock = clock or SystemClock()
-        routes = routes or {}
-        self.clock: Clock = clock
-        self._settled = threading.Condition()
-        self._closing = threading.RLock()  # a signal handler may close what is being closed
+        self.clock: Clock = clock or SystemClock()
+        self._backends = dict(backends)
+        self._routes = dict(routes or {})
         self._closed = False
         self._on_close: list[Callable[[], None]] = []
-        self._lanes = tuple(
-            Lane(name, backend, routes.get(name, Route()), clock=clock, settled=self._settled)
-            for name, backend in backends.items()
-        )
         self._intake = Intake(wake_level=TRADE)
-        self._dispatcher = Dispatcher(self._intake, self._lanes, settled=self._settled)
         self._ring = RingBuffer()
+        self._begin()
+        os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
         wanted = least_level([lane.route for lane in self._lanes])
         self.handler: logging.Handler = NotifyHandler(self._intake, self._ring, min(wanted, _RING_LEVEL))
         """The logging handler, for those who attach handlers themselves."""
+
+    def _begin(self) -> None:
+        self._settled = threading.Condition()
+        self._closing = threading.RLock()  # a signal handler may close what is being closed
+        self._lanes = tuple(
+            Lane(name, backend, self._routes.get(name, Route()), clock=self.clock, settled=self._settled)
+            for name, backend in self._backends.items()
+        )
+        self._dispatcher = Dispatcher(self._intake, self._lanes, settled=self._settled)
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
+        self._intake.forget()
+        if not self._closed:
+            self._begin()
 
     def __repr__(self) -> str:
         return f"Notifier({', '.join(lane.name for lane in self._lanes)})"
@@ -233,6 +245,18 @@ class _Said(NamedTuple):
 
     def event(self) -> Event:
         return self.made
+
+
+def _beginning_anew(notifier: "weakref.ref[Notifier]") -> Callable[[], None]:
+    def begin() -> None:
+        forked = notifier()
+        if forked is not None:
+            try:
+                forked.begin_in_child()
+            except RuntimeError:
+                diagnostics.report("fork", "a forked child is not heard: no thread could be started")
+
+    return begin
 
 
 def _run_undo(undo: Callable[[], None]) -> None:

@@ -690,3 +690,50 @@ def test_what_did_not_fit_the_intake_is_counted(notifier: Notifier, monkeypatch:
     notifier.notify("a")
 
     assert notifier.stats()["intake"]["dropped"] == {"intake full": 1}
+
+
+FORKING = """if True:
+    import faulthandler, logging, os, threading
+    from notify.backends.function import FunctionBackend
+    from notify.notifier import Notifier
+
+    faulthandler.dump_traceback_later(50, exit=True)  # a child that hangs shows where
+
+    def say(event):
+        os.write(1, f"{os.getpid()} {event.message}\\n".encode())
+
+    notifier = Notifier({"pipe": FunctionBackend(say)})
+    notifier.attach()
+    logging.getLogger().setLevel(logging.INFO)
+    stop = threading.Event()
+
+    def chatter():
+        while not stop.wait(0.0001):
+            logging.info("of %d", os.getpid())
+
+    talker = threading.Thread(target=chatter)
+    talker.start()
+    codes = []
+    for _ in range(30):
+        child = os.fork()
+        if not child:
+            ticket = notifier.notify(f"of {os.getpid()}")
+            ok = ticket.wait(20) == {"pipe": "delivered"} and notifier.flush(20)
+            os._exit(0 if ok else 1)
+        codes.append(os.waitpid(child, 0)[1])
+    stop.set()
+    talker.join()
+    notifier.close()
+    assert codes == [0] * 30, codes
+"""
+
+
+@pytest.mark.process
+def test_a_forked_child_is_heard_and_says_nothing_of_its_parents() -> None:
+    # Thirty times, while another thread of the parent never stops logging: some of these forks find locks taken.
+    run = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=LONG)
+
+    said = [line.split(" of ") for line in run.stdout.splitlines()]
+    assert run.returncode == 0, run.stderr
+    assert len({speaker for speaker, _ in said}) == 31  # the parent and thirty children
+    assert [(speaker, of) for speaker, of in said if speaker != of] == []

@@ -94,6 +94,12 @@ class Intake:
         self._closed = True
         self.capacity = 0
 
+    def forget(self) -> None:
+        """Begin anew in a forked child: what waits is the parent's, and so is who waits for a wake."""
+        self.waiting.clear()
+        self._wake = SimpleQueue()
+        self._awake = False
+
     def wake(self) -> None:
         """Make the dispatcher look now."""
         if not self._awake:
