@@ -172,6 +172,15 @@ def test_an_exception_shows_its_type_its_message_and_its_traceback():
     )
 
 
+def test_an_exception_that_the_message_has_told_already_is_not_told_twice():
+    raised = ExceptionInfo("ZeroDivisionError", "division by zero", "Traceback:\nZeroDivisionError: division by zero\n")
+    crash = event("Crashed in the main thread: ZeroDivisionError: division by zero", exception=raised)
+
+    embed = compose([crash], Appearance()).payload["embeds"][0]
+
+    assert embed["description"] == "```\nTraceback:\nZeroDivisionError: division by zero\n```"
+
+
 def test_a_long_traceback_is_cut_at_its_front_and_travels_whole_in_a_file():
     message = composed(event("Crashed", exception=raised(200)))
 

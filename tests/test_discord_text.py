@@ -109,9 +109,16 @@ def test_a_line_of_one_ellipsis_separates_sections():
 
 @pytest.mark.parametrize(
     ("section", "table"),
-    [("x" * 61, False), ("short\n" + "x" * 60, False), ("short\n" + "x" * 61, True)],
+    [
+        ("x" * 61, False),
+        ("short\n" + "x" * 60, False),
+        ("short\n" + "x" * 61, True),
+        ("equity    1,000 USD\ncash         10 USD", True),
+        ("equity    1,000 USD\nand that is all", False),
+        ("  indented\n  text", False),
+    ],
 )
-def test_a_section_of_several_lines_with_a_wide_one_is_a_table(section, table):
+def test_a_section_of_several_lines_with_a_wide_one_or_with_columns_is_a_table(section, table):
     assert text.is_table(section) is table
 
 

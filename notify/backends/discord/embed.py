@@ -177,7 +177,7 @@ def _ends(event: Event) -> list[_Block]:
     """Return what stands at the end of a description and matters by its own end: the exception and the log's tail."""
     blocks: list[_Block] = []
     if event.exception is not None:
-        blocks.append(_exception(event.exception))
+        blocks.append(_exception(event.exception, event.message))
     lines = text.visible("\n".join(event.tail))
     if not text.is_blank(lines):
 
@@ -189,8 +189,9 @@ def _ends(event: Event) -> list[_Block]:
     return blocks
 
 
-def _exception(raised: ExceptionInfo) -> _Block:
-    summary = text.visible(f"{raised.type}: {raised.message}").strip()
+def _exception(raised: ExceptionInfo, said: str) -> _Block:
+    summary = f"{raised.type}: {raised.message}".strip()
+    summary = "" if summary in said else text.visible(summary)  # a crash has it in its title
     trace = text.visible(raised.traceback)
 
     def block(limit: int) -> tuple[str, bool]:

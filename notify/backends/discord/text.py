@@ -108,9 +108,10 @@ def sections(text: str) -> list[str]:
 
 
 def is_table(section: str) -> bool:
-    """Say whether *section* has several lines and a wide one: then its columns matter."""
+    """Say whether *section* has several lines, and a wide one or columns set apart by spaces in more than one."""
     lines = section.split("\n")
-    return len(lines) > 1 and any(len(line) > WIDE for line in lines)
+    columns = sum("  " in line.strip() for line in lines)
+    return len(lines) > 1 and (columns > 1 or any(len(line) > WIDE for line in lines))
 
 
 def head_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple[str, bool]:
