@@ -534,3 +534,13 @@ def test_the_demo_can_be_looked_at_with_head() -> None:
 
     assert len(ended.stdout.splitlines()) == 2
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["env", "doctor"])
+@pytest.mark.parametrize("name", ["LOGSTASH_SERVER", "EXECUTOR_ID", "NAME", "ICON_URL", "DISCORD_USERNAME"])
+def test_a_webhook_url_that_strayed_into_another_setting_is_not_shown(command: str, name: str) -> None:
+    token = "canary-" + "a1B2" * 15  # as long as Discord's are
+
+    result = invoke(command, env={name: f"https://discord.com/api/webhooks/110000000000000001/{token}"})
+
+    assert token not in result.output

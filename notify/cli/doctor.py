@@ -9,6 +9,7 @@ from notify.bootstrap import destinations
 from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
+from notify.rules.redaction import Redactor
 from notify.rules.routing import Route
 from notify.settings import Settings
 
@@ -57,7 +58,7 @@ def _setting(config: Settings, setting: settings.Setting[object]) -> Finding:
         config.get(setting)
     except ConfigError as error:
         return Finding(setting.name, WRONG, str(error).partition(": ")[2])
-    return Finding(setting.name, OK, "set" if setting.secret else config.env[setting.name])
+    return Finding(setting.name, OK, "set" if setting.secret else Redactor().text(config.env[setting.name]))
 
 
 def _described(route: Route) -> str:

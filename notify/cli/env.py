@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError
+from notify.rules.redaction import Redactor
 from notify.settings import Setting, Settings
 
 MASK = "•••••• (set)"
@@ -11,7 +12,7 @@ UNUSABLE = "unusable: see `notify doctor`"
 
 
 def show(env: Mapping[str, str], *, as_json: bool) -> None:
-    """Print every setting. A value that is a secret, or may be one that strayed there, is never printed."""
+    """Print every setting. A secret is never printed, nor what looks like one where none belongs."""
     config = Settings(env)
     rows = [(setting, _value(config, setting)) for setting in config.rows()]
     if as_json:
@@ -42,4 +43,4 @@ def _value(config: Settings, setting: Setting[object]) -> str:
         config.get(setting)
     except ConfigError:
         return UNUSABLE
-    return MASK if setting.secret else config.env[setting.name]
+    return MASK if setting.secret else Redactor().text(config.env[setting.name])

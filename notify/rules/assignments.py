@@ -1,0 +1,66 @@
+"""Secrets in text that the name in front of them gives away: `api_key=…`, `"password": "…"`, `Cookie: …`."""
+
+import re
+from collections.abc import Iterator
+
+from notify.rules.secret_names import is_secret, name_before, weight
+
+# What stands between a name and its value: the rest of the name, its closing quote, and the sign.
+_UP_TO_VALUE = r"(?P<rest>[\w.-]{0,24})(?:\\{0,3}[\"'])?[\])]?[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}"
+
+# Each begins with its literal, in small letters; whether the whole name is a secret's is asked later.
+STARTS = {
+    "k": re.compile(rf"k(?:ey|(?<=tok)en|(?<=cook)ie|(?<=\bpk)){_UP_TO_VALUE}"),
+    "secret": re.compile(rf"secret{_UP_TO_VALUE}"),
+    "pass": re.compile(rf"pass(?=w|phrase|code){_UP_TO_VALUE}"),
+    "mnemonic": re.compile(rf"mnemonic{_UP_TO_VALUE}"),
+    "credential": re.compile(rf"credential{_UP_TO_VALUE}"),
+    "session": re.compile(rf"session(?=_?id){_UP_TO_VALUE}"),
+    "z": re.compile(rf"z(?<=authoriz)ation{_UP_TO_VALUE}"),
+}
+_OPTION = re.compile(r"(?<!\S)[\"']?--([A-Za-z][\w-]{1,32})[\"']?,?[ \t]{1,4}[\"']?(?!-|\[redacted\])([^\s\"']+)")
+OPTION_HINT = r"-(?<=--)[A-Za-z](?<![^\s\"']--.)"
+
+# A comma, bracket or quote ends a value where something else begins behind it, and is part of it where not.
+_BARE = r"(?:[^\s\"',;&)\]}>]++|[\"',;&)\]}>](?![\s\"',;&)\]}>]|\Z|[\w-]{1,32}=))++"
+_SCHEME = r"(?:(?i:bearer|basic|digest|token)[ \t]+)?+(?!\[redacted\])"
+_VALUE = re.compile(
+    r"(?:[bru]{1,2}(?=[\"']))?+(?:"
+    rf"\"{_SCHEME}((?:[^\"\\\n]|\\.)++)|'{_SCHEME}((?:[^'\\\n]|\\.)++)|\\{{1,3}}[\"']{_SCHEME}([^\"'\\\n]++)"
+    rf"|(?!\\{{0,3}}[\"']){_SCHEME}({_BARE}))"
+)
+_BEGINNING = re.compile(r"\\{0,3}[\"']?(?!\[redacted\])([^\s\"'\\,;&=]{16,64})")  # enough to see what it is
+_COOKIES = re.compile(r"[\"']?(?!\[redacted\])([^\r\n\"']+)")  # up to the end of the line: they hold `;` and `=`
+
+
+def find(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    """Yield where values stand in *text* whose names say that they are secrets.
+
+    Args:
+        text: what is searched.
+        lower: the same in small letters, and as long.
+    """
+    for literal, start in STARTS.items():
+        if literal not in lower:
+            continue
+        done = 0
+        for match in start.finditer(lower):
+            if match.start() < done:
+                continue
+            value = _assigned(name_before(match) + lower[match.start() : match.end("rest")], text, match.end())
+            if value is not None:
+                yield value.span(value.lastindex or 0)
+                done = value.end()
+    if "--" in text:
+        for option in _OPTION.finditer(text):
+            if is_secret(option[1], option[2]):
+                yield option.span(2)
+
+
+def _assigned(name: str, text: str, at: int) -> re.Match[str] | None:
+    weighs = weight(name)
+    if weighs == 1:  # most such values are none, so no long one is read to its end for nothing
+        beginning = _BEGINNING.match(text, at)
+        return _VALUE.match(text, at) if beginning and is_secret(name, beginning[1]) else None
+    value = (_COOKIES if "cookie" in name else _VALUE).match(text, at) if weighs else None
+    return value if value and is_secret(name, value[value.lastindex or 0]) else None

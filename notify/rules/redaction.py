@@ -1,0 +1,194 @@
+"""Takes secrets out of events: known values, what looks like a secret, and what a name gives away."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from notify.event import Attachment, Event, ExceptionInfo, Source
+from notify.plain import safe_str
+from notify.rules import secret_values
+from notify.rules.secret_names import is_secret, weight
+from notify.rules.secret_search import SecretSearch
+
+MASK = "[redacted]"
+
+_HARMLESS = frozenset({float, bool, type(None), Decimal, datetime, date, time, timedelta})
+_TEXT_FILES = (".txt", ".log", ".json", ".csv", ".md")
+
+_NAMES = 4096  # names of fields, loggers, files, functions and threads that are remembered: they come again and again
+_ROUNDS = 4  # at most, of which the last finds nothing
+_HOLDS_SECRET = 3  # beyond the weights of names
+
+
+class Redactor:
+    """Replaces secrets by `[redacted]`. Any thread may use it, and its methods never raise an Exception.
+
+    Args:
+        values: what must never be shown: the values of the secrets file and of variables with secret names.
+            Those shorter than six characters are ignored.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        # What is part of the mask would be found again in what replaced it.
+        forms = tuple(form for form in secret_values.forms(values) if form not in MASK)
+        self._numbers = frozenset(int(form) for form in forms if re.fullmatch("-?[0-9]{1,20}", form))
+        self._data = tuple(form.encode("utf-8", "surrogatepass") for form in forms)
+        self._search = SecretSearch(forms)
+        self._weight = lru_cache(maxsize=_NAMES)(self._weigh)
+
+    def text(self, text: str) -> str:
+        """Return *text* with the secrets in it replaced, the same object when there are none."""
+        try:
+            return self._text(text)
+        except Exception:  # noqa: BLE001 - what cannot be searched is not shown
+            return MASK
+
+    def event(self, event: Event) -> Event:
+        """Return *event* with the secrets in it replaced, the same object when there are none.
+
+        Text attachments, by their media type or the end of their name, are searched as text; in others only known
+        values are looked for, and overwritten in place.
+        """
+        try:
+            return self._event(event) if self._suspects(event) else event
+        except Exception as error:  # noqa: BLE001 - what cannot be searched is not shown
+            why = f"{MASK}: this event could not be searched for secrets ({type(error).__name__})"
+            return Event(id=event.id, time=event.time, level=event.level, message=why)
+
+    def _suspects(self, event: Event) -> bool:
+        """Look once at all texts of an event together, which is all that most events cost."""
+        source, exception = event.source, event.exception
+        for name in (event.topic, event.logger, source.path, source.function, source.thread):
+            if self._weight(name) == _HOLDS_SECRET:
+                return True
+        texts = [event.message]
+        if event.body:
+            texts.append(event.body)
+        if event.key is not None:
+            texts.append(event.key)
+        if exception is not None:
+            texts += (exception.type, exception.message, exception.traceback)
+        if event.tail:
+            texts += event.tail
+        return bool(event.attachments) or self._gather(event.fields, texts) or self._search.hint("\n".join(texts))
+
+    def _weigh(self, name: str) -> int:
+        return _HOLDS_SECRET if self._search.hint(name) else weight(name)
+
+    def _gather(self, fields: Mapping[Any, object], texts: list[str]) -> bool:
+        """Add the texts in *fields* to *texts*, or say that a name or a number has given a secret away."""
+        for key, value in fields.items():
+            name = key if type(key) is str else safe_str(key)
+            weighs = self._weight(name)
+            if weighs and (weighs == _HOLDS_SECRET or is_secret(name, value)):
+                return True
+            if type(value) is str:
+                texts.append(value)
+            elif type(value) not in _HARMLESS and self._gather_value(name, value, texts):
+                return True
+        return False
+
+    def _gather_value(self, name: str, value: object, texts: list[str]) -> bool:
+        if type(value) is int:
+            return value in self._numbers
+        if isinstance(value, Mapping):
+            return self._gather(value, texts)
+        if isinstance(value, list | tuple):
+            return any(self._gather({name: item}, texts) for item in value)
+        texts.append(_as_text(value) if isinstance(value, bytes) else safe_str(value))
+        return False
+
+    def _text(self, text: str) -> str:
+        # What stands beside a mask may be seen for what it is only now: a word that had been glued to a known value.
+        for _ in range(_ROUNDS):
+            redacted = self._once(text)
+            if redacted == text:
+                return text
+            text = redacted
+        return text
+
+    def _once(self, text: str) -> str:
+        pieces: list[str] = []
+        done = 0
+        for start, end in self._search.find(text):
+            if start > done or not pieces:
+                pieces += (text[done:start], MASK)
+            done = max(done, end)
+        return "".join([*pieces, text[done:]]) if pieces else text
+
+    def _event(self, event: Event) -> Event:
+        redacted = replace(
+            event,
+            message=self._text(event.message),
+            body=self._text(event.body),
+            topic=self._text(event.topic),
+            key=None if event.key is None else self._text(event.key),
+            fields=self._fields(event.fields),
+            attachments=tuple(map(self._attachment, event.attachments)),
+            exception=self._exception(event.exception),
+            tail=tuple(map(self._text, event.tail)),
+            logger=self._text(event.logger),
+            source=self._source(event.source),
+        )
+        return event if redacted == event else redacted
+
+    def _fields(self, fields: Mapping[Any, object]) -> dict[Any, object]:
+        redacted: dict[Any, object] = {}
+        for key, value in fields.items():
+            name = key if type(key) is str else safe_str(key)
+            shown = self._text(name)
+            free = key if shown is name else shown
+            while free in redacted:  # two names may look alike now, and neither field may get lost
+                free = f"{free}'"
+            redacted[free] = self._value(name, value)
+        return redacted
+
+    def _value(self, name: str, value: object) -> object:
+        if is_secret(name, value) or (type(value) is int and value in self._numbers):
+            return MASK
+        if type(value) is int or type(value) in _HARMLESS:
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Mapping):
+            return self._fields(value)
+        if isinstance(value, list):
+            return [self._value(name, item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(self._value(name, item) for item in value)
+        if isinstance(value, bytes):
+            return self._text(_as_text(value)).encode("utf-8", "surrogateescape")
+        shown = safe_str(value)
+        redacted = self._text(shown)
+        return value if redacted is shown else redacted
+
+    def _exception(self, exception: ExceptionInfo | None) -> ExceptionInfo | None:
+        if exception is None:
+            return None
+        return ExceptionInfo(*map(self._text, (exception.type, exception.message, exception.traceback)))
+
+    def _source(self, source: Source) -> Source:
+        path, function, thread = map(self._text, (source.path, source.function, source.thread))
+        return replace(source, path=path, function=function, thread=thread)
+
+    def _attachment(self, attachment: Attachment) -> Attachment:
+        return replace(attachment, filename=self._text(attachment.filename), data=self._content(attachment))
+
+    def _content(self, attachment: Attachment) -> bytes:
+        data = attachment.data
+        if (attachment.content_type or "").startswith("text/") or attachment.filename.lower().endswith(_TEXT_FILES):
+            try:
+                return self._text(data.decode()).encode()
+            except UnicodeDecodeError:
+                pass  # not the text that it says it is
+        for known in self._data:
+            data = data.replace(known, MASK.encode()[: len(known)].ljust(len(known), b"*"))
+        return data
+
+
+def _as_text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,79 @@
+"""Names of fields and variables that give a secret away."""
+
+import re
+from functools import lru_cache
+
+# What is called so is masked whatever it looks like.
+_STRONG = re.compile(
+    r"secret|passw|passphrase|passcode|mnemonic|credential|cookie|authorization|(?:seed|recovery)_?phrase|session_?id"
+    r"|priv(?:ate)?_?key|(?:api|access|auth|signing|signer|encryption|master|deploy|account)_?key"
+    r"|(?:api|access|auth|refresh|bot|bearer|csrf|session|personal|deploy)_?token"
+    r"|webhooks?$|webhook_?ur[il]s?$|_pwd$|(?:^|_)pin(?:_?code)?$"
+)
+# A trading program calls a coin a token and a market a pair key, so here the value has to look like a secret too.
+_WEAK = re.compile(r"token|auth|key|session|private|seed|bearer|webhook|(?:^|_)pk$")
+_PUBLIC = re.compile(
+    r"public|pub_?key|hash|tx|address|symbol|pair|pool|market|position|storage|cache|price|amount|logo"
+)
+
+_NO_SECRET = frozenset({"", "none", "null", "true", "false"})
+_SHORTEST_NUMBER = 4  # digits of a PIN
+_SHORTEST_RANDOM = 16
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_COIN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{43,44}")  # a token on Solana: 32 bytes in base58
+_RANDOM = re.compile(
+    r"(?<![A-Za-z0-9])(?=[A-Za-z]{0,64}[0-9])(?=[0-9]{0,64}[A-Za-z])[A-Za-z0-9]{16}"  # letters and digits in one run
+    r"|(?<![\w+/-])(?=[^0-9]{0,40}[0-9])(?=[^a-z]{0,40}[a-z])(?=[^A-Z]{0,40}[A-Z])[\w+/-]{20}"  # base64
+    r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
+)
+
+_LEFTWARDS = re.compile(r"[\w.-]{0,24}(?: [\w.-]{1,24})?")
+_LONGEST_LEFT = 49
+
+
+@lru_cache(maxsize=4096)
+def weight(name: str) -> int:
+    """Return 2 for a name that always means a secret, 1 for one that may, 0 for any other. Case is ignored."""
+    plain = re.sub(r"[\s.\-]+", "_", name.lower())
+    if _STRONG.search(plain):
+        return 2
+    return 1 if _WEAK.search(plain) and not _PUBLIC.search(plain) else 0
+
+
+def is_secret_name(name: str) -> bool:
+    """Say whether what is called *name* is a secret whatever it looks like: `api_key` is, `token` is not."""
+    return weight(name) == 2
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Say whether *value*, called *name*, is a secret.
+
+    Under a strong name such as `password`, everything is but None, booleans, empty values and numbers of fewer than
+    four digits. Under a weak one such as `token` or `key`, only text that looks random is: no symbol, no name, no
+    sentence, no Ethereum address, and under `token` nothing of 43 or 44 base58 characters, as Solana's have.
+    """
+    if not weight(name) or value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if weight(name) == 1:
+        return (
+            isinstance(value, str) and looks_random(value) and not ("token" in name.lower() and _COIN.fullmatch(value))
+        )
+    if isinstance(value, str):
+        return value.lower() not in _NO_SECRET
+    if isinstance(value, dict | list | tuple):
+        return bool(value)
+    return sum(map(str.isdigit, str(value))) >= _SHORTEST_NUMBER
+
+
+def name_before(match: re.Match[str]) -> str:
+    """Return what stands before a match in a text and belongs to its name: its beginning, and one word before that."""
+    left = _LEFTWARDS.match(match.string[max(0, match.start() - _LONGEST_LEFT) : match.start()][::-1])
+    return left[0][::-1] if left else ""
+
+
+def looks_random(text: str) -> bool:
+    """Say whether *text* looks like a key rather than like a word, a name, an address or a sentence."""
+    return len(text) >= _SHORTEST_RANDOM and not _ADDRESS.fullmatch(text) and _RANDOM.search(text) is not None

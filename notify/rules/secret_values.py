@@ -1,0 +1,65 @@
+"""The texts under which a known secret may show up."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus, unquote
+
+from notify.rules.secret_names import looks_random
+
+SHORTEST = 6  # characters of a value worth hiding: shorter ones stand in ordinary words
+
+_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s,;|\"'<>]+")
+_USER_AND_PASSWORD = re.compile(r"://([^/@:\s]*)(?::([^/@\s]*))?@")
+_HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{32,})")
+
+
+def forms(values: Iterable[str]) -> tuple[str, ...]:
+    """Return every text under which *values* may show up.
+
+    As they are, URL-quoted, JSON-escaped, as Python's `repr`, and as base64 at each of the three places where a value
+    may begin, in either alphabet. Hex numbers also without `0x`, in capitals and in small letters. Of URLs also the
+    password and the parts that look random. What is shorter than six characters is left out.
+    """
+    found: set[str] = set()
+    for value in values:
+        for part in _parts(value):
+            if len(part) >= SHORTEST:
+                found.update(_spellings(part))
+    return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=len, reverse=True))
+
+
+def _parts(value: str) -> Iterator[str]:
+    value = value.strip()
+    yield value
+    for url in _URL.findall(value):
+        yield url
+        for user, password in _USER_AND_PASSWORD.findall(url):
+            yield from (password, unquote(password))
+            if looks_random(user):
+                yield user
+        yield from filter(looks_random, re.split(r"[/?&=#:@]", url))
+    for digits in _HEX.findall(value) if _HEX.fullmatch(value) else ():
+        yield from (digits, digits.lower(), digits.upper())
+
+
+def _spellings(value: str) -> Iterator[str]:
+    data = value.encode("utf-8", "surrogatepass")
+    yield value
+    for quoted in (quote(data, safe=""), quote_plus(data), quote(data)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), quoted)
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield json.dumps(value).replace("/", r"\/")[1:-1]  # as PHP has it
+    yield repr(value)[1:-1]
+    yield from _in_base64(data)
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):  # bytes that share a group of four characters with the value
+            text = encode(b"\0" * before + data).decode().rstrip("=")
+            # The first characters mix with what stands before, the last with what stands behind.
+            yield text[before + 1 if before else 0 : len(text) - (1 if (before + len(data)) % 3 else 0)]

@@ -1,0 +1,209 @@
+"""Fakes of every kind of secret that redaction knows, and harmless strings that look like them. Same in every run."""
+
+import base64
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+_DIGITS = "0123456789"
+_SMALL = "abcdefghijklmnopqrstuvwxyz"
+_LETTERS = _SMALL + _SMALL.upper()
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_URLSAFE = _LETTERS + _DIGITS + "-_"
+
+# From the standard's list (BIP-39): its test phrases, and the words closest to those that are said not to be in it.
+_WORDS = """
+    legal winner thank year wave sausage worth useful letter advice cage absurd amount doctor acoustic avoid above
+    zoo wrong jelly better achieve collect unaware mountain thought cargo oxygen act hood bridge scissors invite
+    lock maple supreme raw rapid void congress muscle digital elegant little brisk hair mango clump afford alter
+    spike radar gate glance object seek swamp infant panel yellow cat swing flag economy stadium alone churn speed
+    unique patch report train amused armed feed hundred mixed need seed shed tired used access axis canvas chaos
+    debris ethics gas jeans lens lyrics news series stairs this various have that you what when where will must can
+    any all before because into price trade order position open close error total state cycle strategy time start
+    token asset pair pool swap account network update check high volume mean sell profit cash name type file true
+    false abandon ability about
+"""
+WORDS = _WORDS.split()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text with a secret in it.
+
+    Args:
+        kind: what it is.
+        before: what stands in front and has to stay.
+        secret: what has to go.
+        after: what stands behind and has to stay.
+    """
+
+    kind: str
+    before: str
+    secret: str
+    after: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole of it."""
+        return self.before + self.secret + self.after
+
+
+def secrets(each: int = 8) -> list[Sample]:
+    """Return *each* samples of every kind."""
+    chance = random.Random(1)  # any seed: the same corpus in every run
+    return [sample for _ in range(each) for sample in _one_of_each(chance)]
+
+
+def _one_of_each(chance: random.Random) -> Iterator[Sample]:
+    def some(alphabet: str, length: int) -> str:
+        # A digit and a letter, if the alphabet has any, as almost every random key has.
+        return "".join(chance.choices(alphabet, k=length - 2)) + "7" + ("b" if "b" in alphabet else "8")
+
+    hexes = _DIGITS + "abcdef"
+    snowflake = some(_DIGITS, 18)
+    token = some(_URLSAFE, 68)
+    host = chance.choice(["discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"])
+    version = chance.choice(["", "/v8", "/v10"])
+    yield Sample("discord", f"POST https://{host}/api{version}/webhooks/{snowflake}/", token, "?wait=true failed")
+    yield Sample("discord path", f"Max retries exceeded with url: /api/webhooks/{snowflake}/", token, " (Caused by x)")
+    yield Sample("discord quoted", f"next=https%3A%2F%2Fdiscord.com%2Fapi%2Fwebhooks%2F{snowflake}%2F", token, "&x=1")
+    yield Sample("discord escaped", f'{{"url": "https:\\/\\/discord.com\\/api\\/webhooks\\/{snowflake}\\/', token, '"}')
+
+    bot = some(_DIGITS, 9)
+    yield Sample("telegram", f"bot {bot}:", "AA" + some(_URLSAFE, 33), " started")
+    yield Sample("telegram url", f"https://api.telegram.org/bot{bot}:", "AA" + some(_URLSAFE, 33), "/sendMessage")
+    yield Sample("telegram quoted", f"bot{bot}%3A", "AA" + some(_URLSAFE, 33), "/sendMessage")
+
+    key = some(hexes, 64)
+    yield Sample("key variable", "PRIVATE_KEY=", f"0x{key}", " trade-executor start")
+    yield Sample("key variable, bare", "export HOT_WALLET_PRIVATE_KEY='", key, "'")
+    yield Sample("key in json", '{"key": "', f"0x{key}", '", "id": 1}')
+    yield Sample("key in words", "Loaded private key 0x", key, " from the environment")
+    yield Sample("key in capitals", "The private key is 0x", key.upper(), " now")
+    yield Sample("key in call", "Account.from_key('0x", key, "')")
+    yield Sample("key, short name", "pk=", f"0x{key}", ", nonce=1")
+    yield Sample("key option", "trade-executor start --private-key ", f"0x{key}", " --id x")
+    yield Sample("key, as secret", "wallet secret 0x", key, " used")
+    for second in "HJK":
+        yield Sample("wif", f"wallet 5{second}", some(_BASE58, 49), " imported")
+    yield Sample("wif compressed", "wallet K", chance.choice("wxyz") + some(_BASE58, 50), " imported")
+    yield Sample("wif compressed, L", "wallet=L", chance.choice("12345") + some(_BASE58, 50), ", imported")
+    yield Sample("xprv", f"derive {chance.choice('xyzt')}prv", some(_BASE58, 107), "/44h/60h")
+
+    for count in (12, 15, 18, 21, 24):
+        words = chance.choices(WORDS, k=count)
+        yield Sample("mnemonic", chance.choice(["", "Restored from: ", "words\n"]), " ".join(words), ". Done.")
+        yield Sample("mnemonic, lines", "It was:\n\n", "\n".join(words), "\n\nKeep it safe.")
+        yield Sample("mnemonic, quoted", '{"wallet": "', " ".join(words), '"}')
+        yield Sample(
+            "mnemonic, numbered", "Mnemonic 1. ", "  ".join(f"{i}. {word}" for i, word in enumerate(words))[3:]
+        )
+        yield Sample("mnemonic, capitals", "MNEMONIC: ", " ".join(words).upper(), ".")
+
+    signed = f"{_b64({'alg': 'HS256'})}.{_b64({'sub': some(_SMALL, 12)})}.{some(_URLSAFE, 43)}"
+    yield Sample("jwt", "session of eyJ", signed[3:], " is over")
+    pem = "\n".join(some(_LETTERS + _DIGITS + "+/", 64) for _ in range(4)) + "=="
+    of = chance.choice(["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+    yield Sample(
+        "pem", f"cert:\n-----BEGIN {of}PRIVATE KEY-----", f"\n{pem}\n", f"-----END {of}PRIVATE KEY----- loaded"
+    )
+    yield Sample("pem in json", f'{{"x": "-----BEGIN {of}PRIVATE KEY-----', json.dumps(f"\n{pem}\n")[1:-1], "-----END")
+    yield Sample("pem, cut off", f"-----BEGIN {of}PRIVATE KEY-----", f"\n{pem}", "…[90 characters cut]…")
+
+    password = some(_LETTERS + _DIGITS + "!$*+.", 14)
+    scheme = chance.choice(["redis", "postgresql", "https", "amqp", "mongodb+srv"])
+    yield Sample("url password", f"{scheme}://admin:", password, "@db.internal:5432/state")
+    yield Sample("url password, no user", f"{scheme}://:", password, "@10.0.0.1/0")
+    yield Sample("url password with signs", f"{scheme}://u:", f"{password}@/{password}", "@db.internal/state")
+    yield Sample("sentry", "https://", some(hexes, 32), "@o123.ingest.sentry.io/456")
+
+    yield Sample("aws id", "using AKI", f"A{some(_SMALL, 16).upper()}", " in eu-west-1")
+    yield Sample("aws id, for a while", "using ASI", f"A{some(_SMALL, 16).upper()}", " in eu-west-1")
+    yield Sample("aws key", "aws_secret_access_key = ", some(_LETTERS + _DIGITS + "/+", 40), "\nregion = eu")
+    yield Sample(
+        "slack", "xox" + chance.choice("bpars") + "-", f"{some(_DIGITS, 12)}-{some(_LETTERS + _DIGITS, 24)}", " ok"
+    )
+    yield Sample("slack, app", "xapp-", f"1-A{bot}-{some(hexes, 64)}", " ok")
+    yield Sample("slack hook", "https://hooks.slack.com/", f"services/T{bot}/B{bot}/{some(_LETTERS, 24)}", " ok")
+    yield Sample("github", f"gh{chance.choice('pousr')}_", some(_LETTERS + _DIGITS, 36), " ok")
+    yield Sample("github, fine", "github_pat_", some(_LETTERS + _DIGITS + "_", 82), " ok")
+    yield Sample("gitlab", "glpat-", some(_URLSAFE, 20), " ok")
+    yield Sample("npm", "npm_", some(_LETTERS + _DIGITS, 36), " ok")
+    yield Sample("pypi", "pypi-", "AgEIcHlwaS5vcmc" + some(_URLSAFE, 80), " ok")
+    yield Sample(
+        "stripe", f"{chance.choice('sr')}k_{chance.choice(['live', 'test'])}_", some(_LETTERS + _DIGITS, 24), " ok"
+    )
+    yield Sample("stripe, hooks", "whsec_", some(_LETTERS + _DIGITS, 32), " ok")
+    yield Sample("openai", "sk-", chance.choice(["", "proj-", "ant-api03-"]) + some(_URLSAFE, 48), " ok")
+    yield Sample("google", "AI", "za" + some(_URLSAFE, 35), " ok")
+
+    opaque = some(_LETTERS + _DIGITS, 32)
+    yield Sample("bearer", "Authorization: Bearer ", some(_URLSAFE, 40), "\nAccept: */*")
+    yield Sample("bearer alone", "sent Bearer ", some(_URLSAFE, 40), " and got 401")
+    yield Sample(
+        "basic", "Authorization: Basic ", base64.b64encode(f"user:{password}".encode()).decode(), "\nAccept: */*"
+    )
+    yield Sample("basic alone", "with Basic ", base64.b64encode(f"user:{password}".encode()).decode(), " it works")
+    yield Sample("header in dict", "{'Authorization': 'Bearer ", opaque, "', 'Accept': '*/*'}")
+    yield Sample("cookie", "Cookie: ", f"sid={opaque}; theme=dark", "\nAccept: */*")
+    yield Sample("set-cookie", "Set-Cookie: ", f"sid={opaque}; Path=/; HttpOnly", "\nAccept: */*")
+    yield Sample("cookie in dict", "{'Cookie': '", f"sid={opaque}; theme=dark", "'}")
+
+    name = chance.choice(["password", "API_KEY", "api-key", "apiKey", "client_secret", "db_password", "passphrase"])
+    yield Sample("assignment", f"{name}=", password, " user=bob")
+    yield Sample("assignment in a call", f"connect({name}='", password, "', user='bob')")
+    yield Sample("assignment in json", f'{{"{name}": "', password, '", "user": "bob"}')
+    yield Sample("assignment in json in json", f'"{{\\"{name}\\": \\"', password, '\\"}"')
+    yield Sample("assignment in a query", f"https://example.com/a?{name}=", opaque, "&limit=10")
+    yield Sample("assignment, words", f"the {name}: ", password, ", said bob")
+    yield Sample("option", "run --password ", password, " --verbose")
+    yield Sample(
+        "weak name in a query", f"https://example.com/a?{chance.choice(['token', 'key', 'apikey'])}=", opaque, "&x=1"
+    )
+    yield Sample("weak name in json", '{"token": "', opaque, '"}')
+
+    yield Sample("infura", "Connecting to https://mainnet.infura.io/v3/", some(hexes, 32), " failed")
+    yield Sample("infura, websocket", "wss://arbitrum-mainnet.infura.io/ws/v3/", some(hexes, 32))
+    yield Sample("alchemy", "https://eth-mainnet.g.alchemy.com/v2/", some(_URLSAFE, 32), ": 429")
+    yield Sample("quicknode", "https://cold-misty-snow.quiknode.pro/", some(hexes, 40), "/")
+    yield Sample("ankr", "https://rpc.ankr.com/eth/", some(hexes, 64), " timed out")
+    yield Sample("blast", "https://eth-mainnet.blastapi.io/", str(UUID(int=chance.getrandbits(128), version=4)), " x")
+    yield Sample("chainstack", "https://ethereum-mainnet.core.chainstack.com/", some(hexes, 32))
+    yield Sample("drpc", "https://lb.drpc.org/ogrpc?network=ethereum&dkey=", some(_URLSAFE, 44), " x")
+    yield Sample("drpc, path", "https://lb.drpc.org/ethereum/", some(_URLSAFE, 44), " x")
+    yield Sample("getblock", "https://go.getblock.io/", some(hexes, 32), "\n")
+
+
+def _b64(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def harmless() -> list[str]:
+    """Return strings that a trading program says, and that are no secrets."""
+    chance = random.Random(2)
+    lines = Path(__file__).with_name("data").joinpath("harmless.txt").read_text().splitlines()
+    for _ in range(40):
+        hash_ = f"0x{chance.getrandbits(256):064x}"
+        address = f"0x{chance.getrandbits(160):040x}"
+        solana = "".join(chance.choices(_BASE58, k=44))
+        signature = "".join(chance.choices(_BASE58, k=88))
+        price = chance.uniform(0.0001, 100_000)
+        wei = chance.getrandbits(90)
+        lines += [
+            f"Broadcasted tx {hash_} from {address}, nonce {wei % 1000}",
+            f"tx_hash={hash_} status=1 gas_used={wei % 10**6}",
+            f'{{"blockHash": "{hash_}", "blockNumber": "{wei % 10**8:#x}", "transactionIndex": "0x1"}}',
+            f"topics=['{hash_}', '0x{address[2:]:0>64}'] data=0x{chance.getrandbits(512):0128x}",
+            f"Signed transaction hash {hash_[2:]} for pool {address}",
+            f"Solana transaction {signature} of {solana}",
+            f"token: {address}, price: {price:.4f}, amount: {wei} wei, {wei / 10**18:.6f} ETH",
+            f"https://etherscan.io/tx/{hash_} https://solscan.io/tx/{signature}",
+            f"run {UUID(int=chance.getrandbits(128), version=4)} of commit {chance.getrandbits(160):040x}",
+            f"position #{wei % 100}: {price:,.2f} USD ({price % 7:+.2f} %), opened 2026-01-{wei % 28 + 1:02} 12:00:00",
+            f'  File "/usr/src/executor/{chance.choice(WORDS)}.py", line {wei % 900}, in {chance.choice(WORDS)}',
+            f"event 0000018f{chance.getrandbits(40):010x}-{wei % 10**6:06x}-{chance.getrandbits(32):08x} delivered",
+        ]
+    return lines

@@ -1,0 +1,372 @@
+"""Secrets in events, at any place and in any form."""
+
+import base64
+import json
+import math
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import quote
+
+import pytest
+import secret_corpus
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from notify.event import Attachment, Event, ExceptionInfo, Source
+from notify.rules import assignments, secret_patterns
+from notify.rules.redaction import MASK, Redactor
+
+SECRETS = secret_corpus.secrets()
+HARMLESS = secret_corpus.harmless()
+BLIND = Redactor()
+
+# Every character that the forms of a value treat in a way of their own.
+PASSWORD = """correct /h'orse+"bättery~?>~?>"""
+PRIVATE_KEY = "0x" + "ab12CD90" * 8
+REDACTOR = Redactor(
+    [PASSWORD, PRIVATE_KEY, "https://user:t0p-s3cret@rpc.example.com/v1/Zm9vYmFyMTIzNDU2Nzg5", "-1001234567"]
+)
+
+
+def an_event(**parts: object) -> Event:
+    everything = {
+        "id": "1",
+        "time": 1.5,
+        "level": 20,
+        "message": "Bought 1.25 WETH",
+        "body": "at 1,800.50 USDC",
+        "topic": "trade",
+        "key": "position-1",
+        "fields": {"pair": "WETH-USDC", "price": 1800.5, "tags": ["a", {"b": Decimal(1)}], "nothing": None},
+        "attachments": (Attachment("chart.png", b"\x89PNG"),),
+        "exception": ExceptionInfo("ValueError", "no price", "Traceback…\nValueError: no price\n"),
+        "tail": ("line 1", "line 2"),
+        "logger": "executor.runner",
+        "source": Source("/app/runner.py", 12, "tick", 1, "MainThread"),
+    }
+    return Event(**(everything | parts))
+
+
+def masked(texts: list[str]) -> int:
+    return sum(BLIND.text(text) != text for text in texts)
+
+
+# What it finds, and what it leaves alone
+
+
+def test_every_secret_of_the_corpus_is_masked_and_nothing_around_it():
+    found = [BLIND.text(sample.text) for sample in SECRETS]
+
+    assert found == [sample.before + MASK + sample.after for sample in SECRETS]
+    assert len(SECRETS) >= 200
+
+
+def test_less_than_one_in_a_hundred_harmless_texts_is_changed():
+    assert masked(HARMLESS) / len(HARMLESS) < 0.01
+    assert len(HARMLESS) >= 500
+
+
+@pytest.mark.parametrize("rule", secret_patterns.CASED, ids=lambda rule: rule.literal)
+def test_the_corpus_notices_when_a_pattern_is_gone(monkeypatch, rule):
+    monkeypatch.setattr(secret_patterns, "CASED", tuple(r for r in secret_patterns.CASED if r is not rule))
+    weaker = Redactor()
+
+    assert any(weaker.text(sample.text) == sample.text for sample in SECRETS)
+
+
+def test_a_secret_is_found_in_every_part_of_an_event_and_the_rest_stays():
+    for place, event in _everywhere(an_event(), PASSWORD).items():
+        expected = _everywhere(an_event(), MASK)[place]
+
+        assert REDACTOR.event(event) == expected, place
+
+
+def _everywhere(event: Event, text: str) -> dict[str, Event]:
+    event = replace(event, attachments=())  # a file is always looked at closely, and the event with it
+    said = f"before {text} after"
+    deep = {"a": [1, ("x", {"b": {"c": said}})]}
+    places: dict[str, Event] = {
+        name: replace(event, **{name: said}) for name in ("message", "body", "topic", "key", "logger")
+    }
+    for name in ("type", "message", "traceback"):
+        places[f"exception {name}"] = replace(event, exception=replace(event.exception, **{name: said}))
+    for name in ("path", "function", "thread"):
+        places[f"source {name}"] = replace(event, source=replace(event.source, **{name: said}))
+    return places | {
+        "tail": replace(event, tail=("first", said, "last")),
+        "field": replace(event, fields={"x": said, "y": 1}),
+        "field name": replace(event, fields={said: 1.5}),
+        "deep field": replace(event, fields=deep),
+        "deep name": replace(event, fields={"a": [{said: None}]}),
+        "bytes": replace(event, fields={"raw": said.encode()}),
+        "file name": replace(event, attachments=(Attachment(said, b""),)),
+        "text file": replace(event, attachments=(Attachment("a.txt", said.encode()),)),
+        "file of text": replace(event, attachments=(Attachment("a", said.encode(), "text/plain; charset=utf-8"),)),
+    }
+
+
+@st.composite
+def hidden(draw: st.DrawFn) -> tuple[str, str]:
+    """The known password in one of the forms that it may take, and what may be left of that."""
+    data = PASSWORD.encode()
+    form = draw(st.sampled_from(["plain", "url", "json", "json ascii", "repr", "base64", "urlsafe"]))
+    if form in ("base64", "urlsafe"):
+        before, after = draw(st.binary(max_size=5)), draw(st.binary(max_size=5))
+        encode = base64.b64encode if form == "base64" else base64.urlsafe_b64encode
+        text = encode(before + data + after).decode()
+        # A character holds six bits, and one that also holds bits of what stands around may stay.
+        first, end = math.ceil(len(before) * 8 / 6), (len(before) + len(data)) * 8 // 6
+        return text, text[:first] + MASK + text[end:]
+    forms = {
+        "plain": PASSWORD,
+        "url": quote(data, safe=draw(st.sampled_from(["", "/"]))),
+        "json": json.dumps(PASSWORD, ensure_ascii=False)[1:-1],
+        "json ascii": json.dumps(PASSWORD)[1:-1],
+        "repr": repr(PASSWORD)[1:-1],
+    }
+    return forms[form], MASK
+
+
+# Nothing of this looks like a secret by itself.
+ORDINARY = st.text(alphabet="ab ,;é損\n0.", max_size=20)
+
+
+@given(before=ORDINARY, canary=hidden(), after=ORDINARY)
+def test_a_known_value_survives_in_no_form_and_at_no_place(before, canary, after):
+    said, left = canary
+    expected = _everywhere(an_event(), before + left + after)
+
+    for place, event in _everywhere(an_event(), before + said + after).items():
+        assert REDACTOR.event(event) == expected[place], place
+
+
+@given(st.integers(0, len(SECRETS) - 1), ORDINARY, ORDINARY)
+def test_a_pattern_is_found_in_the_midst_of_other_text(which, before, after):
+    sample = SECRETS[which]
+
+    # Neither words nor the digits of a hash go on over this.
+    shown = BLIND.text(f"{before} | 1234567 | {sample.text} | 1234567 | {after}")
+
+    assert sample.secret not in shown
+    assert shown.startswith(before)
+    assert shown.endswith(after)
+
+
+FRAGMENTS = [
+    "password",
+    "api_key",
+    "token",
+    "cookie",
+    "=",
+    ": ",
+    '"',
+    "'",
+    "\\",
+    " ",
+    "\n",
+    ",",
+    "&",
+    "Bearer ",
+    "a",
+    "7",
+]
+FRAGMENTS += [
+    "https://",
+    "@",
+    ":",
+    "/",
+    "x.infura.io/",
+    "mnemonic",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END",
+    "--",
+    MASK,
+]
+FRAGMENTS += [PASSWORD, PRIVATE_KEY, *(sample.secret for sample in SECRETS[:80]), *secret_corpus.WORDS[:12]]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_what_was_redacted_once_is_not_changed_by_a_second_time(text):
+    once = REDACTOR.text(text)
+
+    assert REDACTOR.text(once) == once
+
+
+@given(st.text())
+def test_any_text_can_be_redacted_and_keeps_what_is_not_masked(text):
+    assume("\x00" not in text)
+    assert BLIND.text(f"{text}\x00password=hunter2") == f"{BLIND.text(text)}\x00password={MASK}"
+
+
+# Events in which nothing is found
+
+
+def test_an_event_without_secrets_comes_back_as_the_same_object():
+    for text in HARMLESS:
+        event = an_event(message=text, fields={"said": text, "deep": [text]}, attachments=())
+
+        assert REDACTOR.event(event) is event
+
+
+def test_an_event_with_harmless_attachments_comes_back_as_the_same_object():
+    event = an_event(attachments=(Attachment("a.txt", b"hello"), Attachment("b.png", bytes(range(256)))))
+
+    assert REDACTOR.event(event) is event
+
+
+def test_a_container_under_a_strong_name_is_masked_as_a_whole():
+    event = an_event(fields={"credentials": {"user": "bob", "pass": "x"}, "api_keys": ["a", "b"]})
+
+    assert REDACTOR.event(event).fields == {"credentials": MASK, "api_keys": MASK}
+
+
+# Known values
+
+
+def test_a_number_that_is_a_known_value_is_masked_as_a_number_too():
+    for fields, left in (
+        ({"chat": -1001234567}, {"chat": MASK}),
+        ({"deep": {"chats": [5, -1001234567]}}, {"deep": {"chats": [5, MASK]}}),
+    ):
+        assert REDACTOR.event(an_event(fields=fields, attachments=())).fields == left
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (PRIVATE_KEY[2:], MASK),
+        (PRIVATE_KEY.lower(), f"0x{MASK}"),
+        (PRIVATE_KEY[2:].upper(), MASK),
+        ("the t0p-s3cret", f"the {MASK}"),
+        ("/v1/Zm9vYmFyMTIzNDU2Nzg5", f"/v1/{MASK}"),
+        ("https:\\/\\/user:t0p-s3cret@rpc.example.com\\/v1\\/Zm9vYmFyMTIzNDU2Nzg5", MASK),
+        (re.sub("%..", lambda code: code[0].lower(), quote(PASSWORD)), MASK),
+    ],
+)
+def test_parts_and_other_spellings_of_known_values_are_masked(said, left):
+    assert REDACTOR.text(f"see {said} there") == f"see {left} there"
+
+
+def test_every_url_of_a_value_that_lists_several_is_known():
+    redactor = Redactor(["https://one.example.com/Abcdefgh12345678 https://two.example.com/Zyxwvuts87654321"])
+
+    assert redactor.text("tried https://two.example.com/Zyxwvuts87654321") == f"tried {MASK}"
+    assert redactor.text("GET /Abcdefgh12345678") == f"GET /{MASK}"
+
+
+def test_a_password_that_an_url_quotes_is_known_unquoted_too():
+    redactor = Redactor(["redis://:p%40ss%2Fword@db/0"])
+
+    assert redactor.text("wrong password p@ss/word") == f"wrong password {MASK}"
+
+
+def test_values_shorter_than_six_characters_are_ignored():
+    assert Redactor(["true", "ether", ""]).text("it is true: ether") == "it is true: ether"
+
+
+def test_overlapping_secrets_leave_nothing_between_them():
+    redactor = Redactor(["abcdefgh", "efghijkl"])
+
+    assert redactor.text("abcdefghijkl") == MASK
+
+
+def test_a_mnemonic_that_was_glued_to_a_known_value_is_masked_with_it():
+    words = " ".join(secret_corpus.WORDS[:12])
+
+    assert Redactor(["hunter2secret"]).text(f"hunter2secret{words}") == MASK + MASK
+
+
+def test_a_value_that_is_part_of_the_mask_does_not_make_it_grow():
+    redactor = Redactor(["redacted", "hunter2secret"])
+
+    assert redactor.text("redacted hunter2secret") == f"redacted {MASK}"
+
+
+def test_other_files_keep_their_length_and_lose_known_values():
+    data = b"\x89PNG\x00" + PASSWORD.encode() + b"\xff\x00"
+
+    (attachment,) = REDACTOR.event(an_event(attachments=(Attachment("a.png", data),))).attachments
+
+    assert PASSWORD.encode() not in attachment.data
+    assert len(attachment.data) == len(data)
+    assert attachment.data.startswith(b"\x89PNG\x00[redacted]*")
+
+
+def test_a_text_file_that_is_no_text_loses_known_values_all_the_same():
+    data = b"\xff\xfe" + PASSWORD.encode()
+
+    (attachment,) = REDACTOR.event(an_event(attachments=(Attachment("a.log", data),))).attachments
+
+    assert PASSWORD.encode() not in attachment.data
+
+
+# What must not happen
+
+
+def test_two_fields_whose_names_become_the_same_are_both_kept():
+    event = an_event(fields={PASSWORD: 1, f"{PASSWORD}{PASSWORD}": 2, MASK: 3})
+
+    assert sorted(REDACTOR.event(event).fields.values()) == [1, 2, 3]
+
+
+def test_values_of_other_types_stay_what_they_are():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    fields = {"at": at, "d": Decimal("NaN"), "sd": Decimal("sNaN"), "f": float("nan"), "t": (1, 2), "b": b"\xff", 5: 6}
+    event = an_event(fields=fields)
+
+    assert REDACTOR.event(event) is event
+    assert REDACTOR.event(replace(event, message=PASSWORD)).fields == fields
+
+
+def test_an_event_that_cannot_be_searched_arrives_without_its_content():
+    class Hostile(dict):
+        def items(self):
+            raise RuntimeError(PASSWORD)
+
+    event = REDACTOR.event(an_event(message=PASSWORD, fields=Hostile(a=1)))
+
+    assert PASSWORD not in str(event)
+    assert "RuntimeError" in event.message
+    assert (event.id, event.time, event.level) == ("1", 1.5, 20)
+
+
+def test_what_is_no_text_is_not_shown():
+    assert REDACTOR.text(None) == MASK  # type: ignore[arg-type]  # what a program may still pass
+
+
+def test_letters_that_grow_when_made_small_do_not_shift_the_mask():
+    assert BLIND.text("İİİ password=hunter2 İİİ") == f"İİİ password={MASK} İİİ"
+
+
+def test_lone_surrogates_are_searched_like_other_text():
+    assert Redactor(["ab\udc80cdef"]).text("\ud800 ab\udc80cdef password=x") == f"\ud800 {MASK} password={MASK}"
+
+
+HOSTILE = [
+    "key=", "key='", "key=.", 'token="x', "password='", "secret", '"password": "', "://", "://a:", "://a:b/", "x@",
+    "://x.infura.io/a/", "-----BEGIN RSA PRIVATE KEY-----", "-", "--a ", "aaa ", "abandon ", "about\n", "sk-",
+    "eyJ", "eyJ-", "eyJaaaaa.", "Kw", "5H", "xprv", "Bearer a", "Basic aaaaaaaa", "mnemonic: abc ", "cookie: a", "%3A",
+    "123456789:", "webhooks/123456/", " ", "\\", '\\"', "'", "pass", "0x", "key 0x", "İ", "1", MASK,
+    f"password={MASK}", PASSWORD,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_300_kb_of_anything_take_a_fraction_of_a_second(piece):
+    text = (piece * (300_000 // len(piece) + 1))[:300_000]
+    started = time.process_time()
+
+    REDACTOR.text(text)
+
+    # The slowest takes 0.5 s here; a pattern that looks back at each place would take minutes.
+    assert time.process_time() - started < 3
+
+
+def test_each_start_of_an_assignment_is_tried():
+    names = ["api_key", "client_secret", "passphrase", "mnemonic", "credential", "session_id", "authorization"]
+
+    assert [BLIND.text(f"{name}=abcdefg") for name in names] == [f"{name}={MASK}" for name in names]
+    assert len(names) == len(assignments.STARTS)

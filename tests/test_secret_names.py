@@ -1,0 +1,81 @@
+"""Names that give a secret away, in fields at every depth."""
+
+import pytest
+
+from notify.event import Event
+from notify.rules.redaction import MASK, Redactor
+from notify.rules.secret_names import is_secret, is_secret_name
+
+REDACTOR = Redactor()
+
+
+def an_event(fields: dict[str, object]) -> Event:
+    return Event(id="1", time=1.5, level=20, message="Bought 1.25 WETH", fields=fields)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password", "DB_PASSWORD", "passwd", "passphrase", "secret", "client_secret", "mnemonic", "private_key",
+        "privateKey", "PRIVATE-KEY", "privkey", "api_key", "apikey", "X-Api-Key", "api_token", "auth_token",
+        "access_token", "Authorization", "cookie", "Set-Cookie", "session_id", "seed_phrase", "credentials",
+        "DISCORD_WEBHOOK_URL", "webhook", "db_pwd", "aws_secret_access_key", "signing_key", "TELEGRAM_API_KEY", "pin",
+    ],
+)  # fmt: skip
+def test_a_strong_name_hides_any_value(name):
+    event = an_event({name: "x", "deep": [{name: 123456}]})
+
+    assert is_secret_name(name)
+    assert REDACTOR.event(event).fields == {name: MASK, "deep": [{name: MASK}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", "USDC"),
+        ("token", "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+        ("token", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"),
+        ("token_address", "0xaf88d065e77c8cC2239327C5EDb3A432268e5831"),
+        ("base_token", "Wrapped Ether"),
+        ("token_count", 123456),
+        ("gas_token", "ETH"),
+        ("author", "Mikko Ohtamaa"),
+        ("authority", "0x7fD7Bd4D5E5fC9fE9cA0e4Dd5dA1Ec1Cd4d8D4B6"),
+        ("auth", "basic"),
+        ("key", "eth-usdc-1h-2026-01-01"),
+        ("pair_key", "0x" + "ab12" * 16),
+        ("tx_hash", "0x" + "ab12" * 16),
+        ("private", "yes"),
+        ("session", "the first session of 2026"),
+        ("webhook_port", 3456),
+        ("signature", "5" * 88),
+        ("public_key", "04" + "ab12" * 32),
+        ("password", None),
+        ("password", True),
+        ("password", ""),
+        ("secrets", 12),
+    ],
+)
+def test_what_a_trading_program_calls_token_or_key_stays_readable(name, value):
+    event = an_event({name: value})
+
+    assert not is_secret(name, value)
+    assert REDACTOR.event(event) is event
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", "Zk3x9QpL2mN8vB5tR7wY"),
+        ("token", "Zk3x-9QpL_2mN8-vB5t-R7wY"),
+        ("auth", "8f14e45fceea167a5a36dedd4bea2543"),
+        ("session", "550e8400-e29b-41d4-a716-446655440000"),
+        ("key", "0x" + "ab12" * 16),
+        ("tokens", ["USDC", "Zk3x9QpL2mN8vB5tR7wY"]),
+        ("key", b"8f14e45fceea167a5a36dedd4bea2543"),
+    ],
+)
+def test_what_looks_random_under_a_weak_name_is_masked(name, value):
+    redacted = REDACTOR.event(an_event({name: value})).fields[name]
+
+    assert redacted == (["USDC", MASK] if isinstance(value, list) else MASK)
