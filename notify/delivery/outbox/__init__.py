@@ -1,0 +1,7 @@
+"""The durable part of the lanes: a table in the state directory, and who writes, reads and repairs it when."""
+
+from notify.delivery.outbox.adoption import Adopted
+from notify.delivery.outbox.front import Outbox, Upkeep
+from notify.delivery.outbox.limits import Dropped, Limits
+
+__all__ = ["Adopted", "Dropped", "Limits", "Outbox", "Upkeep"]

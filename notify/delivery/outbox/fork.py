@@ -1,0 +1,94 @@
+"""Forking a process whose outbox is open: the child must get neither connections nor locks that somebody holds.
+
+SQLite must not be carried across a fork: the child would believe that it has the parent's locks on the file, and
+another thread of the parent may be inside SQLite, with a lock that nobody in the child lets go of. So whatever is
+open is closed before the fork, and opened again by whoever needs it, on either side.
+"""
+
+import os
+import threading
+from threading import get_ident
+from typing import Protocol
+from weakref import WeakSet
+
+_PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
+
+
+class Locks:
+    """The two locks of an outbox, re-entrant because a signal handler may interrupt whoever holds them."""
+
+    def __init__(self) -> None:
+        self.lanes = threading.RLock()
+        self.callers = threading.RLock()
+        """Taken last, and held across nothing that waits."""
+
+    def take(self) -> bool:
+        """Take both, or none if that lasts too long."""
+        if not self.lanes.acquire(timeout=_PATIENCE):
+            return False
+        if not self.callers.acquire(timeout=_PATIENCE):
+            self.lanes.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Release both."""
+        self.callers.release()
+        self.lanes.release()
+
+
+class Forked(Protocol):
+    """What takes part in a fork."""
+
+    locks: Locks
+
+    def let_go(self) -> None:
+        """Close every connection. Called in the parent, before the fork, with both locks held."""
+
+    def be_child(self, *, clean: bool) -> None:
+        """Begin with nothing. Called in the child. Not *clean*: what is open must never be touched, nor closed."""
+
+
+_living: WeakSet[Forked] = WeakSet()
+_held: dict[int, list[tuple[Forked, bool]]] = {}  # by thread: two threads may fork at once
+
+
+def follow(outbox: Forked) -> None:
+    """Have *outbox* take part in every fork from now on, as long as it lives."""
+    _living.add(outbox)
+
+
+def in_progress() -> bool:
+    """Say whether the calling thread is about to fork, so that it must not open anything."""
+    return get_ident() in _held
+
+
+def _before() -> None:
+    held: list[tuple[Forked, bool]] = []
+    _held[get_ident()] = held
+    for outbox in list(_living):
+        taken = outbox.locks.take()
+        if taken:
+            outbox.let_go()
+        held.append((outbox, taken))
+
+
+def _in_parent() -> None:
+    for outbox, taken in _held.pop(get_ident(), ()):
+        if taken:
+            outbox.locks.release()
+
+
+def _in_child() -> None:
+    taken = {id(outbox) for outbox, taken in _held.get(get_ident(), ()) if taken}
+    _held.clear()
+    for outbox in list(_living):  # one that `_before` never saw belongs to a program that forks behind Python's back
+        clean = id(outbox) in taken
+        outbox.be_child(clean=clean)
+        if clean:
+            outbox.locks.release()
+        else:
+            outbox.locks = Locks()
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

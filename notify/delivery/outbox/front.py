@@ -1,0 +1,300 @@
+"""The durable part of the lanes: what must not be lost is on disk before its caller goes on.
+
+    a caller       accept             one INSERT, 50 ms at most, flushed only for CRITICAL
+    a lane         delivered, dead
+    now and then   adopt, maintain
+
+Two connections, the callers' and the lanes': nobody holds the callers' lock while something is flushed.
+"""
+
+import zlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from logging import CRITICAL
+from math import isfinite
+from pathlib import Path
+from typing import NamedTuple
+
+from notify import diagnostics
+from notify.clock import Clock, SystemClock
+from notify.delivery.event_json import encode
+from notify.delivery.outbox import adoption, fork, owner
+from notify.delivery.outbox.adoption import Adopted
+from notify.delivery.outbox.errors import StoreBusy, StoreError
+from notify.delivery.outbox.file import NAME, make_ready
+from notify.delivery.outbox.limits import Dropped, Limits, enforce
+from notify.delivery.outbox.row import Name, Row, checksum_of
+from notify.delivery.outbox.store import Store
+from notify.delivery.outbox.writer import Writer
+from notify.delivery.state_dir import StateDirError
+from notify.event import Event
+from notify.levels import severity
+
+_PATIENCE = 2.0  # seconds that a lane waits for other processes
+_LOG_BYTES = 2**20  # of SQLite's log, from which on a lane moves it into the file
+_ALERTS = 20  # that wait to be told
+_TROUBLE = (StoreError, StateDirError, OSError)
+
+
+class Upkeep(NamedTuple):
+    """What `maintain` has to tell: what went wrong, for people, and what was removed undelivered."""
+
+    alerts: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+
+
+class Outbox:
+    """Keeps events on disk until they are delivered. No method raises for what is wrong with the disk.
+
+    When the disk fails the outbox is `broken`: it takes nothing until `maintain` finds it working again, and events
+    wait in memory meanwhile. Thread-safe, `accept` also where a signal handler interrupts it. A forked child begins
+    with nothing to deliver.
+
+    Args:
+        directory: the state directory, made when it is missing. Processes may share it.
+        clock: tells the time.
+        limits: how much is kept.
+    """
+
+    def __init__(self, directory: Path, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
+        # Now: the first event must not pay for it, and a signal handler that interrupts an import finds half a module.
+        import orjson  # noqa: F401
+
+        self.locks = fork.Locks()
+        self._directory = directory
+        self._clock = clock or SystemClock()
+        self._limits = limits or Limits()
+        self._writer = Writer(directory, self.locks)
+        self._broken: str | None = None
+        self._alerts: deque[str] = deque(maxlen=_ALERTS)
+        # Under locks.lanes:
+        self._lanes: Store | None = None
+        self._settled: dict[Name, str | None] = {}  # still to be removed from disk, or buried for that reason
+        self._knows_marks = False  # False: rows may belong to owners whose lock's file is gone
+        self._for_good = False  # closed, or broken beyond repair
+        with self.locks.lanes:
+            self._begin()
+        fork.follow(self)
+
+    @property
+    def broken(self) -> str | None:
+        """Why nothing is kept on disk at present, None while all is well."""
+        return self._broken
+
+    # ---- a caller
+
+    def accept(self, event: Event, destinations: Sequence[str]) -> bool:
+        """Write *event* for each of *destinations* before returning. False: it is not on disk, keep it in memory.
+
+        When other threads or processes hold the file for 50 ms, the answer is False. What is CRITICAL is also flushed.
+        Never raises an Exception.
+        """
+        if self._broken is not None or not destinations:
+            return False
+        try:
+            rows = _rows(event, destinations)
+            store = self._writer.write(rows)
+        except _TROUBLE as error:
+            self._break(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
+            diagnostics.report("outbox event", f"an event cannot be kept on disk: {type(error).__name__}")
+            return False
+        if store is not None and rows[0].severity >= CRITICAL:
+            try:
+                store.flush()
+            except StoreError as error:  # it is written all the same, and survives the process
+                self._break(error)
+        return store is not None
+
+    # ---- a lane
+
+    def delivered(self, destination: str, event_ids: Iterable[str]) -> None:
+        """Remove what *destination* has got. What cannot be removed now is removed later."""
+        self._settle({(destination, event_id): None for event_id in event_ids})
+
+    def dead(self, destination: str, event_id: str, reason: str) -> None:
+        """Give up one event for *destination*, but keep it listed with the *reason*. That must hold no credentials."""
+        self._settle({(destination, event_id): reason})
+
+    def _settle(self, names: dict[Name, str | None]) -> None:
+        with self.locks.lanes:
+            self._settled |= names
+            try:
+                store = self._store()
+                self._write_settled(store)
+                if store.bytes_of_log() > _LOG_BYTES:
+                    self._checkpoint(store)
+            except _TROUBLE as error:
+                self._break(error)
+
+    def _write_settled(self, store: Store) -> None:
+        by_reason: dict[str | None, list[Name]] = {}
+        for name, reason in self._settled.items():
+            by_reason.setdefault(reason, []).append(name)
+        for reason, names in by_reason.items():
+            if reason is None:
+                store.delete(names)
+            else:
+                store.bury(names, at=self._clock.time(), reason=reason)
+            self._writer.written = True
+            for name in names:
+                del self._settled[name]
+
+    # ---- now and then
+
+    def adopt(self, limit: int = 1000) -> list[Adopted]:
+        """Take over what dead processes left, *limit* rows at most, each process's in the order it wrote them.
+
+        Of processes that do this at the same time, each row goes to one. Ask at the start and every minute; when
+        you got *limit*, at once again.
+        """
+        adopted: list[Adopted] = []
+        with self.locks.lanes:
+            try:
+                store = self._store()
+                mine = self._writer.mark()
+                marks = set(owner.marks(self._directory))
+                if not self._knows_marks:
+                    marks.update(store.owners())
+                    self._knows_marks = True
+                marks.discard(mine)
+                for each in adoption.adopt(
+                    store, self._directory, sorted(marks), mine=mine, limit=limit, now=self._clock.time()
+                ):
+                    adopted.append(each)  # one by one: an error must not take those before it along
+                self._knows_marks = len(adopted) < limit
+            except _TROUBLE as error:
+                self._knows_marks = False
+                self._break(error)
+        return adopted
+
+    def maintain(self) -> Upkeep:
+        """Repair, tidy up and enforce the limits. For a lane's thread, once a minute; flushes."""
+        dropped: list[Dropped] = []
+        with self.locks.lanes:
+            try:
+                if self._works():
+                    store = self._store()
+                    self._write_settled(store)
+                    for row in enforce(store, self._limits, self._clock.time()):
+                        dropped.append(row)
+                    if self._writer.written or store.bytes_of_log() > _LOG_BYTES:
+                        self._checkpoint(store)
+            except _TROUBLE as error:
+                self._break(error)
+            alerts = tuple(self._alerts)
+            self._alerts.clear()
+        return Upkeep(alerts, tuple(dropped))
+
+    def _works(self) -> bool:
+        """Say whether the outbox works, having tried to repair it."""
+        if self._broken is None and not self._store().is_in_place():
+            self._break(StoreError("its file was moved or removed"))
+        if not self.retry():
+            return False
+        self._writer.reclaim_mark()
+        return True
+
+    def retry(self) -> bool:
+        """Take a broken outbox into use again if it works, and say whether it does. For a lane's thread."""
+        with self.locks.lanes:
+            return self._broken is None or (not self._for_good and self._begin())
+
+    def close(self) -> None:
+        """Stop taking events, and leave what is on disk to the next process. Idempotent."""
+        with self.locks.lanes:
+            if self._broken is None:
+                self._settle({})
+            self._for_good = True
+            self._broken = self._broken or "it is closed"
+            self._writer.close()
+            self.let_go()
+
+    # ---- inside, under locks.lanes
+
+    def _store(self) -> Store:
+        if self._broken is not None or fork.in_progress():
+            raise StoreBusy("it is out of use")
+        if self._lanes is None:
+            self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
+        return self._lanes
+
+    def _checkpoint(self, store: Store) -> None:
+        self._writer.written = False
+        store.checkpoint()
+
+    def _begin(self) -> bool:
+        self.let_go()
+        try:
+            told = make_ready(self._directory, self._clock.time())
+            self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
+            self._lanes.touch()
+            self._writer.connect()
+        except _TROUBLE as error:
+            self._break(error, also_busy=True)
+            return False
+        self._knows_marks = False
+        if told:
+            self._say(told)
+        if self._broken is not None:
+            self._broken = None
+            self._say("Events are kept on disk again.")
+        return True
+
+    # ---- inside, anywhere
+
+    def _break(self, error: Exception, *, also_busy: bool = False) -> None:
+        if self._broken is not None or (isinstance(error, StoreBusy) and not also_busy):
+            return
+        reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
+        self._broken = reason
+        self._say(f"Events are not kept on disk: {reason}. They wait in memory, and are lost if the process dies.")
+
+    def _say(self, text: str) -> None:
+        self._alerts.append(text)
+        diagnostics.report("outbox", text)
+
+    # ---- forks
+
+    def let_go(self) -> None:
+        """Close every connection; whoever needs one opens it again. Called before a fork, too."""
+        self._writer.disconnect()
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes.close()
+
+    def be_child(self, *, clean: bool) -> None:
+        """Begin with nothing to deliver, in a forked child. Not *clean*: without the disk, for good."""
+        self._settled.clear()
+        self._alerts.clear()
+        self._knows_marks = False
+        self._writer.be_child(clean=clean)
+        if not clean:
+            lanes, self._lanes = self._lanes, None
+            if lanes is not None:
+                lanes.abandon()
+            self._for_good = True
+            self._broken = self._broken or "the process was forked in the middle of a write"
+
+
+def _rows(event: Event, destinations: Sequence[str]) -> list[Row]:
+    if not isfinite(event.time):
+        raise ValueError("an event without a time")
+    payload = encode(event)
+    of_payload = zlib.crc32(payload)
+    return [
+        Row(
+            seq=None,
+            destination=destination,
+            event_id=event.id,
+            severity=severity(event.level),
+            created=event.time,
+            owner="",
+            dead_at=None,
+            dead_reason=None,
+            checksum=checksum_of(destination, event.id, of_payload),
+            payload=payload,
+        )
+        for destination in destinations
+    ]

@@ -1,0 +1,125 @@
+"""Who may deliver a row of the outbox: the process that holds the lock of the row's owner mark.
+
+The system drops a lock when its process dies, however it dies. So nobody has to guess from process ids, which are
+reused, or from times, which jump.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from notify.delivery.state_dir import open_private, prepare
+
+NOBODY = "nobody"
+"""The mark of rows that are given to whoever looks next: the command line gives them back so."""
+
+_DIRECTORY = "owners"
+_SUFFIX = ".lock"
+_MARK = re.compile(r"[0-9]+-[0-9a-f]{8}")
+
+
+class Owner:
+    """One running process's mark on its rows, held for as long as the object is open.
+
+    Not thread-safe. A forked child calls `leave` and makes an owner of its own.
+
+    Args:
+        directory: the state directory.
+
+    Raises `StateDirError` or `OSError` when the lock cannot be had.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.mark = ""
+        self._descriptor = -1
+        while self._descriptor < 0:  # once, unless another process takes the new file for a dead owner's
+            self.mark = f"{os.getpid()}-{os.urandom(4).hex()}"
+            self._descriptor = _lock(_path(directory, self.mark))
+
+    def is_known(self) -> bool:
+        """Say whether others can still see that this owner lives: somebody may have removed the lock's file."""
+        return _is_at(self._descriptor, _path(self._directory, self.mark))
+
+    def reclaim(self) -> None:
+        """Make the lock's file again. An adopter's lock may be in the way for a moment: then try again later."""
+        descriptor = _lock(_path(self._directory, self.mark))
+        if descriptor >= 0:
+            self.leave()
+            self._descriptor = descriptor
+
+    def leave(self) -> None:
+        """Let go of the lock; in a forked child, of the copy, so that the parent's death is noticed. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def marks(directory: Path) -> list[str]:
+    """Return the marks of all owners that have a lock's file, alive or not. Raises `OSError`."""
+    return sorted(path.name.removesuffix(_SUFFIX) for path in (directory / _DIRECTORY).glob("*" + _SUFFIX))
+
+
+def lock_of(mark: str) -> str:
+    """Return the mark whose lock stands for *mark*: a damaged or forged row may have anything there, also a path."""
+    return mark if _MARK.fullmatch(mark) else NOBODY
+
+
+@contextmanager
+def taken(directory: Path, mark: str) -> Iterator[bool]:
+    """Hold the lock of *mark* while the context lasts, if its owner is dead. False: it lives, or another adopts.
+
+    Raises `StateDirError` or `OSError` when the lock cannot be tried.
+    """
+    descriptor = _lock(_path(directory, mark))
+    try:
+        yield descriptor >= 0
+    finally:
+        if descriptor >= 0:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
+            os.close(descriptor)
+
+
+def forget(directory: Path, mark: str) -> None:
+    """Remove the lock's file of a dead owner without rows. For whoever holds it. Raises `OSError`."""
+    if lock_of(mark) != NOBODY:  # rows may be given to nobody at any moment
+        _path(directory, mark).unlink(missing_ok=True)
+
+
+def offer_to_adopters(directory: Path) -> None:
+    """Make adopters look for rows of nobody. Raises `StateDirError` or `OSError`."""
+    path = _path(directory, NOBODY)
+    prepare(path.parent)
+    os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+
+
+def _path(directory: Path, mark: str) -> Path:
+    return directory / _DIRECTORY / (lock_of(mark) + _SUFFIX)
+
+
+def _lock(path: Path) -> int:
+    """Return a descriptor that holds the lock of the file at *path*, -1 when somebody else holds it."""
+    prepare(path.parent)
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return -1
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if not _is_at(descriptor, path):  # unlinked by an adopter between our open and our lock
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False

@@ -1,0 +1,50 @@
+"""One row of the outbox: an event for one destination, as it is on disk."""
+
+import zlib
+from typing import NamedTuple
+
+Name = tuple[str, str]
+"""Destination and event id: what a row is known by. Its number is not: SQLite gives free numbers again."""
+
+Sized = tuple[Name, int]
+"""A row's name and the bytes of its payload."""
+
+
+class Row(NamedTuple):
+    """The columns, in their order.
+
+    Args:
+        seq: place in the order of writing; None lets SQLite choose it.
+        destination: the backend's name.
+        event_id: of the event.
+        severity: of its level, in logging's numbers.
+        created: when the event happened, UTC epoch seconds.
+        owner: mark of the process that delivers it.
+        dead_at: when it was given up, UTC epoch seconds; None while it waits.
+        dead_reason: why.
+        checksum: see `checksum_of`.
+        payload: the event as JSON.
+    """
+
+    seq: int | None
+    destination: str
+    event_id: str
+    severity: int
+    created: float
+    owner: str
+    dead_at: float | None
+    dead_reason: str | None
+    checksum: int
+    payload: bytes
+
+    def checked_payload(self) -> bytes:
+        """Return the payload. Raises `ValueError` when it, or what the row is known by, is not what was written."""
+        sound = isinstance(self.payload, bytes) and isinstance(self.destination, str) and isinstance(self.event_id, str)
+        if not sound or checksum_of(self.destination, self.event_id, zlib.crc32(self.payload)) != self.checksum:
+            raise ValueError("the row is damaged")
+        return self.payload
+
+
+def checksum_of(destination: str, event_id: str, checksum_of_payload: int) -> int:
+    """Return the CRC-32 of a row: SQLite does not notice a changed byte inside a value."""
+    return zlib.crc32(f"{destination} {event_id}".encode(), checksum_of_payload)

@@ -1,0 +1,123 @@
+"""The directory of what must outlive the process: this user's alone, and never somebody else's by a planted link."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from notify.errors import NotifyError
+
+_DIRECTORY_MODE = 0o700
+_FILE_MODE = 0o600
+
+
+class StateDirError(NotifyError):
+    """The state directory, or a file in it, cannot be used. The text names the path, says why and what to do."""
+
+
+def prepare(path: Path) -> None:
+    """Make *path* a directory that nobody else can enter, with its parents if they are missing.
+
+    What is created is 0700 whatever the umask; a directory of ours that is open to others is closed to them.
+
+    Args:
+        path: of the state directory.
+
+    Raises `StateDirError` when it is a symbolic link, no directory, somebody else's, or cannot be made.
+    """
+    try:
+        _make(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise StateDirError(f"{path}: {_why_not(path, error)}") from None
+    # The open directory is looked at, so that nobody can swap it between the look and the use.
+    try:
+        about = os.fstat(descriptor)
+        _refuse_foreign(path, about)
+        if stat.S_IMODE(about.st_mode) != _DIRECTORY_MODE:
+            os.fchmod(descriptor, _DIRECTORY_MODE)
+    except OSError as error:
+        raise StateDirError(f"{path}: cannot be closed to others: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file of the state directory and return its descriptor, which children do not inherit.
+
+    A file that is created is 0600 whatever the umask; one that is there is made so.
+
+    Args:
+        path: in a directory that `prepare` has seen.
+        flags: as for `os.open`, such as `os.O_RDWR | os.O_CREAT`.
+
+    Raises `StateDirError` when it is a symbolic or a hard link, no regular file, or somebody else's, and `OSError`
+    when the system refuses it.
+    """
+    try:
+        # A pipe planted under the name would hold up an ordinary open for good.
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _FILE_MODE)
+    except OSError as error:
+        if path.is_symlink():
+            raise StateDirError(f"{path}: {_why_not(path, error)}") from None
+        raise
+    try:
+        about = os.fstat(descriptor)
+        _refuse_unsafe_file(path, about)
+        if stat.S_IMODE(about.st_mode) != _FILE_MODE:
+            os.fchmod(descriptor, _FILE_MODE)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_private(path: Path) -> None:
+    """Check a file of the state directory without opening it, and close it to others. A missing one is fine.
+
+    For SQLite's files: closing a descriptor of a database drops the locks that SQLite holds on it in this process.
+
+    Raises `StateDirError` as `open_private` does, and `OSError` when the system refuses the look.
+    """
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(about.st_mode):
+        raise StateDirError(f"{path}: is a symbolic link; remove it")
+    _refuse_unsafe_file(path, about)
+    if stat.S_IMODE(about.st_mode) != _FILE_MODE:
+        path.chmod(_FILE_MODE)
+
+
+def _make(path: Path) -> None:
+    missing: list[Path] = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = path.parent
+    for each in reversed(missing):
+        with suppress(FileExistsError):  # another process was faster
+            each.mkdir(_DIRECTORY_MODE)
+            each.chmod(_DIRECTORY_MODE)  # a umask may take rights from the owner too
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    if path.is_symlink():
+        return "is a symbolic link; name the directory itself"
+    return f"cannot be used as a directory: {error.strerror}"
+
+
+def _refuse_unsafe_file(path: Path, about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise StateDirError(f"{path}: is not a regular file; remove it")
+    if about.st_nlink > 1:
+        raise StateDirError(f"{path}: has a second name elsewhere (a hard link); remove it")
+    _refuse_foreign(path, about)
+
+
+def _refuse_foreign(path: Path, about: os.stat_result) -> None:
+    if about.st_uid != os.geteuid():
+        raise StateDirError(
+            f"{path}: belongs to user {about.st_uid}, and this process is user {os.geteuid()}; change the owner, or "
+            "set NOTIFY_STATE_DIR"
+        )

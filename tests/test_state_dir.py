@@ -1,0 +1,174 @@
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from notify.delivery import state_dir
+from notify.delivery.state_dir import StateDirError, check_private, open_private, prepare
+
+
+@pytest.fixture(params=[0o000, 0o777], ids=["umask 0", "umask 777"])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def _pretend_to_be_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = os.geteuid() + 1
+    monkeypatch.setattr(state_dir.os, "geteuid", lambda: other)
+
+
+@pytest.mark.usefixtures("umask")
+def test_the_directory_and_its_missing_parents_are_for_this_user_whatever_the_umask(tmp_path):
+    prepare(tmp_path / "state" / "executor-1")
+
+    assert _mode(tmp_path / "state") == 0o700
+    assert _mode(tmp_path / "state" / "executor-1") == 0o700
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_new_file_is_for_this_user_whatever_the_umask(tmp_path):
+    os.close(open_private(tmp_path / "marker", os.O_RDWR | os.O_CREAT))
+
+    assert _mode(tmp_path / "marker") == 0o600
+
+
+def test_a_directory_of_ours_that_others_could_enter_is_closed_to_them(tmp_path):
+    directory = tmp_path / "state"
+    directory.mkdir()
+    directory.chmod(0o777)
+
+    prepare(directory)
+
+    assert _mode(directory) == 0o700
+
+
+def test_a_file_of_ours_that_others_could_read_is_closed_to_them(tmp_path):
+    opened, looked_at = tmp_path / "opened", tmp_path / "looked-at"
+    for file in (opened, looked_at):
+        file.touch()
+        file.chmod(0o644)
+
+    os.close(open_private(opened, os.O_RDONLY))
+    check_private(looked_at)
+
+    assert _mode(opened) == _mode(looked_at) == 0o600
+
+
+def test_an_existing_directory_keeps_its_content(tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "file").write_text("kept")
+
+    prepare(tmp_path / "state")
+
+    assert (tmp_path / "state" / "file").read_text() == "kept"
+
+
+def test_a_planted_link_is_not_taken_for_the_directory(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (tmp_path / "state").symlink_to(elsewhere)
+
+    with pytest.raises(StateDirError, match="state: is a symbolic link"):
+        prepare(tmp_path / "state")
+
+    assert _mode(elsewhere) == 0o755
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["to a file", "to nowhere"])
+def test_a_planted_link_is_not_taken_for_a_file(tmp_path, exists):
+    precious = tmp_path / "precious"
+    if exists:
+        precious.write_text("precious")
+    (tmp_path / "marker").symlink_to(precious)
+
+    with pytest.raises(StateDirError, match="marker: is a symbolic link"):
+        open_private(tmp_path / "marker", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    with pytest.raises(StateDirError, match="marker: is a symbolic link"):
+        check_private(tmp_path / "marker")
+
+    assert precious.exists() is exists
+    assert not exists or precious.read_text() == "precious"
+
+
+def test_a_second_name_of_a_file_elsewhere_is_refused(tmp_path):
+    precious = tmp_path / "precious"
+    precious.touch(mode=0o644)
+    mode = _mode(precious)
+    (tmp_path / "marker").hardlink_to(precious)
+
+    with pytest.raises(StateDirError, match="hard link"):
+        open_private(tmp_path / "marker", os.O_RDWR)
+    with pytest.raises(StateDirError, match="hard link"):
+        check_private(tmp_path / "marker")
+
+    assert _mode(precious) == mode
+
+
+def test_a_pipe_planted_as_a_file_is_refused_without_waiting_for_a_writer(tmp_path):
+    os.mkfifo(tmp_path / "marker")
+
+    with pytest.raises(StateDirError, match="not a regular file"):
+        open_private(tmp_path / "marker", os.O_RDONLY)
+
+
+def test_somebody_elses_directory_is_refused_and_the_message_says_whose_it_is(tmp_path, monkeypatch):
+    (tmp_path / "state").mkdir(mode=0o755)
+    _pretend_to_be_another_user(monkeypatch)
+
+    with pytest.raises(StateDirError, match=r"belongs to user \d+, and this process is user \d+; .*NOTIFY_STATE_DIR"):
+        prepare(tmp_path / "state")
+
+    assert _mode(tmp_path / "state") == 0o755
+
+
+def test_somebody_elses_file_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "marker").touch()
+    _pretend_to_be_another_user(monkeypatch)
+
+    with pytest.raises(StateDirError, match="belongs to user"):
+        open_private(tmp_path / "marker", os.O_RDWR)
+    with pytest.raises(StateDirError, match="belongs to user"):
+        check_private(tmp_path / "marker")
+
+
+def test_a_file_in_the_way_of_the_directory_is_named(tmp_path):
+    (tmp_path / "state").write_text("a file")
+
+    with pytest.raises(StateDirError, match="state: cannot be used as a directory: Not a directory"):
+        prepare(tmp_path / "state")
+    with pytest.raises(StateDirError, match="below: cannot be used as a directory: Not a directory"):
+        prepare(tmp_path / "state" / "below")
+
+
+def test_a_missing_file_passes_the_check(tmp_path):
+    check_private(tmp_path / "missing")
+
+
+def test_children_do_not_inherit_the_descriptor(tmp_path):
+    descriptor = open_private(tmp_path / "marker", os.O_RDWR | os.O_CREAT)
+    try:
+        assert not os.get_inheritable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_refused_file_leaves_no_descriptor_behind(tmp_path, monkeypatch):
+    (tmp_path / "marker").touch()
+    _pretend_to_be_another_user(monkeypatch)
+    opened: list[int] = []
+    really_open = os.open
+    monkeypatch.setattr(state_dir.os, "open", lambda *args: opened.append(really_open(*args)) or opened[-1])
+
+    with pytest.raises(StateDirError):
+        open_private(tmp_path / "marker", os.O_RDWR)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
