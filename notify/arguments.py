@@ -106,7 +106,7 @@ def _read(
 def _level(level: object) -> int | None:
     """Return a level given by number or by name, None when it is neither."""
     if isinstance(level, int):
-        return int.__int__(level)
+        return max(-sys.maxsize, min(int.__int__(level), sys.maxsize))  # longer ones cannot be printed
     try:
         return parse_level(level) if isinstance(level, str) else None
     except ValueError:

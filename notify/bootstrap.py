@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from notify.rules.routing import Route
 from notify.settings import Setting, Settings, route_settings
 
 T = TypeVar("T")
+
+_setting_up = threading.RLock()  # two threads that begin at once get one notifier
 
 
 def setup(
@@ -43,6 +46,13 @@ def setup(
 
     Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
     """
+    with _setting_up:
+        return _set_up(env, env_file, backends)
+
+
+def _set_up(
+    env: Mapping[str, str] | None, env_file: str | os.PathLike[str] | None, backends: Mapping[str, object] | None
+) -> Notifier:
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile

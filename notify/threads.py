@@ -20,15 +20,22 @@ def is_ours(thread_ident: int | None = None) -> bool:
     return (get_ident() if thread_ident is None else thread_ident) in _ours
 
 
-def start(name: str, target: Callable[[], None]) -> threading.Thread:
+def start(name: str, target: Callable[[], None], *, marked: bool = True) -> threading.Thread:
     """Start and return a daemon thread of ours.
+
+    Args:
+        name: shown after `notify-`.
+        target: what it runs.
+        marked: what is logged there is ours. False for a thread that runs nothing that logs: what is logged there all
+            the same comes from objects of the program that the garbage collector happens to end there.
 
     Raises `RuntimeError` when the system refuses another thread or the interpreter is shutting down.
     """
 
     def run() -> None:
         ident = get_ident()
-        _ours.add(ident)
+        if marked:
+            _ours.add(ident)
         try:
             target()
         finally:

@@ -669,3 +669,21 @@ def test_a_backend_in_place_of_another_has_its_route_and_the_other_is_closed() -
 def test_a_third_party_backend_may_not_be_called_as_one_that_is_built_in(name: str) -> None:
     with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: .*built in"):
         notify.setup(env={**QUIET, "NOTIFY_BACKENDS": name})
+
+
+def test_threads_that_set_up_at_once_get_one_notifier() -> None:
+    made: list[Notifier] = []
+    begin = threading.Barrier(8)
+
+    def begin_together() -> None:
+        begin.wait()
+        made.append(notify.setup(env=QUIET))
+
+    threads = [threading.Thread(target=begin_together) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({id(notifier) for notifier in made}) == 1
+    made[0].close()

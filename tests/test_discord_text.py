@@ -154,3 +154,9 @@ def test_what_fits_fits_whatever_the_text(plain, limit, render, cut):
 
     assert text.length(shown) <= limit
     assert not whole or shown == render(plain)
+
+
+def test_a_masked_link_is_none_when_an_address_stands_before_it():
+    assert text.escape("[https://bank.example](https://evil.example)") == (
+        r"[https://bank.example]\(https://evil.example)"
+    )

@@ -127,3 +127,13 @@ def test_ordinary_drafts_that_wake_nobody_are_found_all_the_same() -> None:
         house.intake.wake_level = logging.CRITICAL + 1
 
         assert house.say("quiet").wait(60) == {"people": DELIVERED}
+
+
+def test_a_draft_that_raises_what_ends_programs_ends_nothing(internal_errors: list[str]) -> None:
+    def broken() -> Event:
+        raise KeyboardInterrupt
+
+    with floor(people=Route()) as house:
+        assert house.put(broken).wait(60) == {}
+        assert house.say("next").wait(60) == {"people": DELIVERED}
+    assert internal_errors == ["draft"]

@@ -8,7 +8,7 @@ from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
 
-_TAKEN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+_TAKEN = frozenset(dir(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
 class HandlerBackend:

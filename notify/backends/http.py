@@ -247,12 +247,16 @@ def _open_session(worker: _Worker) -> "requests.Session":
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
     class Plain(HTTPConnection):
+        debuglevel = 0  # http.client would print the path, and so the token
+
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
             worker.hold(self, connected)
             return connected
 
     class Secure(HTTPSConnection):
+        debuglevel = 0
+
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
             worker.hold(self, connected)
@@ -281,11 +285,15 @@ def _open_session(worker: _Worker) -> "requests.Session":
     session.mount("http://", Adapter())
     # Without an auth of the session's own, requests sends what ~/.netrc has for the host.
     session.auth = _no_auth
+    # It reads the whole body of a redirect to find the next request, even one that it is not to make.
+    session.get_redirect_target = _no_target  # type: ignore[method-assign]  # there is no setting for it
     return session
 
 
 def _request(session: "requests.Session", job: _Job) -> Answer:
     files = [(part.name, (part.filename, part.content, part.content_type)) for part in job.parts]
+    import requests
+
     typed = {"Content-Type": "application/json"} if job.json is not None else {}
     with session.request(
         job.method,
@@ -300,15 +308,23 @@ def _request(session: "requests.Session", job: _Job) -> Answer:
         timeout=(job.deadline / 3, job.deadline),
     ) as response:
         body = b""
-        for chunk in response.iter_content(8192):
-            body += chunk
-            if len(body) >= MAX_BODY:
-                break
+        try:
+            for chunk in response.iter_content(8192):
+                body += chunk
+                if len(body) >= MAX_BODY:
+                    break
+        except requests.RequestException:
+            if not 200 <= response.status_code < 300:  # taken is taken, however the answer ends
+                raise
         return Answer(response.status_code, response.headers, body[:MAX_BODY])
 
 
 def _no_auth(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     return request
+
+
+def _no_target(resp: "requests.Response") -> str | None:
+    return None
 
 
 def _not_ours(record: logging.LogRecord) -> bool:

@@ -39,9 +39,12 @@ class Snapshot:
         message = record.msg
         try:
             # getMessage() without its call, and without its str() of what is a str already.
-            if type(message) is not str:
-                message = str.__str__(str(message))
-            self.message = message % record.args if record.args else message
+            if type(record) is not LogRecord:  # the program's own may format, or redact, in its own way
+                self.message = str.__str__(record.getMessage())
+            else:
+                if type(message) is not str:
+                    message = str.__str__(str(message))
+                self.message = message % record.args if record.args else message
         except Exception as error:  # noqa: BLE001 - a template that does not fit its arguments, or a raising __repr__
             self.message = _unformatted(record, error)
         level = record.levelno

@@ -30,7 +30,7 @@ class Dispatcher:
         self._settled = settled
         self._working = False
         self._stopping = False
-        self._thread = threads.start("dispatcher", self._run)
+        self._thread = threads.start("dispatcher", self._run, marked=False)
 
     def idle(self) -> bool:
         """Say whether everything that was in the intake is in the lanes."""
@@ -72,7 +72,7 @@ class Dispatcher:
             try:
                 entry = Entry.of(draft.event(), draft.ticket)
                 wanted = [lane for lane in self._lanes if lane.route.wants(entry.event)]
-            except Exception as error:  # noqa: BLE001 - a draft that breaks its promise must not end the dispatcher
+            except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
                 diagnostics.report("draft", f"an event could not be made: {type(error).__name__}")
             if draft.ticket is not None:
                 draft.ticket.routed([lane.name for lane in wanted])

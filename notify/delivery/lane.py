@@ -206,6 +206,7 @@ class Lane:
             self._dropped["rejected"] += len(done)
             self._last_error = text
             self._failing = None
+            self._backoff.reset()  # the destination has spoken: it is well
             self._settle(done, f"rejected: {text}")
 
     # ---- either side, holding both locks: `_settled` is taken first, so that counts, tickets and flush() agree

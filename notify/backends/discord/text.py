@@ -26,7 +26,7 @@ _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, b
 # another is not; \ escapes only what is no letter, digit or space; > and # act at the start of a line, before a space.
 _ACTIVE = re.compile(
     r"""
-      (?P<url>https?://[^\s<>*`|\\]+)
+      (?P<url>https?://[^\s<>*`|\\\]]+)
     | (?P<mark>
           [*`] | ~~ | \|\|
         | \\(?![0-9A-Za-z\s])
