@@ -14,7 +14,7 @@ class Draft:
         self.level = level
 
     def event(self) -> Event:
-        raise NotImplementedError
+        raise AssertionError("the intake makes no event of what it is given")
 
 
 LONG = 60.0  # seconds; a test that waits this long has failed by its own timeout or by what it asserts
