@@ -20,12 +20,11 @@ it needs no lock. It may block (a total deadline of its own is good manners) and
 
 Optional attributes, with what a lane assumes without them:
 
-    durable: bool = False    precious events are kept on disk until delivered, as soon as there is an outbox
+    durable: bool = False    events from NOTIFY_DURABLE_LEVEL on are kept on disk until delivered
     max_batch: int = 1       how many waiting events one call of send() gets at most
     folds: bool = True       for people, who want repeats folded; False: a machine, which gets every event
     in_order: bool = False   for readers who read along: no event overtakes another
-    ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it;
-                             must answer at once: it is asked under the lane's lock
+    ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
 
 What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is
@@ -37,7 +36,7 @@ from typing import Protocol, runtime_checkable
 
 from notify.event import Event
 
-__all__ = ["Backend", "BackendFactory", "in_order", "max_batch", "ready_in"]
+__all__ = ["Backend", "BackendFactory", "durable", "in_order", "max_batch", "ready_in"]
 
 
 @runtime_checkable
@@ -58,6 +57,11 @@ class Backend(Protocol):
 
 BackendFactory = Callable[[Mapping[str, str]], Backend | None]
 """What an entry point of the group `notify.backends` has as `from_env`: None means not configured."""
+
+
+def durable(backend: Backend) -> bool:
+    """Say whether events for *backend* are worth keeping on disk."""
+    return bool(getattr(backend, "durable", False))
 
 
 def max_batch(backend: Backend) -> int:

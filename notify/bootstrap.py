@@ -8,10 +8,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from notify import diagnostics, settings
-from notify.backend import Backend
+from notify import diagnostics, settings, threads
+from notify.backend import Backend, durable
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.crash import hooks
@@ -20,6 +20,10 @@ from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.rules.routing import Route
 from notify.settings import Setting, Settings, route_settings
+
+if TYPE_CHECKING:
+    from notify.delivery.outbox import Outbox
+    from notify.rules.redaction import Redactor
 
 T = TypeVar("T")
 
@@ -65,7 +69,13 @@ def _set_up(
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
     reached, routes = destinations(config, backends or {})
-    notifier = Notifier(reached, routes=routes)
+    notifier = Notifier(
+        reached,
+        routes=routes,
+        outbox=_outbox(config, reached),
+        durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
+        redact=redactor(config).event,
+    )
     if not reached and _is_unasked(config):
         diagnostics.report(
             "no backend",
@@ -75,6 +85,22 @@ def _set_up(
     _listen(notifier)
     set_notifier(notifier)
     return notifier
+
+
+def redactor(config: Settings) -> "Redactor":
+    """Return what takes the secrets of *config*, and all that looks like one, out of events."""
+    from notify.rules.redaction import Redactor  # a seventh of what a program without backends would pay to start
+
+    return Redactor(config.secrets())
+
+
+def _outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":
+    """Return what keeps events on disk, None when no backend is worth it or nothing is to be kept."""
+    if config.get(settings.NOTIFY_DURABLE_LEVEL) == settings.NEVER or not any(map(durable, reached.values())):
+        return None
+    from notify.delivery.outbox import Outbox  # with SQLite, for those who need it
+
+    return Outbox(settings.state_dir(config))
 
 
 def _is_unasked(config: Settings) -> bool:
@@ -224,8 +250,13 @@ def _listen(notifier: Notifier) -> None:
     # In a REPL every typing mistake is an uncaught exception.
     if not hasattr(sys, "ps1"):
         notifier.at_close(hooks.install(notifier))
-    atexit.register(notifier.close)
-    notifier.at_close(lambda: atexit.unregister(notifier.close))
+
+    def at_exit() -> None:
+        threads.start_no_more()
+        notifier.close()
+
+    atexit.register(at_exit)
+    notifier.at_close(lambda: atexit.unregister(at_exit))
 
 
 def _lower(logger: logging.Logger, level: int) -> Callable[[], None]:

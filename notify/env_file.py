@@ -11,15 +11,29 @@ from notify.errors import ConfigError
 _MAX_BYTES = 1_000_000  # no secrets file is larger; a device or a log given by mistake is
 
 
-def above_file(
-    env: Mapping[str, str], path: str | os.PathLike[str] | None, *, insecure: bool = False
-) -> dict[str, str]:
+class Environment(dict[str, str]):
+    """Names and values, with those names whose value came from a secrets file."""
+
+    from_file: frozenset[str] = frozenset()
+
+    def but(self, **values: str) -> "Environment":
+        """Return the same with other values for some names."""
+        changed = Environment(self)
+        changed.from_file = self.from_file - values.keys()
+        changed.update(values)
+        return changed
+
+
+def above_file(env: Mapping[str, str], path: str | os.PathLike[str] | None, *, insecure: bool = False) -> Environment:
     """Return *env* and, below it, what the secrets file at *path* has; an empty value of *env* hides nothing.
 
     Raises `ConfigError` as `read_env_file` does.
     """
     below = read_env_file(path, insecure=insecure) if path is not None else {}
-    return {**below, **{name: value for name, value in env.items() if value.strip() or name not in below}}
+    merged = Environment(below)
+    merged.update((name, value) for name, value in env.items() if value.strip() or name not in below)
+    merged.from_file = getattr(env, "from_file", frozenset()) | below.keys()
+    return merged
 
 
 def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> dict[str, str]:

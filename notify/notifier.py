@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from notify import diagnostics
 from notify.arguments import Parts, caller, event_of
@@ -14,14 +14,15 @@ from notify.backend import Backend
 from notify.capture.handler import NotifyHandler
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
-from notify.delivery.dispatcher import Dispatcher
-from notify.delivery.intake import Intake
-from notify.delivery.lane import Lane
+from notify.delivery.pipeline import Pipeline
 from notify.delivery.ticket import Ticket
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
-from notify.rules.routing import Route, least_level
+from notify.rules.routing import Route
+
+if TYPE_CHECKING:
+    from notify.delivery.outbox import Outbox
 
 _RING_LEVEL = logging.INFO
 
@@ -35,9 +36,11 @@ class Notifier:
     Args:
         backends: where to, by name.
         routes: what each backend gets; INFO and above of every topic for those not named.
+        outbox: keeps events for durable backends on disk until they are delivered, and is closed with the notifier.
+            None: they wait in memory.
+        durable_level: least level of the events that are on disk before the call returns.
+        redact: takes secrets out of an event before anything else sees it; by default what looks like one.
         clock: tells the time and waits.
-
-    Raises `RuntimeError` when no thread can be started.
     """
 
     def __init__(
@@ -45,38 +48,36 @@ class Notifier:
         backends: Mapping[str, Backend],
         *,
         routes: Mapping[str, Route] | None = None,
+        outbox: "Outbox | None" = None,
+        durable_level: int = TRADE,
+        redact: Callable[[Event], Event] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self._backends = dict(backends)
-        self._routes = dict(routes or {})
         self._closed = False
-        self._on_close: list[Callable[[], None]] = []
-        self._intake = Intake(wake_level=TRADE)
-        self._ring = RingBuffer()
-        self._begin()
-        os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
-        wanted = least_level([lane.route for lane in self._lanes])
-        self.handler: logging.Handler = NotifyHandler(self._intake, self._ring, min(wanted, _RING_LEVEL))
-        """The logging handler, for those who attach handlers themselves."""
-
-    def _begin(self) -> None:
-        self._settled = threading.Condition()
         self._closing = threading.RLock()  # a signal handler may close what is being closed
-        self._lanes = tuple(
-            Lane(name, backend, self._routes.get(name, Route()), clock=self.clock, settled=self._settled)
-            for name, backend in self._backends.items()
+        self._on_close: list[Callable[[], None]] = []
+        self._pipeline = Pipeline(
+            backends,
+            routes or {},
+            outbox=outbox,
+            durable_level=durable_level,
+            redact=redact or _by_looks(),
+            clock=self.clock,
         )
-        self._dispatcher = Dispatcher(self._intake, self._lanes, settled=self._settled)
+        self._ring = RingBuffer()
+        os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
+        wanted = min(self._pipeline.least_level, _RING_LEVEL)
+        self.handler: logging.Handler = NotifyHandler(self._pipeline.intake, self._ring, wanted)
+        """The logging handler, for those who attach handlers themselves."""
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
-        self._intake.forget()
-        if not self._closed:
-            self._begin()
+        self._closing = threading.RLock()
+        self._pipeline.begin_in_child()
 
     def __repr__(self) -> str:
-        return f"Notifier({', '.join(lane.name for lane in self._lanes)})"
+        return f"Notifier({', '.join(lane.name for lane in self._pipeline.lanes)})"
 
     def __enter__(self) -> Self:
         return self
@@ -138,10 +139,9 @@ class Notifier:
 
     def accept(self, event: Event) -> Ticket:
         """Take an event that was made elsewhere. Returns at once, never raises."""
-        ticket = Ticket(event.id, durable=False, changed=self._settled)
+        ticket = self._pipeline.ticket(event.id)
         try:
-            if not self._intake.accept(_Said(event, ticket)):
-                self._refuse(event, ticket)
+            self._pipeline.accept(event, ticket)
         except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
             ticket.routed(())
             diagnostics.report("draft", f"an event could not be taken: {type(error).__name__}")
@@ -153,7 +153,7 @@ class Notifier:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every lane is empty, *timeout* seconds at most. True: they are."""
-        return self._wait_until(self._empty, time.monotonic() + min(timeout, threading.TIMEOUT_MAX))
+        return self._pipeline.flush(_seconds(timeout))
 
     def close(self, timeout: float = 5.0) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. Idempotent and re-entrant.
@@ -161,7 +161,7 @@ class Notifier:
         A destination whose next attempt is due later than that is not waited for. A thread whose backend does not
         return is given a tenth of a second more, and then left to end when it does.
         """
-        timeout = min(max(0.0, timeout), threading.TIMEOUT_MAX)
+        timeout = _seconds(timeout)
         deadline = time.monotonic() + timeout
         if not self._closing.acquire(timeout=timeout):
             return  # another thread is at it
@@ -171,10 +171,7 @@ class Notifier:
             self._closed = True
             for undo in self._on_close:
                 _run_undo(undo)
-            try:
-                self._wait_until(lambda: self._empty(deadline), deadline)
-            finally:  # also when Ctrl-C ends the wait
-                self._stop(deadline)
+            self._pipeline.close(max(0.0, deadline - time.monotonic()))
         finally:
             self._closing.release()
 
@@ -183,11 +180,10 @@ class Notifier:
 
         The keys are accepted, delivered, retried, pending, dropped (by reason), last_success_at (epoch seconds) and
         last_error. What was dropped before it was known where it should go stands under `intake`, if anything was.
+        Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
+        not at present, and is None while all is well.
         """
-        counts = {lane.name: lane.stats() for lane in self._lanes}
-        if self._intake.dropped:
-            counts["intake"] = self._intake.stats()
-        return counts
+        return self._pipeline.stats()
 
     def attach(self, logger: logging.Logger | None = None) -> None:
         """Put the logging handler on *logger*, the root logger by default, if it is not there. Other handlers stay."""
@@ -199,52 +195,17 @@ class Notifier:
         """Call *undo* when this notifier is closed, before what waits is delivered."""
         self._on_close.append(undo)
 
-    def _stop(self, deadline: float) -> None:
-        self._intake.close()
-        self._dispatcher.stop(max(0.1, deadline - time.monotonic()))
-        for lane in self._lanes:
-            lane.stop()
-        for lane in self._lanes:
-            lane.join(max(0.1, deadline - time.monotonic()))
 
-    def _refuse(self, event: Event, ticket: Ticket) -> None:
-        ticket.routed(())
-        for lane in self._lanes:
-            if lane.route.wants(event):
-                ticket.settle(lane.name, f"dropped: {self._intake.refusal}")
-
-    def _wait_until(self, finished: Callable[[], bool], deadline: float) -> bool:
-        self._intake.wake()
-        with self._settled:
-            while not finished():
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    return False
-                self._settled.wait(remaining)
-        return True
-
-    def _empty(self, deadline: float | None = None) -> bool:
-        """Say whether nothing waits, or nothing that will be tried before *deadline* (monotonic seconds)."""
-        if not self._dispatcher.idle():
-            return False
-        remaining = None if deadline is None else deadline - time.monotonic()
-        return not any(
-            lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self._lanes
-        )
+def _seconds(timeout: float | None) -> float:
+    """Return how long to wait at most: what Python's own waits take, for anything that means for ever."""
+    return threading.TIMEOUT_MAX if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
 
 
-class _Said(NamedTuple):
-    """An event that is made already, as the intake takes it."""
+def _by_looks() -> Callable[[Event], Event]:
+    """Return what takes out of an event all that looks like a secret, when nobody has said what the secrets are."""
+    from notify.rules.redaction import Redactor  # most programs say it, through setup()
 
-    made: Event
-    ticket: Ticket | None
-
-    @property
-    def level(self) -> int:
-        return self.made.level
-
-    def event(self) -> Event:
-        return self.made
+    return Redactor().event
 
 
 def _beginning_anew(notifier: "weakref.ref[Notifier]") -> Callable[[], None]:

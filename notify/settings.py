@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from notify.errors import ConfigError
 from notify.levels import TRADE, parse_level
 from notify.rules.routing import Topics, parse_topics
 from notify.rules.silence import Silence, parse_silence
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -163,6 +166,13 @@ NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
     "NOTIFY_BACKENDS", _backend_names, (),
     "comma list of third-party backends to load; each has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`",
 )  # fmt: skip
+NOTIFY_STATE_DIR: Setting[str | None] = Setting(
+    "NOTIFY_STATE_DIR", _text, None, "directory for what outlives the process, this user's alone: the outbox",
+    "the user's state directory / `notify` / `EXECUTOR_ID`",
+)  # fmt: skip
+NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
+    "NOTIFY_DURABLE_LEVEL", _level, TRADE, "least level that is on disk before the call returns; `off`: none", "TRADE"
+)
 UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", _flag, False, "no network at all", "false")
 SIMULATE: Setting[bool] = Setting("SIMULATE", _flag, False, "no network at all", "false")
 NOTIFY_DRY_RUN: Setting[bool] = Setting(
@@ -171,8 +181,8 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
-    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, UNIT_TESTING, SIMULATE,
-    NOTIFY_DRY_RUN,
+    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
+    NOTIFY_DURABLE_LEVEL, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
@@ -188,6 +198,7 @@ class Settings:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = {name: value.strip() for name, value in env.items()}
+        self._from_file: frozenset[str] = getattr(env, "from_file", frozenset())
 
     def get(self, setting: Setting[T]) -> T:
         """Return the value of *setting*. Raises `ConfigError`, naming the variable and not its value."""
@@ -226,6 +237,20 @@ class Settings:
             for name in self.get(NOTIFY_BACKENDS):
                 yield from route_settings(name)
 
+    def secrets(self) -> list[str]:
+        """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
+
+        Settings of ours that are no secret, such as a level, are not among them.
+        """
+        from notify.rules.secret_names import is_secret
+
+        ours = {setting.name: setting.secret for setting in self.rows()}
+        return [
+            value
+            for name, value in self.env.items()
+            if value and ours.get(name, name in self._from_file or is_secret(name, value))
+        ]
+
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every `NOTIFY_…` variable that nothing reads, with the name it resembles."""
         import difflib  # a program without such names need not load it
@@ -256,6 +281,23 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         Setting(f"{prefix}_LEVEL", _level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
+
+
+def state_dir(config: Settings) -> "Path":
+    """Return the directory of what outlives the process. Nothing is made or looked at.
+
+    Programs that speak for different things need different ones: what one of them leaves there undelivered, the next
+    one that starts there delivers.
+    """
+    from pathlib import Path
+
+    named = config.get(NOTIFY_STATE_DIR)
+    if named:
+        return Path(named).expanduser().absolute()  # now: a daemon changes its working directory
+    from platformdirs import user_state_path
+
+    speaker = re.sub(r"[^\w.-]", "_", config.get(EXECUTOR_ID) or program_name()).lstrip(".")
+    return user_state_path("notify") / (speaker or "python")
 
 
 def program_name() -> str:

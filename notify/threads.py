@@ -10,7 +10,10 @@ import threading
 from collections.abc import Callable
 from threading import get_ident
 
+from notify import diagnostics
+
 _ours: set[int] = set()
+_at_exit = False
 # None of them lives in a forked child, whose own threads may be given the same numbers.
 os.register_at_fork(after_in_child=_ours.clear)
 
@@ -31,6 +34,8 @@ def start(name: str, target: Callable[[], None], *, marked: bool = True) -> thre
 
     Raises `RuntimeError` when the system refuses another thread or the interpreter is shutting down.
     """
+    if _at_exit:
+        raise RuntimeError("the interpreter is shutting down")
 
     def run() -> None:
         ident = get_ident()
@@ -44,3 +49,62 @@ def start(name: str, target: Callable[[], None], *, marked: bool = True) -> thre
     thread = threading.Thread(target=run, name=f"notify-{name}", daemon=True)
     thread.start()
     return thread
+
+
+def start_no_more() -> None:
+    """Start no thread from now on. For the end of the program, where Python 3.12 refuses and others might hang."""
+    global _at_exit
+    _at_exit = True
+
+
+class Worker:
+    """One thread of ours that is started again when it has died. Thread-safe.
+
+    Args:
+        name: shown after `notify-`.
+        target: what it runs; the thread has died when this raises, and has ended when it returns.
+        marked: as for `start`.
+
+    A thread that the system refuses is reported, and tried again by `revive`.
+    """
+
+    def __init__(self, name: str, target: Callable[[], None], *, marked: bool = True) -> None:
+        self.restarts = 0
+        self._name = name
+        self._target = target
+        self._marked = marked
+        self._starting = threading.RLock()  # a signal handler may interrupt whoever holds it
+        self._ended = False
+        self._thread: threading.Thread | None = None
+        self._start()
+
+    def revive(self) -> None:
+        """Start the thread again if it has died. Cheap when it has not."""
+        if self._ended or (self._thread is not None and self._thread.is_alive()):
+            return
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if self._start():
+                self.restarts += 1
+                diagnostics.report(f"thread {self._name}", f"the thread {self._name} had died and was started again")
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread to end, *timeout* seconds at most. A thread that asks for itself does not wait."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _start(self) -> bool:
+        try:
+            self._thread = start(self._name, self._run, marked=self._marked)
+        except RuntimeError as error:
+            diagnostics.report(f"thread {self._name}", f"the thread {self._name} could not be started: {error}")
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._target()
+            self._ended = True
+        except BaseException as error:  # noqa: BLE001 - nobody catches it above this; `revive` mends it
+            diagnostics.report(f"thread {self._name}", f"the thread {self._name} died: {type(error).__name__}")

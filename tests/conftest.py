@@ -49,6 +49,12 @@ def _internal_errors_fail(
 
 
 @pytest.fixture(autouse=True)
+def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test finds what another one left undelivered, nor leaves anything in the home of who runs it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
 def _as_it_was() -> Iterator[None]:
     """Undo what `setup()` and programs do to the process; no thread of ours may outlive its test."""
     hooks = sys.excepthook, threading.excepthook

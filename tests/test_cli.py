@@ -54,7 +54,7 @@ def pager(monkeypatch: pytest.MonkeyPatch) -> Pager:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave nothing in the environment that a command would read."""
-    for name in list(os.environ):
+    for name in set(os.environ) - {"XDG_STATE_HOME"}:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "200")  # wide enough that no cell is folded
 
@@ -79,6 +79,7 @@ def command(
             "PYTHONPATH": str(Path(notify.__file__).parents[1]),
             "PYTHONIOENCODING": "utf-8",
             "COLUMNS": "200",
+            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
             **(env or {}),
         },
     )
@@ -529,7 +530,11 @@ def test_the_demo_can_be_looked_at_with_head() -> None:
         text=True,
         timeout=ENDING,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(notify.__file__).parents[1])},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
+            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
+        },
     )
 
     assert len(ended.stdout.splitlines()) == 2

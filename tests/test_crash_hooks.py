@@ -53,6 +53,7 @@ def run(code: str, *, setup: str = SETUP, arguments: tuple[str, ...] = (), stdin
             "PATH": os.defpath,
             "PYTHONPATH": str(Path(notify.__file__).parents[1]),
             "PYTHONIOENCODING": "utf-8",
+            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
         },
     )
     events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]

@@ -5,12 +5,15 @@ import logging
 import pytest
 
 from notify.backends.discord import DiscordBackend
+from notify.backends.discord.limiter import Limiter
 from notify.event import Attachment
 from notify.notifier import Notifier
+from notify.rules.routing import Route
 from notify.testing import FakeClock
 from notify.testing.fake_discord import (
     BAD_GATEWAY,
     BAN,
+    BLOCKED,
     DRIP,
     HANG,
     RESET,
@@ -69,8 +72,8 @@ def test_six_hundred_trades_travel_in_about_sixty_messages(discord):
 
 
 def test_a_wait_that_discord_asks_for_is_kept_with_one_probe_after_it(discord, clock):
-    discord.answer_with(rate_limited(40.5, shared=True), rate_limited(2.0, via=False))
-    with Notifier({"discord": DiscordBackend(discord.url, clock=clock)}, clock=clock) as notifier:
+    discord.answer_with(rate_limited(40.5, scope="shared"), rate_limited(2.0, via=False))
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait() == pytest.approx(41.5)  # the header's whole seconds, and half a one
         clock.advance(40)
@@ -86,7 +89,7 @@ def test_a_wait_that_discord_asks_for_is_kept_with_one_probe_after_it(discord, c
 
 def test_a_ban_by_cloudflare_is_waited_for_ten_minutes(discord, clock):
     discord.answer_with(BAN)
-    with Notifier({"discord": DiscordBackend(discord.url, clock=clock)}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait() == pytest.approx(600)
         clock.advance(600)
@@ -107,7 +110,7 @@ def test_a_ban_by_cloudflare_is_waited_for_ten_minutes(discord, clock):
 )
 def test_a_connection_that_breaks_costs_nothing_but_perhaps_a_duplicate(discord, clock, reply, copies):
     discord.answer_with(reply)
-    with Notifier({"discord": DiscordBackend(discord.url, clock=clock)}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
         notifier.notify("a", attachments=[Attachment("a.png", b"1")])
         assert clock.next_wait() <= 1  # the first of the lane's growing waits
         clock.advance(1)
@@ -117,10 +120,9 @@ def test_a_connection_that_breaks_costs_nothing_but_perhaps_a_duplicate(discord,
     assert discord.messages[-1].files == {"a.png": b"1"}
 
 
-@pytest.mark.parametrize("reply", [HANG, DRIP], ids=["hang", "drip"])
-def test_a_server_that_stalls_is_left_at_the_deadline(discord, clock, reply):
-    discord.answer_with(reply)
-    backend = DiscordBackend(discord.url, clock=clock, deadline=0.2)  # seconds, of real time
+def test_a_server_that_hangs_is_left_at_the_deadline(discord, clock):
+    discord.answer_with(HANG)
+    backend = DiscordBackend(discord.url, limiter=Limiter(clock), deadline_seconds=0.2)  # of real time
     with Notifier({"discord": backend}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait(timeout=5) <= 1
@@ -131,9 +133,19 @@ def test_a_server_that_stalls_is_left_at_the_deadline(discord, clock, reply):
     assert titles(discord) == ["a"]
 
 
+def test_a_server_that_took_the_message_and_drips_its_answer_is_not_sent_it_again(discord, clock):
+    discord.answer_with(DRIP)
+    backend = DiscordBackend(discord.url, limiter=Limiter(clock), deadline_seconds=0.2)  # of real time
+    with Notifier({"discord": backend}, clock=clock) as notifier:
+        assert notifier.notify("a").wait(PATIENCE) == {"discord": "delivered"}
+        assert notifier.notify("b").wait(PATIENCE) == {"discord": "delivered"}
+
+    assert titles(discord) == ["a", "b"]
+
+
 def test_an_event_that_discord_refuses_holds_up_no_other(discord, clock):
     discord.answer_with(400, 400)  # as an embed, and as plain text
-    with Notifier({"discord": DiscordBackend(discord.url, clock=clock)}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
         poison = notifier.notify("poison")
         assert poison.wait(PATIENCE) == {
             "discord": "rejected: Discord answered 400, code 50035: Invalid Form Body: embeds: X x"
@@ -145,7 +157,7 @@ def test_an_event_that_discord_refuses_holds_up_no_other(discord, clock):
 
 def test_a_revoked_webhook_is_probed_once_in_ten_minutes(discord, clock):
     discord.answer_with(404)
-    with Notifier({"discord": DiscordBackend(discord.url, clock=clock)}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
         notifier.notify("a", level=logging.CRITICAL)
         assert clock.next_wait() == pytest.approx(600)
         notifier.notify("b", level=logging.CRITICAL)
@@ -155,3 +167,71 @@ def test_a_revoked_webhook_is_probed_once_in_ten_minutes(discord, clock):
         assert notifier.flush(PATIENCE)
 
     assert titles(discord) == ["🆘 a", "🆘 b"]
+
+
+DAY = 24 * 3600  # seconds
+AN_HOURS_MOST = 10  # requests to a webhook that answers nothing but no
+MOST = AN_HOURS_MOST * 24 + 1  # answers that are more than a day needs
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(404, id="deleted"),
+        pytest.param(401, id="token renewed"),
+        pytest.param(403, id="forbidden"),
+        pytest.param(BAN, id="banned"),
+        pytest.param(BLOCKED, id="blocked"),
+    ],
+)
+def test_in_a_day_of_refusals_there_are_ten_requests_an_hour_at_most(discord, clock, reply):
+    discord.answer_with(*[reply] * MOST)
+    asked_at = []
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+        while clock.monotonic() < DAY:
+            notifier.notify("again", level=logging.CRITICAL)  # urgent, and no reason to ask more often
+            wait = clock.next_wait()
+            asked_at += [clock.monotonic()] * (discord.requests - len(asked_at))
+            clock.advance(wait)
+        notifier.close(0)
+
+    assert discord.requests >= 24  # and one an hour at least, to learn that it is over
+    for begin in asked_at:
+        assert sum(begin <= moment < begin + 3600 for moment in asked_at) <= AN_HOURS_MOST
+
+
+def test_two_backends_of_one_webhook_ask_it_as_rarely_as_one(discord, clock):
+    discord.answer_with(*[404] * MOST)
+    limiter = Limiter(clock)
+    backends = {name: DiscordBackend(discord.url, limiter=limiter) for name in ("one", "two")}
+    with Notifier(backends, clock=clock) as notifier:
+        notifier.notify("a")
+        while clock.monotonic() < DAY:
+            clock.advance(clock.next_wait())
+        notifier.close(0)
+
+    assert 24 <= discord.requests <= DAY / 600 + 1
+
+
+def test_a_ban_stops_every_backend_of_the_process(discord, clock):
+    limiter = Limiter(clock)
+    discord.answer_with(BAN)
+    with FakeDiscord(speed=SPEED) as other:
+        backends = {
+            "banned": DiscordBackend(discord.url, limiter=limiter),
+            "other": DiscordBackend(other.url, limiter=limiter),
+        }
+        with Notifier(backends, routes={"other": Route(level=logging.ERROR)}, clock=clock) as notifier:
+            notifier.notify("a")
+            assert clock.next_wait() == pytest.approx(600)
+            notifier.notify("b", level=logging.CRITICAL)
+            clock.advance(599)
+            assert not notifier.flush(0.2)  # seconds in which a request would have come
+            assert (discord.requests, other.requests) == (1, 0)
+
+            clock.advance(1)
+            while not notifier.flush(0.1):
+                clock.advance(1)  # who is not the probe looks every second what became of it
+
+    assert sorted(titles(discord)) == ["a", "🆘 b"]
+    assert titles(other) == ["🆘 b"]

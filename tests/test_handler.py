@@ -228,4 +228,4 @@ def test_after_the_end_records_are_dropped_without_an_exception(backend: MemoryB
     logging.log(TRADE, "too late")
 
     assert backend.events == []
-    assert notifier._intake.dropped == 2
+    assert notifier._pipeline.intake.dropped == 2

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.process
 
 
 def _environment(tmp_path: Path, **settings: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "PYTHONSAFEPATH", "LANG"}}
+    wanted = {"PATH", "HOME", "PYTHONSAFEPATH", "LANG", "XDG_STATE_HOME"}
+    kept = {name: value for name, value in os.environ.items() if name in wanted}
     return {**kept, "TMPDIR": str(tmp_path), **settings}
 
 

@@ -430,7 +430,7 @@ def test_what_is_said_after_the_end_is_told_as_dropped(
 
 
 def test_what_does_not_fit_the_intake_is_told_as_dropped(notifier: Notifier) -> None:
-    notifier._intake.capacity = 0
+    notifier._pipeline.intake.capacity = 0
 
     assert notifier.notify("too much").wait(LONG) == {"memory": "dropped: intake full"}
 
@@ -685,7 +685,7 @@ def test_a_level_may_be_given_by_name(notifier: Notifier, backend: MemoryBackend
 
 def test_what_did_not_fit_the_intake_is_counted(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "intake" not in notifier.stats()
-    monkeypatch.setattr(notifier._intake, "capacity", 0)
+    monkeypatch.setattr(notifier._pipeline.intake, "capacity", 0)
 
     notifier.notify("a")
 

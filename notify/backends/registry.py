@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from notify.backend import Backend
+from notify.backend import Backend, max_batch
 from notify.backends.function import FunctionBackend
 from notify.backends.handler import HandlerBackend
 from notify.errors import ConfigError
@@ -14,11 +14,12 @@ GROUP = "notify.backends"
 def adapt(candidate: object) -> Backend:
     """Return a backend for a backend, a `logging.Handler`, or any callable that takes an event.
 
-    Raises `ValueError` for anything else.
+    Raises `ValueError` for anything else, and for a backend whose `max_batch` is no number.
     """
     if isinstance(candidate, logging.Handler):  # first: SocketHandler has a send() of its own
         return HandlerBackend(candidate)
     if isinstance(candidate, Backend) and not isinstance(candidate, type):
+        _check(candidate)
         return candidate
     if callable(candidate) and not isinstance(candidate, type):
         return FunctionBackend(candidate)
@@ -48,4 +49,16 @@ def load(name: str, env: Mapping[str, str]) -> Backend | None:
         raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} failed to load: {type(error).__name__}") from None
     if backend is not None and not isinstance(backend, Backend):
         raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} has no send() and close()")
+    if backend is not None:
+        try:
+            _check(backend)
+        except ValueError as error:
+            raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r}: {error}") from None
     return backend
+
+
+def _check(backend: Backend) -> None:
+    try:
+        max_batch(backend)
+    except Exception:  # noqa: BLE001 - a third party's attribute may be anything
+        raise ValueError("max_batch is no whole number") from None

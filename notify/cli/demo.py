@@ -2,16 +2,18 @@
 
 import atexit
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 
 import notify
 from notify.cli.output import print_table
+from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.notifier import Notifier
 
+_WHO = {"NAME": "notify demo", "EXECUTOR_ID": "demo"}
 
-def run_demo(env: Mapping[str, str], *, days: int, speed: float, crash: bool) -> None:
+
+def run_demo(env: Environment, *, days: int, speed: float, crash: bool) -> None:
     """Run the demo in this process, and end the process with exit code 1 when it crashes.
 
     Raises `ConfigError` when the extra `demo` is not installed or a setting is unusable.
@@ -22,7 +24,8 @@ def run_demo(env: Mapping[str, str], *, days: int, speed: float, crash: bool) ->
         raise ConfigError("the demo needs real exchange rates: pip install 'executor-notify[demo]'") from None
     from notify.demo import run
 
-    notifier = notify.setup(env={"NAME": "notify demo", "EXECUTOR_ID": "demo", **env})
+    unnamed = {name: value for name, value in _WHO.items() if not env.get(name)}
+    notifier = notify.setup(env=env.but(**unnamed))
     # What is registered last runs first, so that everything is delivered before the table is printed.
     atexit.register(print_received, notifier)
     atexit.register(notifier.close)
@@ -39,6 +42,8 @@ def print_received(notifier: Notifier) -> None:
     """Print how many events each backend got, delivered, and why not."""
     rows = []
     for name, counts in notifier.stats().items():
+        if "delivered" not in counts:
+            continue  # the outbox
         dropped = counts["dropped"]
         rows.append(
             (

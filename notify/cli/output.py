@@ -11,6 +11,7 @@ from rich.text import Text
 
 from notify.backends.stdout import escape
 from notify.delivery.ticket import Ticket
+from notify.env_file import Environment
 from notify.notifier import Notifier
 
 UNSENT = "dropped: closed"
@@ -28,13 +29,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 @contextmanager
-def only_json(env: Mapping[str, str], *, wanted: bool) -> Iterator[Mapping[str, str]]:
+def only_json(env: Environment, *, wanted: bool) -> Iterator[Environment]:
     """Yield the environment to work with; when *wanted*, what others write to standard output goes to stderr."""
     if not wanted:
         yield env
         return
     with redirect_stdout(sys.stderr):  # a dry run prints, and so may a third party's backend
-        yield {**env, "NOTIFY_STDOUT": "off"}
+        yield env.but(NOTIFY_STDOUT="off")
 
 
 def print_json(value: object) -> None:

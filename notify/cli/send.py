@@ -2,18 +2,19 @@
 
 import mimetypes
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import notify
 from notify.cli.output import only_json, print_json, print_table, receipt_rows, say_if_none, told
 from notify.delivery.ticket import DELIVERED
+from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.event import Attachment
 
 
 def send_message(
-    env: Mapping[str, str],
+    env: Environment,
     message: str,
     body: str,
     level: int,
@@ -30,7 +31,9 @@ def send_message(
     """
     named = dict(_field(text) for text in fields)
     attachments = [_attachment(path) for path in files]
-    with only_json(env, wanted=as_json) as heard, notify.setup(env=heard) as notifier:
+    # Whoever asks learns at once what became of it: nothing is left for another process to deliver.
+    here_only = env.but(NOTIFY_DURABLE_LEVEL="off")
+    with only_json(here_only, wanted=as_json) as heard, notify.setup(env=heard) as notifier:
         ticket = notifier.notify(
             message,
             body=sys.stdin.read() if body == "-" else body,

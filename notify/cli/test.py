@@ -3,11 +3,11 @@
 import logging
 import struct
 import zlib
-from collections.abc import Mapping
 
-from notify.bootstrap import destinations
+from notify.bootstrap import destinations, redactor
 from notify.cli.output import only_json, print_json, print_table, say_if_none, told
 from notify.delivery.ticket import DELIVERED, Ticket
+from notify.env_file import Environment
 from notify.event import Attachment
 from notify.levels import TRADE
 from notify.notifier import Notifier
@@ -17,15 +17,16 @@ from notify.settings import Settings
 _WIDTH, _HEIGHT = 480, 160  # pixels of the test image
 
 
-def send_tests(env: Mapping[str, str], *, timeout: float, as_json: bool) -> int:
+def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
     """Send three messages to every backend, whatever its route, print the receipts and return the exit code.
 
     Raises `ConfigError` when a setting is unusable.
     """
     with only_json(env, wanted=as_json) as heard:
-        reached, _ = destinations(Settings(heard), {})
+        config = Settings(heard)
+        reached, _ = destinations(config, {})
         everything = dict.fromkeys(reached, Route(level=logging.NOTSET))
-        with Notifier(reached, routes=everything) as notifier:
+        with Notifier(reached, routes=everything, redact=redactor(config).event) as notifier:
             tickets = {
                 "a trade": _trade(notifier),
                 "a long report": _long_report(notifier),

@@ -1,12 +1,13 @@
 """Takes drafts out of the intake, makes events of them and puts each into the lanes that want it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
-from notify.delivery.intake import Draft, Intake
+from notify.delivery.intake import Draft, Intake, Kept
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.event import Event
 
 _BATCH = 256  # drafts taken at once, so that lanes start on the first while the last are being made
 
@@ -22,15 +23,27 @@ class Dispatcher:
         intake: where callers leave drafts.
         lanes: every lane, each with its route.
         settled: notified after each round.
+        redact: takes secrets out of an event.
+        first: done before the first event is handed over.
     """
 
-    def __init__(self, intake: Intake, lanes: Sequence[Lane], *, settled: threading.Condition) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        lanes: Sequence[Lane],
+        *,
+        settled: threading.Condition,
+        redact: Callable[[Event], Event] = lambda event: event,
+        first: Callable[[], None] = lambda: None,
+    ) -> None:
         self._intake = intake
         self._lanes = tuple(lanes)
         self._settled = settled
-        self._working = False
+        self._redact = redact
+        self._first: Callable[[], None] | None = first
+        self._working = True
         self._stopping = False
-        self._thread = threads.start("dispatcher", self._run, marked=False)
+        self._worker = threads.Worker("dispatcher", self._run, marked=False)
 
     def idle(self) -> bool:
         """Say whether everything that was in the intake is in the lanes."""
@@ -41,9 +54,16 @@ class Dispatcher:
         """Hand over what is in the intake, end the thread, and wait for that *timeout* seconds at most."""
         self._stopping = True
         self._intake.wake()
-        self._thread.join(timeout)
+        self._worker.join(timeout)
+
+    def revive(self) -> None:
+        """Start the thread again if it died."""
+        self._worker.revive()
 
     def _run(self) -> None:
+        if self._first is not None:
+            self._first()
+            self._first = None
         while True:
             stopping = self._stopping
             taken = self._round()
@@ -59,6 +79,9 @@ class Dispatcher:
             drafts = self._intake.take(_BATCH)
             if drafts:
                 self._hand_over(drafts)
+            if parked := self._intake.take_parked():
+                for lane in self._lanes:
+                    lane.park(parked)
             return len(drafts)
         finally:
             self._working = False
@@ -70,7 +93,7 @@ class Dispatcher:
         for draft in drafts:
             wanted: list[Lane] = []
             try:
-                entry = Entry.of(draft.event(), draft.ticket)
+                entry = self._entry(draft)
                 wanted = [lane for lane in self._lanes if lane.route.wants(entry.event)]
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
                 diagnostics.report("draft", f"an event could not be made: {type(error).__name__}")
@@ -81,3 +104,8 @@ class Dispatcher:
         for lane, entries in batches.items():
             if entries:
                 lane.put(entries)
+
+    def _entry(self, draft: Draft) -> Entry:
+        if type(draft) is Kept:
+            return Entry.of(draft.made, draft.ticket, stored=draft.stored)
+        return Entry.of(self._redact(draft.event()), draft.ticket)

@@ -8,6 +8,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import orjson  # at once: nothing can be imported when the interpreter shuts down, or halfway in a signal handler
+
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.plain import jsonable, safe_str
 
@@ -16,8 +18,6 @@ _T = TypeVar("_T")
 
 def encode(event: Event) -> bytes:
     """Return *event* as JSON in UTF-8. Raises nothing for what `plain.keep` made of the fields."""
-    import orjson
-
     document = _document(event)
     options = orjson.OPT_PASSTHROUGH_DATETIME
     try:
@@ -31,8 +31,6 @@ def decode(data: bytes) -> Event:
 
     Raises `ValueError` when *data* is no JSON or lacks what makes an event.
     """
-    import orjson
-
     document = orjson.loads(data)
     if not isinstance(document, dict):
         raise ValueError("not an event: no JSON object")

@@ -4,13 +4,14 @@ import logging
 from collections import Counter, deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from notify import diagnostics
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 
 CAPACITY = 100_000  # events that may wait for the dispatcher: two seconds of the fastest caller measured
+RESERVE = 10_000  # more, for what is important: a flood of ordinary events must not cost those
 
 
 class Draft(Protocol):
@@ -27,7 +28,37 @@ class Draft(Protocol):
         ...
 
     def event(self) -> Event:
-        """Make the event. Called once or more, on our thread; never raises."""
+        """Make the event. Called once or more; never raises."""
+        ...
+
+
+class Kept(NamedTuple):
+    """A draft that was made into an event on the caller's thread: redacted, and on disk if that was possible."""
+
+    made: Event
+    ticket: Ticket | None
+    stored: bool
+
+    @property
+    def level(self) -> int:
+        """Severity, in logging's numbers."""
+        return self.made.level
+
+    def event(self) -> Event:
+        """Return the event."""
+        return self.made
+
+
+class Keeper(Protocol):
+    """Keeps what must not be lost before its caller goes on."""
+
+    @property
+    def level(self) -> int:
+        """Drafts below it are none of its business."""
+        ...
+
+    def keep(self, draft: Draft) -> Kept | None:
+        """Put *draft* on disk; None when no durable backend wants it. Never raises an Exception."""
         ...
 
 
@@ -37,14 +68,17 @@ class Intake:
     Args:
         wake_level: drafts at or above this level wake the dispatcher at once, the others wait
             for its next look.
+        keeper: sees what is durable before anybody else does.
     """
 
     # No lock on this path: deque.append and SimpleQueue.put are single C calls that a signal handler may
     # interrupt and repeat. A Condition or queue.Queue deadlocks there, and costs the caller 28 to 37 us instead of 3.6.
 
-    def __init__(self, *, wake_level: int = logging.INFO + 1) -> None:
-        self.wake_level = wake_level
+    def __init__(self, *, wake_level: int = logging.INFO + 1, keeper: Keeper | None = None) -> None:
+        self.wake_level = wake_level if keeper is None else min(wake_level, keeper.level)
         self.capacity = CAPACITY
+        self._reserve = RESERVE
+        self._keeper = keeper
         self._closed = False
         self._dropped: Counter[str] = Counter()
         self.waiting: deque[Draft] = deque()
@@ -52,20 +86,38 @@ class Intake:
         `capacity`, which saves it two calls."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
+        self._parked: deque[str] = deque()
 
     def __len__(self) -> int:
         return len(self.waiting)
 
     def accept(self, draft: Draft) -> bool:
-        """Leave *draft*, and wake the dispatcher if it is worth it. False: full, the draft was dropped and counted."""
-        if len(self.waiting) >= self.capacity:
-            self._dropped[self.refusal] += 1
-            diagnostics.report("intake", f"an event was dropped: {self.refusal}")
+        """Leave *draft*, and wake the dispatcher if it is worth it. False: there was no room for it in memory.
+
+        Then it was dropped and counted, unless it is on disk.
+        """
+        important = draft.level >= self.wake_level
+        if important and self._keeper is not None and draft.level >= self._keeper.level:
+            draft = self._keeper.keep(draft) or draft
+        if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
+            if type(draft) is Kept and draft.stored:
+                self._parked.append(draft.made.id)
+            else:
+                self._dropped[self.refusal] += 1
+                diagnostics.report("intake", f"an event was dropped: {self.refusal}")
             return False
         self.waiting.append(draft)
-        if draft.level >= self.wake_level:
+        if important:
             self.wake()
         return True
+
+    def take_parked(self) -> list[str]:
+        """Remove and return the ids of events that are on disk only. For the dispatcher."""
+        parked: list[str] = []
+        with suppress(IndexError):
+            while True:
+                parked.append(self._parked.popleft())
+        return parked
 
     @property
     def refusal(self) -> str:
@@ -92,11 +144,12 @@ class Intake:
     def close(self) -> None:
         """Take nothing any more."""
         self._closed = True
-        self.capacity = 0
+        self.capacity = self._reserve = 0
 
     def forget(self) -> None:
         """Begin anew in a forked child: what waits is the parent's, and so is who waits for a wake."""
         self.waiting.clear()
+        self._parked.clear()
         self._wake = SimpleQueue()
         self._awake = False
 

@@ -2,29 +2,30 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from notify import diagnostics, threads
-from notify.backend import Backend, in_order, max_batch, ready_in
+from notify.backend import Backend, durable, in_order, max_batch, ready_in
 from notify.clock import Clock
+from notify.delivery.attempt import LONGEST_WAIT, Outcome, Verdict, attempt
 from notify.delivery.backoff import Backoff
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
 from notify.delivery.ticket import DELIVERED
-from notify.errors import DeliveryError, Gone, Rejected, RetryLater
-from notify.plain import clean, safe_str
 from notify.rules.routing import Route
 
+if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
+    from notify.delivery.outbox import Outbox
+
 PROBE_INTERVAL = 600.0  # seconds between attempts at a destination that said it is gone
-LONGEST_WAIT = 86_400.0  # seconds that a destination may ask for; a nonsense Retry-After must not end a lane
-_SHORTEST_WAIT = 0.1  # seconds, also for a destination that keeps saying "at once"
 _TRIES_OF_A_BUG = 5  # attempts at an event whose delivery raises what no destination says
-_REASON_LENGTH = 300  # characters of an error text in stats() and outcomes
+_TRIES_TOGETHER = 3  # attempts at a batch that a destination fails at; then one event alone, which may be the cause
 
 
 class Lane:
     """Delivers events to one backend, in order, urgent ones first, and says what became of each.
 
-    Thread-safe. The thread starts with the object and ends with `stop`.
+    Thread-safe. The thread starts with the object, is started again when it dies, and ends with `stop`.
 
     Args:
         name: the backend's name in settings, stats and outcomes.
@@ -32,6 +33,8 @@ class Lane:
         route: which events come here; the dispatcher asks.
         clock: tells the time and waits.
         settled: notified whenever entries leave the queue.
+        outbox: where stored entries are on disk. For a backend that is durable.
+        tell: called with this lane's name and a text when the destination is gone, and when it is there again.
         capacity: events that may wait.
     """
 
@@ -43,6 +46,8 @@ class Lane:
         *,
         clock: Clock,
         settled: threading.Condition,
+        outbox: "Outbox | None" = None,
+        tell: Callable[[str, str], None] = lambda name, text: None,
         capacity: int = CAPACITY,
     ) -> None:
         self.name = name
@@ -51,12 +56,15 @@ class Lane:
         self._max_batch = max_batch(backend)
         self._clock = clock
         self._settled = settled
+        self._outbox = outbox if durable(backend) else None
+        self._tell = tell
         self._changed = threading.Condition()
         self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
         self._backoff = Backoff()
         self._not_before = 0.0  # monotonic seconds
-        self._failing: Entry | None = None  # the first event of the last attempt, if that met a bug
-        self._tries = 0  # attempts at it
+        self._suspect: Entry | None = None  # the first event of the last attempt, if that met a bug
+        self._tries = 0  # attempts that failed since the last that did not
+        self._gone = False
         self._stopping = False
         self._closed = False
         self._accepted = 0
@@ -65,19 +73,32 @@ class Lane:
         self._dropped: Counter[str] = Counter()
         self._last_success_at: float | None = None
         self._last_error: str | None = None
-        self._thread = threads.start(f"lane-{name}", self._run)
+        self._worker = threads.Worker(f"lane-{name}", self._run)
+
+    @property
+    def durable(self) -> bool:
+        """Whether stored entries are on disk for this lane, too."""
+        return self._outbox is not None
 
     # ---- the dispatcher's side
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Queue *entries*. Never waits for the backend."""
+        self._worker.revive()
         with self._settled, self._changed:
             self._accepted += len(entries)
-            reason = "closed" if self._closed else "queue full"
-            dropped = entries if self._closed else [lost for entry in entries for lost in self._queue.put(entry)]
-            self._drop(dropped, reason)
+            closed = self._closed
+            surplus = entries if closed else [out for entry in entries for out in self._queue.put(entry)]
+            dropped = self._drop(surplus, "closed" if closed else "queue full")
             self._changed.notify()
-        self._say_dropped(len(dropped), reason)
+        if not closed:
+            self.park(self._stored(surplus))
+        self._say_dropped(dropped, "closed" if closed else "queue full")
+
+    def park(self, ids: Sequence[str]) -> None:
+        """Leave events that are on disk there, until there is room for them."""
+        if self._outbox is not None and ids:
+            self._outbox.park(self.name, ids)
 
     def pending(self) -> int:
         """Return how many events are not settled yet."""
@@ -89,7 +110,11 @@ class Lane:
         return self._not_before - self._clock.monotonic()
 
     def stats(self) -> dict[str, object]:
-        """Return counts since the start, the time of the last success (epoch seconds) and the last error's text."""
+        """Return counts since the start, the time of the last success (epoch seconds) and the last error's text.
+
+        `restarted` is there only when the thread had to be started again.
+        """
+        restarts = self._worker.restarts
         with self._changed:
             return {
                 "accepted": self._accepted,
@@ -99,6 +124,7 @@ class Lane:
                 "dropped": {reason: count for reason, count in self._dropped.items() if count},
                 "last_success_at": self._last_success_at,
                 "last_error": self._last_error,
+                **({"restarted": restarts} if restarts else {}),
             }
 
     def stop(self) -> None:
@@ -108,112 +134,153 @@ class Lane:
             self._changed.notify()
 
     def join(self, timeout: float) -> None:
-        """Wait for the thread to end, *timeout* seconds at most, and settle what is left as dropped."""
-        if self._thread is not threading.current_thread():  # a backend may close the notifier that it serves
-            self._thread.join(timeout)
+        """Wait for the thread to end, *timeout* seconds at most, and settle what is left as dropped.
+
+        What is on disk stays pending: whoever uses the outbox next delivers it.
+        """
+        self._worker.join(timeout)
         with self._settled, self._changed:
             self._closed = True
-            left = self._queue.clear()
-            self._drop(left, "closed")
-        self._say_dropped(len(left), "closed")
+            dropped = self._drop(self._queue.clear(), "closed")
+        self._say_dropped(dropped, "closed")
+
+    # ---- housekeeping's side
+
+    def roomy(self) -> bool:
+        """Say whether there is room for what was parked."""
+        with self._changed:
+            return self._queue.roomy
+
+    def dropped(self) -> Counter[str]:
+        """Return how many events were dropped, by reason."""
+        with self._changed:
+            return self._dropped.copy()
+
+    def discard(self, ids: Collection[str], reason: str) -> None:
+        """Drop events that the outbox has given up, whether or not they are in memory."""
+        with self._settled, self._changed:
+            gone = self._queue.discard(frozenset(ids))
+            self._dropped[reason] += len(ids)
+            self._settle(gone, f"dropped: {reason}")
+
+    def revive(self) -> None:
+        """Start the thread again if it died."""
+        self._worker.revive()
 
     # ---- the thread's side
 
     def _run(self) -> None:
+        with self._changed:
+            self._queue.give_back()  # what a thread that died had taken
+        while batch := self._next_batch():
+            self._finish(batch, attempt(self._backend, [entry.event for entry in batch]))
         try:
-            while batch := self._next_batch():
-                self._deliver(batch)
-        finally:
-            try:
-                self._backend.close()
-            except BaseException as error:  # noqa: BLE001 - a third party's close() may raise anything
-                diagnostics.report(f"close {self.name}", f"{self.name}: close() failed: {_describe(error)}")
+            self._backend.close()
+        except BaseException as error:  # noqa: BLE001 - a third party's close() may raise anything
+            diagnostics.report(f"close {self.name}", f"{self.name}: close() failed: {type(error).__name__}")
 
     def _next_batch(self) -> list[Entry]:
         """Wait until something may be sent and return it; empty when the lane is to end."""
+        while self._wait_for_entries():
+            # Without a lock, since it is a third party's; what it says may be old when it is used, and send() knows.
+            self._limit()
+            with self._changed:
+                if self._not_before <= self._clock.monotonic() and not self._stopping:
+                    alone = self._suspect is not None or self._tries >= _TRIES_TOGETHER
+                    return self._queue.take(1 if alone else self._max_batch)
+        return []
+
+    def _wait_for_entries(self) -> bool:
+        """Wait until there is something to send, and for what a failure asks for. False: the lane is to end."""
         with self._changed:
             while not self._stopping:
-                if not len(self._queue):
-                    self._clock.wait_until(self._changed, None)
-                elif (moment := self._next_moment()) > self._clock.monotonic():
-                    self._clock.wait_until(self._changed, moment)
-                else:
-                    # Alone after a bug: in a batch, nobody knows whose it was.
-                    return self._queue.take(1 if self._failing else self._max_batch)
-            return []
+                waiting = len(self._queue) > 0
+                if waiting and self._not_before <= self._clock.monotonic():
+                    return True
+                self._clock.wait_until(self._changed, self._not_before if waiting else None)
+            return False
 
-    def _next_moment(self) -> float:
-        """Return when the next attempt is due (monotonic seconds): after a failure, or by the destination's limits."""
+    def _limit(self) -> None:
+        """Note when the destination's limits allow the next attempt."""
         try:
-            return max(self._not_before, self._clock.monotonic() + min(ready_in(self._backend), LONGEST_WAIT))
+            seconds = min(ready_in(self._backend), LONGEST_WAIT)
+            if seconds > 0:
+                self._not_before = self._clock.monotonic() + seconds
         except BaseException:  # noqa: BLE001 - a third party's; send() will say what is wrong
-            return self._not_before
+            return
 
-    def _deliver(self, batch: list[Entry]) -> None:
-        events = [entry.event for entry in batch]
-        try:
-            count = self._backend.send(events)
-        except RetryLater as error:
-            self._try_again(self._welcome(getattr(error, "after", None)), error)
-        except Rejected as error:
-            self._reject_first(error)
-        except Gone as error:
-            self._try_again(PROBE_INTERVAL, error)
-        except OSError as error:
-            self._try_again(self._backoff.next(), error)
-        except BaseException as error:  # noqa: BLE001 - whatever a third party's backend raises, sys.exit() included
-            self._tries = self._tries + 1 if batch[0] is self._failing else 1
-            self._failing = batch[0]
-            if self._tries < _TRIES_OF_A_BUG:
-                self._try_again(self._backoff.next(), error)
-            else:
-                self._reject_first(error)
+    def _finish(self, batch: list[Entry], outcome: Outcome) -> None:
+        verdict, reason = outcome.verdict, outcome.reason
+        if verdict is Verdict.BUG:
+            self._tries = self._tries + 1 if batch[0] is self._suspect else 1
+            self._suspect = batch[0]
+            if self._tries >= _TRIES_OF_A_BUG:
+                verdict = Verdict.REJECTED
+        if verdict is Verdict.DELIVERED:
+            self._acknowledge(batch[: outcome.delivered])
+        elif verdict is Verdict.REJECTED:
+            self._reject(batch[0], reason)
+        elif verdict is Verdict.GONE:
+            self._try_again(PROBE_INTERVAL, reason)
+            self._say_gone(reason)
         else:
-            self._acknowledge(min(max(1, count), len(events)) if isinstance(count, int) else 1)
+            if verdict is Verdict.AGAIN and outcome.after is None:
+                self._tries += 1
+            self._try_again(self._backoff.next() if outcome.after is None else outcome.after, reason)
 
-    def _welcome(self, after: object) -> float:
-        """Return the wait that a destination asks for, or the next of ours when it asks for none or nonsense."""
-        if isinstance(after, int | float) and after >= 0:
-            return max(_SHORTEST_WAIT, min(after, LONGEST_WAIT))
-        return self._backoff.next()
-
-    def _acknowledge(self, count: int) -> None:
+    def _acknowledge(self, delivered: Sequence[Entry]) -> None:
+        if self._outbox is not None and (stored := self._stored(delivered)):
+            self._outbox.delivered(self.name, stored)
         with self._settled, self._changed:
-            done = self._queue.acknowledge(count)
+            done = self._queue.acknowledge(len(delivered))
             self._queue.give_back()
             self._delivered += len(done)
             self._last_success_at = self._clock.time()
-            self._backoff.reset()
-            self._failing = None
+            self._well()
             self._settle(done, DELIVERED)
+        if self._gone:
+            self._gone = False
+            self._tell(self.name, f"{self.name} takes messages again.")
 
-    def _try_again(self, after: float, error: BaseException) -> None:
-        text = _describe(error)
-        diagnostics.report(f"retry {self.name}", f"{self.name}: {text}; next attempt in {after:.0f} s")
-        with self._settled, self._changed:
-            self._queue.give_back()
-            self._retried += 1
-            self._last_error = text
-            self._not_before = self._clock.monotonic() + after
-            self._settled.notify_all()  # who closes the notifier need not wait for this
-
-    def _reject_first(self, error: BaseException) -> None:
-        text = _describe(error)
-        diagnostics.report(f"rejected {self.name}", f"{self.name}: an event was refused: {text}")
+    def _reject(self, entry: Entry, reason: str) -> None:
+        diagnostics.report(f"rejected {self.name}", f"{self.name}: an event was refused: {reason}")
+        if self._outbox is not None and entry.stored:
+            self._outbox.dead(self.name, entry.event.id, reason)
         with self._settled, self._changed:
             done = self._queue.acknowledge(1)
             self._queue.give_back()
             self._dropped["rejected"] += len(done)
-            self._last_error = text
-            self._failing = None
-            self._backoff.reset()  # the destination has spoken: it is well
-            self._settle(done, f"rejected: {text}")
+            self._last_error = reason
+            self._well()  # the destination has spoken
+            self._settle(done, f"rejected: {reason}")
+
+    def _try_again(self, after: float, reason: str) -> None:
+        diagnostics.report(f"retry {self.name}", f"{self.name}: {reason}; next attempt in {after:.0f} s")
+        with self._settled, self._changed:
+            self._queue.give_back()
+            self._retried += 1
+            self._last_error = reason
+            self._not_before = self._clock.monotonic() + after
+            self._settled.notify_all()  # who closes the notifier need not wait for this
+
+    def _say_gone(self, reason: str) -> None:
+        if not self._gone:
+            self._gone = True
+            self._tell(self.name, f"{self.name} takes no messages any more: {reason}. It is asked every ten minutes.")
 
     # ---- either side, holding both locks: `_settled` is taken first, so that counts, tickets and flush() agree
 
-    def _drop(self, entries: Sequence[Entry], reason: str) -> None:
-        self._dropped[reason] += len(entries)
-        self._settle(entries, f"dropped: {reason}")
+    def _well(self) -> None:
+        self._backoff.reset()
+        self._suspect = None
+        self._tries = 0
+
+    def _drop(self, entries: Sequence[Entry], reason: str) -> int:
+        """Settle as dropped those of *entries* that are not on disk, and return how many that are."""
+        lost = [entry for entry in entries if self._outbox is None or not entry.stored]
+        self._dropped[reason] += len(lost)
+        self._settle(lost, f"dropped: {reason}")
+        return len(lost)
 
     def _settle(self, entries: Sequence[Entry], outcome: str) -> None:
         for entry in entries:
@@ -222,14 +289,11 @@ class Lane:
         if entries:
             self._settled.notify_all()
 
-    # ---- either side, holding none: stderr may be a pipe that nobody reads
+    # ---- either side, holding none
+
+    def _stored(self, entries: Sequence[Entry]) -> list[str]:
+        return [entry.event.id for entry in entries if entry.stored]
 
     def _say_dropped(self, count: int, reason: str) -> None:
         if count:
             diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {count} of its events: {reason}")
-
-
-def _describe(error: BaseException) -> str:
-    """Say what went wrong without saying where to: only our own errors are known to hold no credentials."""
-    text = safe_str(error) if isinstance(error, DeliveryError) else type(error).__name__
-    return clean(text[:_REASON_LENGTH])

@@ -4,6 +4,7 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 """
 
 from collections import deque
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,14 +25,16 @@ class Entry:
         event: what is to be delivered.
         ticket: told what becomes of it.
         weight: about how many characters of text and bytes of files the event has.
+        stored: it is on disk, for each durable backend that gets it.
     """
 
     event: Event
     ticket: Ticket | None
     weight: int
+    stored: bool = False
 
     @classmethod
-    def of(cls, event: Event, ticket: Ticket | None) -> Self:
+    def of(cls, event: Event, ticket: Ticket | None, *, stored: bool = False) -> Self:
         """Return the entry of *event*, weighed."""
         weight = len(event.message) + len(event.body) + sum(map(len, event.tail))
         for value in event.fields.values():
@@ -40,7 +43,7 @@ class Entry:
             weight += len(event.exception.traceback)
         for attachment in event.attachments:
             weight += len(attachment.data)
-        return cls(event, ticket, weight)
+        return cls(event, ticket, weight, stored)
 
 
 def _weight(value: object) -> int:
@@ -76,10 +79,15 @@ class LaneQueue:
     def __len__(self) -> int:
         return len(self._urgent) + len(self._ordinary) + len(self._taken)
 
-    def put(self, entry: Entry) -> list[Entry]:
-        """Add *entry*, and return what had to be dropped for it: the oldest of the least severe.
+    @property
+    def roomy(self) -> bool:
+        """Whether at least half of the room is free."""
+        return 2 * len(self) <= self._capacity and 2 * self._bytes <= self._max_bytes
 
-        An entry that would leave no room for others even in an empty queue is what is dropped.
+    def put(self, entry: Entry) -> list[Entry]:
+        """Add *entry*, and return what had to make room for it: the oldest of the least severe.
+
+        An entry that would leave no room for others even in an empty queue is what is returned.
         """
         if entry.weight > self._shed_to_bytes:
             return [entry]
@@ -108,6 +116,14 @@ class LaneQueue:
             entry = self._taken.pop()
             self._line_of(entry).appendleft(entry)
 
+    def discard(self, ids: Container[str]) -> list[Entry]:
+        """Remove and return the waiting entries of these events. What was taken stays."""
+        gone = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]
+        for entry in gone:
+            self._bytes -= entry.weight
+        self._keep_without(gone)
+        return gone
+
     def clear(self) -> list[Entry]:
         """Remove and return everything."""
         left = [*self._taken, *self._urgent, *self._ordinary]
@@ -121,7 +137,7 @@ class LaneQueue:
         return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary
 
     def _shed(self) -> list[Entry]:
-        """Drop the oldest of the least severe until a tenth is free again."""
+        """Remove and return the oldest of the least severe until a tenth is free again."""
         waiting = [*self._ordinary, *self._urgent]
         dropped: list[Entry] = []
         for entry in sorted(waiting, key=lambda entry: severity(entry.event.level)):
@@ -129,7 +145,10 @@ class LaneQueue:
                 break
             dropped.append(entry)
             self._bytes -= entry.weight
-        gone = {id(entry) for entry in dropped}
-        self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in gone)
-        self._urgent = deque(entry for entry in self._urgent if id(entry) not in gone)
+        self._keep_without(dropped)
         return dropped
+
+    def _keep_without(self, gone: Iterable[Entry]) -> None:
+        marked = {id(entry) for entry in gone}
+        self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in marked)
+        self._urgent = deque(entry for entry in self._urgent if id(entry) not in marked)

@@ -1,34 +1,31 @@
 """The durable part of the lanes: what must not be lost is on disk before its caller goes on.
 
-    a caller       accept             one INSERT, 50 ms at most, flushed only for CRITICAL
-    a lane         delivered, dead
+    a caller       accept                   one INSERT, 50 ms at most, flushed only for CRITICAL
+    a lane         delivered, dead, park
     now and then   adopt, maintain
 
 Two connections, the callers' and the lanes': nobody holds the callers' lock while something is flushed.
 """
 
-import zlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from logging import CRITICAL
-from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
-from notify.delivery.event_json import encode
 from notify.delivery.outbox import adoption, fork, owner
 from notify.delivery.outbox.adoption import Adopted
 from notify.delivery.outbox.errors import StoreBusy, StoreError
 from notify.delivery.outbox.file import NAME, make_ready
 from notify.delivery.outbox.limits import Dropped, Limits, enforce
-from notify.delivery.outbox.row import Name, Row, checksum_of
+from notify.delivery.outbox.row import rows_of
+from notify.delivery.outbox.settled import DELIVERED, PARKED, Fate, Settled
 from notify.delivery.outbox.store import Store
 from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
-from notify.levels import severity
 
 _PATIENCE = 2.0  # seconds that a lane waits for other processes
 _LOG_BYTES = 2**20  # of SQLite's log, from which on a lane moves it into the file
@@ -43,12 +40,20 @@ class Upkeep(NamedTuple):
     dropped: tuple[Dropped, ...]
 
 
+class _Numbers(NamedTuple):
+    """What was on disk when somebody last looked."""
+
+    waiting: int = 0
+    dead: int = 0
+    bytes: int = 0
+
+
 class Outbox:
     """Keeps events on disk until they are delivered. No method raises for what is wrong with the disk.
 
     When the disk fails the outbox is `broken`: it takes nothing until `maintain` finds it working again, and events
     wait in memory meanwhile. Thread-safe, `accept` also where a signal handler interrupts it. A forked child begins
-    with nothing to deliver.
+    with nothing to deliver. A closed one still writes what it is told, until the interpreter takes the modules apart.
 
     Args:
         directory: the state directory, made when it is missing. Processes may share it.
@@ -57,9 +62,6 @@ class Outbox:
     """
 
     def __init__(self, directory: Path, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
-        # Now: the first event must not pay for it, and a signal handler that interrupts an import finds half a module.
-        import orjson  # noqa: F401
-
         self.locks = fork.Locks()
         self._directory = directory
         self._clock = clock or SystemClock()
@@ -67,11 +69,13 @@ class Outbox:
         self._writer = Writer(directory, self.locks)
         self._broken: str | None = None
         self._alerts: deque[str] = deque(maxlen=_ALERTS)
+        self._numbers = _Numbers()
+        self._closed = False
         # Under locks.lanes:
         self._lanes: Store | None = None
-        self._settled: dict[Name, str | None] = {}  # still to be removed from disk, or buried for that reason
+        self._settled = Settled()
         self._knows_marks = False  # False: rows may belong to owners whose lock's file is gone
-        self._for_good = False  # closed, or broken beyond repair
+        self._for_good = False  # broken beyond repair
         with self.locks.lanes:
             self._begin()
         fork.follow(self)
@@ -81,18 +85,27 @@ class Outbox:
         """Why nothing is kept on disk at present, None while all is well."""
         return self._broken
 
+    def stats(self) -> dict[str, object]:
+        """Return why it is `broken`, how many rows are `waiting` and `dead`, and the `bytes` they take on disk.
+
+        The numbers are of all processes, and as old as the last `adopt` or `maintain`, or the start: the disk is not
+        asked.
+        """
+        return {"broken": self._broken, **self._numbers._asdict()}
+
     # ---- a caller
 
     def accept(self, event: Event, destinations: Sequence[str]) -> bool:
         """Write *event* for each of *destinations* before returning. False: it is not on disk, keep it in memory.
 
         When other threads or processes hold the file for 50 ms, the answer is False. What is CRITICAL is also flushed.
-        Never raises an Exception.
+        After `close` the event goes to whoever looks next, this may take a second and may flush. Never raises an
+        Exception.
         """
         if self._broken is not None or not destinations:
             return False
         try:
-            rows = _rows(event, destinations)
+            rows = rows_of(event, destinations)
             store = self._writer.write(rows)
         except _TROUBLE as error:
             self._break(error)
@@ -111,59 +124,66 @@ class Outbox:
 
     def delivered(self, destination: str, event_ids: Iterable[str]) -> None:
         """Remove what *destination* has got. What cannot be removed now is removed later."""
-        self._settle({(destination, event_id): None for event_id in event_ids})
+        self._settle(destination, event_ids, DELIVERED)
 
     def dead(self, destination: str, event_id: str, reason: str) -> None:
         """Give up one event for *destination*, but keep it listed with the *reason*. That must hold no credentials."""
-        self._settle({(destination, event_id): reason})
+        self._settle(destination, [event_id], Fate(reason=reason))
 
-    def _settle(self, names: dict[Name, str | None]) -> None:
+    def park(self, destination: str, event_ids: Iterable[str]) -> None:
+        """Leave events that memory has no room for on disk, where the next `adopt` finds them, here or elsewhere."""
+        self._settle(destination, event_ids, PARKED)
+
+    def _settle(self, destination: str, event_ids: Iterable[str], fate: Fate) -> None:
         with self.locks.lanes:
-            self._settled |= names
-            try:
-                store = self._store()
-                self._write_settled(store)
-                if store.bytes_of_log() > _LOG_BYTES:
-                    self._checkpoint(store)
-            except _TROUBLE as error:
-                self._break(error)
+            self._settled.add(destination, event_ids, fate)
+            self._write_down()
+            if self._closed:
+                self.let_go()
+
+    def _write_down(self) -> None:
+        try:
+            store = self._store()
+            self._write_settled(store)
+            if store.bytes_of_log() > _LOG_BYTES:
+                self._checkpoint(store)
+        except _TROUBLE as error:
+            self._break(error)
 
     def _write_settled(self, store: Store) -> None:
-        by_reason: dict[str | None, list[Name]] = {}
-        for name, reason in self._settled.items():
-            by_reason.setdefault(reason, []).append(name)
-        for reason, names in by_reason.items():
-            if reason is None:
-                store.delete(names)
-            else:
-                store.bury(names, at=self._clock.time(), reason=reason)
+        if self._settled.parks():  # before the rows are nobody's, so that somebody looks for them whatever happens
+            owner.offer_to_adopters(self._directory)
+        if self._settled.write(store, mine=self._writer.mark(), now=self._clock.time()):
             self._writer.written = True
-            for name in names:
-                del self._settled[name]
 
     # ---- now and then
 
-    def adopt(self, limit: int = 1000) -> list[Adopted]:
-        """Take over what dead processes left, *limit* rows at most, each process's in the order it wrote them.
+    def adopt(self, destinations: Collection[str], limit: int = 1000) -> list[Adopted]:
+        """Take over what was parked and what dead processes left for *destinations*, in the order of writing.
 
-        Of processes that do this at the same time, each row goes to one. Ask at the start and every minute; when
-        you got *limit*, at once again.
+        Rows for other destinations stay where they are, for a process that has them. Of processes that do this at the
+        same time, each row goes to one. Ask at the start and every minute; when you got *limit* rows, which is the
+        most, at once again.
         """
         adopted: list[Adopted] = []
         with self.locks.lanes:
+            if self._closed:
+                return []
             try:
                 store = self._store()
+                self._write_settled(store)
                 mine = self._writer.mark()
                 marks = set(owner.marks(self._directory))
                 if not self._knows_marks:
                     marks.update(store.owners())
-                    self._knows_marks = True
                 marks.discard(mine)
                 for each in adoption.adopt(
-                    store, self._directory, sorted(marks), mine=mine, limit=limit, now=self._clock.time()
+                    store, self._directory, marks, destinations, mine=mine, limit=limit, now=self._clock.time()
                 ):
                     adopted.append(each)  # one by one: an error must not take those before it along
-                self._knows_marks = len(adopted) < limit
+                # What was looked at has a lock's file as long as it has rows.
+                self._knows_marks = len(marks) <= adoption.LOCKS
+                self._count(store)
             except _TROUBLE as error:
                 self._knows_marks = False
                 self._break(error)
@@ -174,11 +194,12 @@ class Outbox:
         dropped: list[Dropped] = []
         with self.locks.lanes:
             try:
-                if self._works():
+                if not self._closed and self._works():
                     store = self._store()
                     self._write_settled(store)
                     for row in enforce(store, self._limits, self._clock.time()):
                         dropped.append(row)
+                    self._count(store)
                     if self._writer.written or store.bytes_of_log() > _LOG_BYTES:
                         self._checkpoint(store)
             except _TROUBLE as error:
@@ -199,17 +220,16 @@ class Outbox:
     def retry(self) -> bool:
         """Take a broken outbox into use again if it works, and say whether it does. For a lane's thread."""
         with self.locks.lanes:
-            return self._broken is None or (not self._for_good and self._begin())
+            return self._broken is None or (not (self._for_good or self._closed) and self._begin())
 
     def close(self) -> None:
-        """Stop taking events, and leave what is on disk to the next process. Idempotent."""
+        """Leave what is on disk to the next process, and what is still to come. Idempotent."""
         with self.locks.lanes:
-            if self._broken is None:
-                self._settle({})
-            self._for_good = True
-            self._broken = self._broken or "it is closed"
-            self._writer.close()
-            self.let_go()
+            if not self._closed:
+                self._write_down()
+                self._closed = True
+                self._writer.close()
+                self.let_go()
 
     # ---- inside, under locks.lanes
 
@@ -219,6 +239,9 @@ class Outbox:
         if self._lanes is None:
             self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
         return self._lanes
+
+    def _count(self, store: Store) -> None:
+        self._numbers = _Numbers(*store.counts(), store.bytes_used())
 
     def _checkpoint(self, store: Store) -> None:
         self._writer.written = False
@@ -230,6 +253,7 @@ class Outbox:
             told = make_ready(self._directory, self._clock.time())
             self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
             self._lanes.touch()
+            self._count(self._lanes)
             self._writer.connect()
         except _TROUBLE as error:
             self._break(error, also_busy=True)
@@ -245,7 +269,7 @@ class Outbox:
     # ---- inside, anywhere
 
     def _break(self, error: Exception, *, also_busy: bool = False) -> None:
-        if self._broken is not None or (isinstance(error, StoreBusy) and not also_busy):
+        if self._broken is not None or self._closed or (isinstance(error, StoreBusy) and not also_busy):
             return
         reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
         self._broken = reason
@@ -276,25 +300,3 @@ class Outbox:
                 lanes.abandon()
             self._for_good = True
             self._broken = self._broken or "the process was forked in the middle of a write"
-
-
-def _rows(event: Event, destinations: Sequence[str]) -> list[Row]:
-    if not isfinite(event.time):
-        raise ValueError("an event without a time")
-    payload = encode(event)
-    of_payload = zlib.crc32(payload)
-    return [
-        Row(
-            seq=None,
-            destination=destination,
-            event_id=event.id,
-            severity=severity(event.level),
-            created=event.time,
-            owner="",
-            dead_at=None,
-            dead_reason=None,
-            checksum=checksum_of(destination, event.id, of_payload),
-            payload=payload,
-        )
-        for destination in destinations
-    ]

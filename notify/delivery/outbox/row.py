@@ -1,7 +1,13 @@
 """One row of the outbox: an event for one destination, as it is on disk."""
 
 import zlib
+from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
+
+from notify.delivery.event_json import encode
+from notify.event import Event
+from notify.levels import severity
 
 Name = tuple[str, str]
 """Destination and event id: what a row is known by. Its number is not: SQLite gives free numbers again."""
@@ -48,3 +54,26 @@ class Row(NamedTuple):
 def checksum_of(destination: str, event_id: str, checksum_of_payload: int) -> int:
     """Return the CRC-32 of a row: SQLite does not notice a changed byte inside a value."""
     return zlib.crc32(f"{destination} {event_id}".encode(), checksum_of_payload)
+
+
+def rows_of(event: Event, destinations: Sequence[str]) -> list[Row]:
+    """Return the rows of *event*, without an owner. Raises what an event that was made by hand may cause."""
+    if not isfinite(event.time):
+        raise ValueError("an event without a time")
+    payload = encode(event)
+    of_payload = zlib.crc32(payload)
+    return [
+        Row(
+            seq=None,
+            destination=destination,
+            event_id=event.id,
+            severity=severity(event.level),
+            created=event.time,
+            owner="",
+            dead_at=None,
+            dead_reason=None,
+            checksum=checksum_of(destination, event.id, of_payload),
+            payload=payload,
+        )
+        for destination in destinations
+    ]

@@ -41,6 +41,7 @@ _NAMED = (
     "(event_id, destination) IN (SELECT json_extract(value, '$[1]'), json_extract(value, '$[0]') FROM json_each(?))"
 )
 _OWNED = "owner IN (SELECT value FROM json_each(?))"
+_ADDRESSED = "destination IN (SELECT value FROM json_each(?))"
 
 _COLUMNS = ", ".join(Row._fields)
 _ONE = f"({', '.join('?' * len(Row._fields))})"
@@ -151,13 +152,19 @@ class Store:
         )
         self._execute(statement, owner, _json(names))
 
+    def give(self, names: Iterable[Name], *, old: str, new: str) -> None:
+        """Make waiting rows of *old* rows of *new*."""
+        statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND {_NAMED}"  # noqa: S608
+        self._execute(statement, new, old, _json(names))
+
     def owners(self) -> list[str]:
         """Return the marks that waiting rows have. Reads the whole table."""
         return [row[0] for row in self._execute("SELECT DISTINCT owner FROM outbox WHERE dead_at IS NULL")]
 
-    def waiting_of(self, owners: Iterable[str], limit: int) -> list[Row]:
-        """Return the oldest waiting rows of *owners*, in the order of writing."""
-        return self._rows(f"WHERE dead_at IS NULL AND {_OWNED} ORDER BY seq LIMIT ?", _json(owners), limit)
+    def waiting_of(self, owners: Iterable[str], destinations: Iterable[str], limit: int) -> list[Row]:
+        """Return the oldest waiting rows of *owners* for *destinations*, in the order of writing."""
+        which = f"WHERE dead_at IS NULL AND {_OWNED} AND {_ADDRESSED} ORDER BY seq LIMIT ?"
+        return self._rows(which, _json(owners), _json(destinations), limit)
 
     def hand_over(self, rows: Iterable[Row], old: Iterable[str], new: str) -> None:
         """Give those of *rows* that one of *old* still owns to *new*, at once."""
@@ -178,6 +185,12 @@ class Store:
         return self._rows("WHERE event_id = ?", event_id)
 
     # ---- the lanes' side: limits
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many rows wait and how many are dead letters. Reads the smallest index."""
+        ((every,),) = self._execute("SELECT count(*) FROM outbox")
+        ((dead,),) = self._execute("SELECT count(*) FROM outbox WHERE dead_at IS NOT NULL")
+        return every - dead, dead
 
     def bytes_used(self) -> int:
         """Return the bytes that rows and indexes take."""

@@ -1,17 +1,19 @@
 """The callers' side of the outbox: one INSERT within 50 ms, or the news that there was none."""
 
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from notify.delivery.outbox import fork
-from notify.delivery.outbox.errors import StoreBusy, StoreError
+from notify.delivery.outbox.errors import StoreBusy
 from notify.delivery.outbox.file import NAME
-from notify.delivery.outbox.owner import Owner
+from notify.delivery.outbox.owner import NOBODY, Owner, offer_to_adopters
 from notify.delivery.outbox.row import Row
 from notify.delivery.outbox.store import Store
 
 _PATIENCE = 0.05  # seconds that a caller waits for other threads and processes, all in all
+_LATE_PATIENCE = 1.0  # the same once the outbox is closed: memory is no place to go to any more
 _LOOK = 0.001  # seconds between two attempts meanwhile
 
 
@@ -35,27 +37,42 @@ class Writer:
     def write(self, rows: Iterable[Row]) -> Store | None:
         """Write *rows*, and return by which connection; None when others held the file or the lock for too long.
 
+        After `close` they are rows of nobody, and the connection is closed again.
+
         Raises `StoreError`, `StateDirError` or `OSError`.
         """
-        deadline = time.monotonic() + _PATIENCE
+        patience = _LATE_PATIENCE if self._closed else _PATIENCE
+        deadline = time.monotonic() + patience
         lock = self._locks.callers  # after a fork the child has others, but this call must release what it took
-        wait = _PATIENCE
-        while lock.acquire(timeout=wait):
+        wait = patience
+        # When the interpreter shuts down, other threads stand still for good: what one of them holds is nobody's.
+        while (acquired := lock.acquire(timeout=wait)) or sys.is_finalizing():
             try:
-                mark = self.mark()
-                store = self._store or self._connect()
-                store.insert([row._replace(owner=mark) for row in rows])
-                self.written = True
-                return store
+                return self._write(rows)
             except StoreBusy:
                 pass
             finally:
-                lock.release()
+                if acquired:
+                    lock.release()
             wait = deadline - time.monotonic()
             if wait <= 0:
                 break
             time.sleep(_LOOK)
         return None
+
+    def _write(self, rows: Iterable[Row]) -> Store:
+        store = self._store or self._connect()
+        try:
+            if self._closed:
+                offer_to_adopters(self._directory)
+            mark = NOBODY if self._closed else self.mark()
+            store.insert([row._replace(owner=mark) for row in rows])
+            self.written = True
+        finally:
+            if self._closed:
+                self._store = None
+                store.close()
+        return store
 
     def connect(self) -> None:
         """Open the connection now, so that no caller has to. Raises as `write`."""
@@ -85,7 +102,7 @@ class Writer:
             store.close()
 
     def close(self) -> None:
-        """Write nothing any more, and leave the rows to others."""
+        """Leave the rows to others, those that are still to come too."""
         with self._locks.callers:
             self._closed = True
             if self._owner is not None:
@@ -98,14 +115,11 @@ class Writer:
             self._owner.leave()
             self._owner = None
         if not clean:
-            self._closed = True
             store, self._store = self._store, None
             if store is not None:
                 store.abandon()
 
     def _connect(self) -> Store:
-        if self._closed:
-            raise StoreError("it is closed")
         if fork.in_progress():  # a signal handler interrupted the preparation
             raise StoreBusy("the process is about to fork")
         self._store = Store(self._directory / NAME)

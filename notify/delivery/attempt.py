@@ -1,0 +1,87 @@
+"""One call of a backend, and what its answer or its error means."""
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from inspect import isawaitable, isgenerator
+from typing import NamedTuple
+
+from notify.backend import Backend
+from notify.errors import DeliveryError, Gone, Rejected, RetryLater
+from notify.event import Event
+from notify.plain import clean, safe_str
+
+LONGEST_WAIT = 86_400.0  # seconds that a destination may ask for; a nonsense Retry-After must not end a lane
+_SHORTEST_WAIT = 0.1  # seconds, also for a destination that keeps saying "at once"
+_REASON_LENGTH = 300  # characters of an error text in stats() and outcomes
+
+
+class Verdict(Enum):
+    """What became of the first of the events."""
+
+    DELIVERED = auto()
+    AGAIN = auto()
+    """Not taken now."""
+    REJECTED = auto()
+    """Refused for what it is."""
+    GONE = auto()
+    """The destination takes nothing any more."""
+    BUG = auto()
+    """The backend did what no destination says: nobody knows."""
+
+
+class Outcome(NamedTuple):
+    """What one attempt led to.
+
+    Args:
+        verdict: on the first of the events.
+        delivered: how many of the first events arrived.
+        after: seconds until the next attempt is welcome; None when the destination asks for no wait.
+        reason: what was wrong, for people.
+    """
+
+    verdict: Verdict
+    delivered: int = 0
+    after: float | None = None
+    reason: str = ""
+
+
+def attempt(backend: Backend, events: Sequence[Event]) -> Outcome:
+    """Have *backend* send *events*. Never raises, whatever a third party's backend does, `sys.exit()` included."""
+    try:
+        return _delivered(backend.send(events), len(events))
+    except BaseException as error:  # noqa: BLE001 - see above
+        try:
+            return _failed(error)
+        except BaseException:  # noqa: BLE001 - the error object itself is hostile
+            return Outcome(Verdict.BUG, reason="an error that cannot be looked at")
+
+
+def _delivered(answer: object, most: int) -> Outcome:
+    if isawaitable(answer) or isgenerator(answer):
+        getattr(answer, "close", int)()  # or Python warns that nobody awaited it
+        return Outcome(Verdict.BUG, reason="send() is asynchronous: a lane calls it from a thread, and awaits nothing")
+    return Outcome(Verdict.DELIVERED, min(max(1, answer), most) if isinstance(answer, int) else 1)
+
+
+def _failed(error: BaseException) -> Outcome:
+    reason = _describe(error)
+    if isinstance(error, RetryLater):
+        return Outcome(Verdict.AGAIN, after=_welcome(getattr(error, "after", None)), reason=reason)
+    if isinstance(error, Rejected):
+        return Outcome(Verdict.REJECTED, reason=reason)
+    if isinstance(error, Gone):
+        return Outcome(Verdict.GONE, reason=reason)
+    return Outcome(Verdict.AGAIN if isinstance(error, OSError) else Verdict.BUG, reason=reason)
+
+
+def _welcome(after: object) -> float | None:
+    """Return the wait that a destination asks for, None when it asks for none or for nonsense."""
+    if isinstance(after, int | float) and after >= 0:
+        return max(_SHORTEST_WAIT, float(min(after, LONGEST_WAIT)))
+    return None
+
+
+def _describe(error: BaseException) -> str:
+    """Say what went wrong without saying where to: only our own errors are known to hold no credentials."""
+    text = safe_str(error) if isinstance(error, DeliveryError) else type.__getattribute__(type(error), "__name__")
+    return clean(text[:_REASON_LENGTH])

@@ -1,0 +1,71 @@
+"""What became of events, from when a lane says so until it is on disk."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from notify.delivery.outbox.owner import NOBODY
+from notify.delivery.outbox.row import Name
+from notify.delivery.outbox.store import Store
+
+_AT_ONCE = 200  # rows changed by one statement: callers wait meanwhile
+
+
+class Fate(NamedTuple):
+    """What became of an event at one destination.
+
+    Args:
+        owner: who has the row from now on; None: nobody needs it any more.
+        reason: why the event was given up; None: it was not.
+    """
+
+    owner: str | None = None
+    reason: str | None = None
+
+
+DELIVERED = Fate()
+PARKED = Fate(owner=NOBODY)
+
+
+class Settled:
+    """Fates that the disk does not know yet. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._fates: dict[Name, Fate] = {}
+
+    def add(self, destination: str, event_ids: Iterable[str], fate: Fate) -> None:
+        """Remember *fate*, which replaces what was said of these events before."""
+        self._fates.update(((destination, event_id), fate) for event_id in event_ids)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._fates.clear()
+
+    def parks(self) -> bool:
+        """Say whether anything is to be given to nobody."""
+        return PARKED in self._fates.values()
+
+    def write(self, store: Store, *, mine: str, now: float) -> bool:
+        """Write everything down, and say whether there was anything.
+
+        Args:
+            store: the lanes' connection.
+            mine: this process's mark: what another has taken over is not parked.
+            now: UTC epoch seconds, for dead letters.
+
+        Raises `StoreError`; what was not written until then is still remembered.
+        """
+        by_fate: dict[Fate, list[Name]] = {}
+        for name, fate in self._fates.items():
+            by_fate.setdefault(fate, []).append(name)
+        for fate, names in by_fate.items():
+            for first in range(0, len(names), _AT_ONCE):
+                part = names[first : first + _AT_ONCE]
+                if fate.reason is not None:
+                    store.bury(part, at=now, reason=fate.reason)
+                elif fate.owner is not None:
+                    store.give(part, old=mine, new=fate.owner)
+                else:
+                    store.delete(part)
+                for name in part:
+                    self._fates.pop(name, None)  # gone: a signal handler or a fork was here
+        return bool(by_fate)

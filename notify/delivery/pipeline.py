@@ -1,0 +1,194 @@
+"""Everything between a caller and the backends, put together: begun, waited for, stopped, begun anew after a fork."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from notify.backend import Backend, durable
+from notify.clock import Clock
+from notify.delivery.announcer import Announcer
+from notify.delivery.dispatcher import Dispatcher
+from notify.delivery.housekeeping import Housekeeping
+from notify.delivery.intake import Draft, Intake
+from notify.delivery.lane import Lane
+from notify.delivery.ticket import PENDING, Ticket
+from notify.delivery.write_ahead import WriteAhead
+from notify.event import Event
+from notify.levels import TRADE
+from notify.rules.routing import Route, least_level
+
+if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
+    from notify.delivery.outbox import Outbox
+
+_LAST_MOMENT = 0.1  # seconds that threads are given to end when no time is left
+
+
+class Pipeline:
+    """Takes drafts from any thread and has them delivered.
+
+    Args:
+        backends: where to, by name.
+        routes: what each backend gets; INFO and above of every topic for those not named.
+        outbox: keeps what is durable on disk; None: everything waits in memory.
+        durable_level: least level that is durable.
+        redact: takes secrets out of an event.
+        clock: tells the time and waits.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        routes: Mapping[str, Route],
+        *,
+        outbox: "Outbox | None",
+        durable_level: int,
+        redact: Callable[[Event], Event],
+        clock: Clock,
+    ) -> None:
+        self._backends = dict(backends)
+        self._routes = {name: routes.get(name, Route()) for name in backends}
+        self._outbox = outbox
+        self._redact = redact
+        self._clock = clock
+        self._closed = False
+        self.intake = Intake(wake_level=TRADE, keeper=self._write_ahead(durable_level))
+        self._begin()
+
+    def _write_ahead(self, durable_level: int) -> WriteAhead | None:
+        routes = {name: self._routes[name] for name, backend in self._backends.items() if durable(backend)}
+        if self._outbox is None or not routes:
+            return None
+        return WriteAhead(
+            self._outbox, routes, level=durable_level, redact=self._redact, broke=lambda: self._housekeeping.wake()
+        )
+
+    def _begin(self) -> None:
+        self._settled = threading.Condition()
+        announcer = Announcer(self._clock)
+        self.lanes = announcer.lanes = tuple(
+            Lane(
+                name,
+                backend,
+                self._routes[name],
+                clock=self._clock,
+                settled=self._settled,
+                outbox=self._outbox,
+                tell=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+            )
+            for name, backend in self._backends.items()
+        )
+        self._housekeeping = Housekeeping(
+            self.lanes, self._outbox, announcer=announcer, revive=lambda: self._dispatcher.revive()
+        )
+        self._dispatcher = Dispatcher(
+            self.intake, self.lanes, settled=self._settled, redact=self._redact, first=self._housekeeping.adopt
+        )
+        self._housekeeping.begin()
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
+        self.intake.forget()
+        if not self._closed:
+            self._begin()
+
+    @property
+    def least_level(self) -> int:
+        """The lowest level that any backend wants."""
+        return least_level(list(self._routes.values()))
+
+    def ticket(self, event_id: str) -> Ticket:
+        """Return the ticket of an event that is about to be accepted."""
+        return Ticket(event_id, durable=False, changed=self._settled)
+
+    def accept(self, event: Event, ticket: Ticket) -> None:
+        """Take *event*. Raises whatever reading an event of odd types may raise."""
+        self.revive()
+        if not self.intake.accept(_Made(event, ticket)):
+            self._refuse(event, ticket)
+
+    def revive(self) -> None:
+        """Start again what has died of the threads that start the others again."""
+        if not self._closed:
+            self._dispatcher.revive()
+            self._housekeeping.revive()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until nothing waits, *timeout* seconds at most. True: nothing does."""
+        self.revive()
+        return self._wait_until(self._empty, time.monotonic() + timeout)
+
+    def close(self, timeout: float) -> None:
+        """Deliver what waits, *timeout* seconds at most, then stop every thread. To be called once."""
+        self._closed = True
+        deadline = time.monotonic() + timeout
+        try:
+            self._wait_until(lambda: self._empty(deadline), deadline)
+        finally:  # also when Ctrl-C ends the wait
+            self._stop(deadline)
+
+    def stats(self) -> dict[str, dict[str, object]]:
+        """Return counts per lane, and what the intake and the outbox have to tell."""
+        counts = {}
+        if self.intake.dropped:
+            counts["intake"] = self.intake.stats()
+        if self._outbox is not None:
+            counts["outbox"] = self._outbox.stats()
+        return counts | {lane.name: lane.stats() for lane in self.lanes}
+
+    def _stop(self, deadline: float) -> None:
+        self.intake.close()
+        self._housekeeping.stop()
+        self._dispatcher.stop(max(_LAST_MOMENT, deadline - time.monotonic()))
+        for lane in self.lanes:
+            lane.stop()
+        last_moment = max(deadline, time.monotonic() + _LAST_MOMENT)  # for all of them together
+        for lane in self.lanes:
+            lane.join(max(0.0, last_moment - time.monotonic()))
+        self._housekeeping.join(max(0.0, last_moment - time.monotonic()))
+        if self._outbox is not None:
+            self._outbox.close()
+
+    def _refuse(self, event: Event, ticket: Ticket) -> None:
+        ticket.routed(())
+        for lane in self.lanes:
+            if lane.route.wants(event):
+                kept = ticket.durable and lane.durable
+                ticket.settle(lane.name, PENDING if kept else f"dropped: {self.intake.refusal}")
+
+    def _wait_until(self, finished: Callable[[], bool], deadline: float) -> bool:
+        self.intake.wake()
+        with self._settled:
+            while not finished():
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return False
+                self._settled.wait(remaining)
+        return True
+
+    def _empty(self, deadline: float | None = None) -> bool:
+        """Say whether nothing waits, or nothing that will be tried before *deadline* (monotonic seconds)."""
+        if not self._dispatcher.idle():
+            return False
+        remaining = None if deadline is None else deadline - time.monotonic()
+        return not any(
+            lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self.lanes
+        )
+
+
+class _Made(Draft):
+    """An event that is made already, as the intake takes it."""
+
+    __slots__ = ("_event", "ticket")
+
+    def __init__(self, event: Event, ticket: Ticket) -> None:
+        self._event = event
+        self.ticket: Ticket | None = ticket
+
+    @property
+    def level(self) -> int:
+        return self._event.level
+
+    def event(self) -> Event:
+        return self._event

@@ -1,0 +1,70 @@
+"""What must not be lost is on disk before its caller goes on."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from notify import diagnostics
+from notify.delivery.intake import Draft, Kept
+from notify.event import Event
+from notify.levels import severity
+from notify.rules.routing import Route, least_level
+
+if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
+    from notify.delivery.outbox import Outbox
+
+
+class WriteAhead:
+    """Writes drafts to the outbox on their caller's thread. Thread-safe, and safe in a signal handler.
+
+    Args:
+        outbox: where to.
+        routes: of the durable backends, by name.
+        level: least level that is written.
+        redact: takes secrets out of an event.
+        broke: called when the outbox has stopped working.
+    """
+
+    def __init__(
+        self,
+        outbox: "Outbox",
+        routes: Mapping[str, Route],
+        *,
+        level: int,
+        redact: Callable[[Event], Event],
+        broke: Callable[[], None],
+    ) -> None:
+        self._outbox = outbox
+        self._routes = dict(routes)
+        self._redact = redact
+        self._broke = broke
+        self._least = max(level, least_level(list(self._routes.values())))
+        self._told = False
+
+    @property
+    def level(self) -> int:
+        """Drafts below it are not written."""
+        return self._least
+
+    def keep(self, draft: Draft) -> Kept | None:
+        """Write *draft* for each durable backend that wants it; None when none does. Never raises an Exception."""
+        if severity(draft.level) < self._least:  # TRADE_HIGH may be registered above what it means
+            return None
+        try:
+            event = self._redact(draft.event())
+            destinations = [name for name, route in self._routes.items() if route.wants(event)]
+        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything; the dispatcher reports it
+            diagnostics.report("write ahead", f"an event could not be made: {type(error).__name__}")
+            return None
+        if not destinations:
+            return None
+        stored = self._outbox.accept(event, destinations)
+        if draft.ticket is not None:
+            draft.ticket.durable = stored
+        self._watch(stored)
+        return Kept(event, draft.ticket, stored)
+
+    def _watch(self, stored: bool) -> None:
+        broken = not stored and self._outbox.broken is not None
+        if broken and not self._told:
+            self._broke()
+        self._told = broken
