@@ -20,6 +20,15 @@ settings.register_profile("notify", deadline=None, database=None)
 settings.load_profile("notify")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Have the size of the long tests chosen on the command line."""
+    group = parser.getgroup("notify", "how hard notify is tried")
+    group.addoption("--kills", type=int, default=300, metavar="N", help="processes that the crash oracle kills (300)")
+    group.addoption("--signals", type=int, default=10_000, metavar="N", help="signals whose handler notifies (10000)")
+    group.addoption("--forks", type=int, default=200, metavar="N", help="forks while something is delivered (200)")
+    group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
+
+
 @pytest.fixture
 def internal_errors(_noted: list[str]) -> list[str]:
     """The kinds of internal errors reported so far. A test that asks for this may cause them."""
