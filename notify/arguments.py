@@ -4,15 +4,15 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from types import FrameType
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from notify.event import Attachment, Event, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import parse_level
-from notify.plain import MAX_ITEMS, clean, keep, keep_fields, safe_str
+from notify.plain import MAX_ITEMS, came_from_a_signal, class_name, clean, keep, keep_fields, safe_str
 
 
 class Parts(TypedDict, total=False):
@@ -29,32 +29,47 @@ class Parts(TypedDict, total=False):
 
 def caller(above: tuple[str, ...] = ()) -> Source:
     """Return the place two frames up, who called the method that asks, or the first beyond the modules *above*."""
-    thread = clean(safe_str(threading.current_thread().name))
+    thread = _thread_name()
     frame: FrameType | None
     try:
         frame = sys._getframe(2)
     except ValueError:  # called by C: as an atexit callback, or as all that a thread runs
         frame = None
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith(above or ("\0",)):
+    while above and frame is not None and _module_of(frame).startswith(above):
         frame = frame.f_back
     if frame is None:
         return Source(process=os.getpid(), thread=thread)
     code = frame.f_code
-    return Source(clean(code.co_filename), frame.f_lineno or 0, code.co_name, os.getpid(), thread)
+    return Source(clean(code.co_filename), frame.f_lineno or 0, clean(code.co_name), os.getpid(), thread)
+
+
+def _thread_name() -> str:
+    try:
+        return clean(safe_str(threading.current_thread().name))
+    except BaseException as error:  # the program's own Thread may have a name that raises
+        if came_from_a_signal(error):
+            raise
+        return ""
+
+
+def _module_of(frame: FrameType) -> str:
+    name = dict.get(frame.f_globals, "__name__")  # exec() takes dicts of the program's own class
+    return name if type(name) is str else ""
 
 
 def event_of(now: float, source: Source, message: object, **parts: Unpack[Parts]) -> Event:
     """Make an event of whatever was passed, even of what breaks when it is looked at."""
     try:
         return _read(now, source, message, **parts)
-    except Exception as error:  # noqa: BLE001 - such as an object whose __class__ raises
-        level = parts.get("level")
+    except BaseException as error:  # a name that is no parameter, or what nobody has thought of
+        if came_from_a_signal(error):
+            raise
         return Event(
             id=new_id(now),
             time=now,
             message=clean(safe_str(message)),
-            level=level if type(level) is int else logging.WARNING,
-            fields={"notify": f"<unreadable arguments: {type(error).__name__}>"},
+            level=_level(parts.get("level")) or logging.WARNING,
+            fields={"notify": f"<unreadable arguments: {class_name(error)}>"},
             source=source,
         )
 
@@ -69,24 +84,20 @@ def _read(
     topic: object = "log",
     key: object = None,
     fields: Mapping[str, object] | None = None,
-    attachments: Iterable[object] | None = (),
+    attachments: object = (),
     exc: object = None,
 ) -> Event:
     """Make an event of what was passed. What cannot be used is shown in it instead."""
     kept = keep_fields(fields) if fields is not None else {}
-    files: tuple[Attachment, ...] = ()
-    try:
-        one = isinstance(attachments, Attachment)  # instead of a list of one
-        given = (attachments,) if one else tuple(islice(attachments or (), MAX_ITEMS + 1))
-        files = tuple(file for file in given[:MAX_ITEMS] if isinstance(file, Attachment))
-        if len(files) < len(given):
-            kept["attachments"] = f"{len(given) - len(files)} of {len(given)} are no Attachment, or too many"
-    except Exception as error:  # noqa: BLE001 - a hostile iterator
-        kept["attachments"] = f"<unreadable: {type(error).__name__}>"
+    files, unusable = _files(attachments)
+    if unusable:
+        kept["attachments"] = unusable
     number = _level(level)
     if number is None:
         kept["level"] = keep(level)
-    if exc is not None and not isinstance(exc, BaseException):
+    # By its type: isinstance() believes what an object says of its own class.
+    raised = Raised(exc) if issubclass(type(exc), BaseException) else None  # type: ignore[arg-type]  # it is one
+    if exc is not None and raised is None:
         kept["exc"] = keep(exc)
     return Event(
         id=new_id(now),
@@ -98,16 +109,51 @@ def _read(
         key=None if key is None else clean(safe_str(key)),
         fields=kept,
         attachments=files,
-        exception=Raised(exc).info() if isinstance(exc, BaseException) else None,
+        exception=raised.info() if raised is not None else None,
         source=source,
     )
 
 
-def _level(level: object) -> int | None:
+def _files(attachments: Any) -> tuple[tuple[Attachment, ...], str]:
+    """Return what can be attached of what was passed, and a word on the rest."""
+    given: list[object] = []
+    unread = ""
+    try:
+        if issubclass(type(attachments), Attachment):  # instead of a list of one
+            given.append(attachments)
+        else:
+            given.extend(islice(() if attachments is None else attachments, MAX_ITEMS + 1))
+    except BaseException as error:  # what came before it is attached
+        if came_from_a_signal(error):
+            raise
+        unread = f"<unreadable: {class_name(error)}>"
+    files = tuple(file for one in given[:MAX_ITEMS] if (file := _attachment(one)) is not None)
+    if not unread and len(files) < len(given):
+        unread = f"{len(given) - len(files)} of {len(given)} are no Attachment, or too many"
+    return files, unread
+
+
+def _attachment(given: Any) -> Attachment | None:
+    """Return an attachment of Python's own bytes and strings, None for what is none."""
+    try:
+        if not issubclass(type(given), Attachment):
+            return None
+        kind = given.content_type
+        if type(given) is Attachment and type(given.data) is bytes and (kind is None or type(kind) is str):
+            return given
+        data = bytes.__getitem__(given.data, slice(None))  # asks no method of a class that inherits from bytes
+        return Attachment(safe_str(given.filename), data, None if kind is None else safe_str(kind))
+    except BaseException as error:  # a class that inherits from Attachment may be anything
+        if came_from_a_signal(error):
+            raise
+        return None
+
+
+def _level(level: Any) -> int | None:
     """Return a level given by number or by name, None when it is neither."""
-    if isinstance(level, int):
+    if issubclass(type(level), int):
         return max(-sys.maxsize, min(int.__int__(level), sys.maxsize))  # longer ones cannot be printed
     try:
-        return parse_level(level) if isinstance(level, str) else None
+        return parse_level(str.__str__(level)) if issubclass(type(level), str) else None
     except ValueError:
         return None

@@ -15,6 +15,7 @@ from notify.backend import Backend, durable
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.crash import hooks
+from notify.crash.signals import install as install_signals
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
@@ -34,6 +35,8 @@ def setup(
     env: Mapping[str, str] | None = None,
     env_file: str | os.PathLike[str] | None = None,
     backends: Mapping[str, object] | None = None,
+    *,
+    signals: bool = True,
 ) -> Notifier:
     """Make the notifier that the environment asks for, and have logging, warnings and crashes go through it.
 
@@ -45,17 +48,23 @@ def setup(
         env_file: a file of `NAME=value` lines below it: what *env* has wins.
         backends: more backends, or others in place of the environment's, by name: a backend, a `logging.Handler` or a
             function of one event.
+        signals: announce SIGTERM and Ctrl-C, deliver what waits for four seconds at most, and do then what would have
+            happened without us. Only in the main thread.
 
     Returns the notifier, which `get_notifier()` returns from now on.
 
     Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
     """
     with _setting_up:
-        return _set_up(env, env_file, backends)
+        return _set_up(env, env_file, backends, signals=signals)
 
 
 def _set_up(
-    env: Mapping[str, str] | None, env_file: str | os.PathLike[str] | None, backends: Mapping[str, object] | None
+    env: Mapping[str, str] | None,
+    env_file: str | os.PathLike[str] | None,
+    backends: Mapping[str, object] | None,
+    *,
+    signals: bool,
 ) -> Notifier:
     existing = current_notifier()
     if existing is not None and not existing.closed:
@@ -82,7 +91,7 @@ def _set_up(
             "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
-    _listen(notifier)
+    _listen(notifier, signals=signals)
     set_notifier(notifier)
     return notifier
 
@@ -230,7 +239,7 @@ def _naming(variable: str) -> Iterator[None]:
         raise ConfigError(f"{variable}: {error}") from None
 
 
-def _listen(notifier: Notifier) -> None:
+def _listen(notifier: Notifier, *, signals: bool) -> None:
     """Have logging, warnings, uncaught exceptions and the end of the program go through *notifier*."""
     root = logging.getLogger()
     wanted = notifier.handler.level
@@ -250,6 +259,8 @@ def _listen(notifier: Notifier) -> None:
     # In a REPL every typing mistake is an uncaught exception.
     if not hasattr(sys, "ps1"):
         notifier.at_close(hooks.install(notifier))
+        if signals:
+            notifier.at_close(install_signals(notifier))
 
     def at_exit() -> None:
         threads.start_no_more()

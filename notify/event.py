@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from notify.plain import clean
 
@@ -122,3 +123,56 @@ class Event:
     tail: tuple[str, ...] = ()
     logger: str = ""
     source: Source = Source()
+
+
+class _Unfrozen:
+    """What an event is while it is put together: the same slots, and nothing that keeps them from being set."""
+
+    __slots__ = Event.__slots__
+
+    id: str
+    time: float
+    message: str
+    level: int
+    body: str
+    topic: str
+    key: str | None
+    fields: Mapping[str, object]
+    attachments: tuple[Attachment, ...]
+    exception: ExceptionInfo | None
+    tail: tuple[str, ...]
+    logger: str
+    source: Source
+
+
+def event_of_record(
+    time: float,
+    message: str,
+    level: int,
+    body: str,
+    topic: str,
+    fields: Mapping[str, object],
+    exception: ExceptionInfo | None,
+    logger: str,
+    source: Source,
+) -> Event:
+    """Return the event of a log record, of which there may be very many: this takes 0.3 us, the constructor 1.8.
+
+    Args are those of `Event`. A frozen dataclass sets each attribute by a call.
+    """
+    event = _Unfrozen()
+    event.id = new_id(time)
+    event.time = time
+    event.message = message
+    event.level = level
+    event.body = body
+    event.topic = topic
+    event.key = None
+    event.fields = fields
+    event.attachments = ()
+    event.exception = exception
+    event.tail = ()
+    event.logger = logger
+    event.source = source
+    event.__class__ = Event  # type: ignore[assignment]  # the same slots: from here on, it cannot be changed
+    return cast("Event", event)

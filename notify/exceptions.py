@@ -1,41 +1,82 @@
 """An exception as data: taken on the caller's thread without its frames, made into text on ours."""
 
+import linecache
+import stat
 import traceback
+from pathlib import Path
+from typing import NamedTuple
 
 from notify.event import ExceptionInfo
-from notify.plain import clean, clip, safe_str
+from notify.plain import came_from_a_signal, class_name, clean, clip, safe_str
 
 MAX_TRACEBACK = 262_144  # code points: a recursion of a thousand frames is 100 kB
+_MAX_SOURCE = 4 * 2**20  # bytes of a file that source lines are read from; CPython's own longest module has 0.2 MB
+_MAX_LINE = 2000  # code points of a source line; what is longer was written by a program, for none to read
+
+_OUTLINE_FRAMES = 20
+_OUTLINE_TEXT = 500  # code points of a message
+
+
+class Outline(NamedTuple):
+    """What is worth remembering of an exception for long: a few kilobytes at most.
+
+    Args:
+        type: qualified name of the class, with its module unless that is `builtins`.
+        message: the beginning of its text.
+        frames: file name, line number and function of the innermost frames, outermost first.
+    """
+
+    type: str
+    message: str
+    frames: tuple[tuple[str, int, str], ...]
 
 
 class Raised:
     """What is needed to print *exception* later: code positions and texts, no frames and no locals.
 
     Walking the frames costs 52 us for ten of them, formatting them 295 us; only the first is
-    done here. Never raises an Exception.
+    done here. Raises nothing of the exception's.
     """
 
     __slots__ = ("_message", "_printed", "_type")
 
     def __init__(self, exception: BaseException) -> None:
-        kind = type(exception)
-        self._type = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        self._type = _type_of(exception)
         self._message = safe_str(exception)
         self._printed: traceback.TracebackException | None
         try:
             self._printed = traceback.TracebackException(
-                kind, exception, exception.__traceback__, lookup_lines=False, capture_locals=False, compact=True
+                type(exception),
+                exception,
+                exception.__traceback__,
+                lookup_lines=False,
+                capture_locals=False,
+                compact=True,
             )
             if isinstance(self._printed.__notes__, list):
                 self._printed.__notes__ = list(self._printed.__notes__)  # not the list that add_note() grows
-        except Exception:  # noqa: BLE001 - a hostile __cause__ or __notes__; type and message are known already
+        except BaseException as error:  # a hostile __cause__ or __notes__; type and message are known already
+            if came_from_a_signal(error):
+                raise
             self._printed = None
 
+    def outline(self) -> Outline:
+        """Return what is worth remembering of it for long."""
+        stack = self._printed.stack[-_OUTLINE_FRAMES:] if self._printed is not None else ()
+        frames = tuple((frame.filename, frame.lineno or 0, frame.name) for frame in stack)
+        return Outline(clip(self._type, _OUTLINE_TEXT), clip(self._message, _OUTLINE_TEXT), frames)
+
     def info(self) -> ExceptionInfo:
-        """Return the exception as text, as Python itself prints it. Never raises an Exception."""
+        """Return the exception as text, as Python itself prints it. Raises nothing of the exception's.
+
+        Source lines are shown from regular files only, and not from huge ones: a pipe or a terminal would be waited
+        for, and the program's own import loaders would run code of theirs.
+        """
         try:
-            text = "".join(self._printed.format()) if self._printed is not None else ""
-        except Exception:  # noqa: BLE001 - as above, or a source file that is not text
+            text = _text(self._printed) if self._printed is not None else ""
+        except BaseException as error:  # as above, or a source file that is not text
+            if came_from_a_signal(error):
+                raise
             text = ""
         text = text or f"{self._type}: {self._message}\n"
         return ExceptionInfo(
@@ -43,3 +84,49 @@ class Raised:
             message=clean(clip(self._message, MAX_TRACEBACK)),
             traceback=clean(clip(text, MAX_TRACEBACK)),
         )
+
+
+def _type_of(exception: BaseException) -> str:
+    kind = type(exception)
+    try:
+        return str(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")
+    except BaseException as error:  # a hostile metaclass
+        if came_from_a_signal(error):
+            raise
+        return class_name(exception)
+
+
+def _text(printed: traceback.TracebackException) -> str:
+    readable: dict[str, bool] = {}
+    seen: set[int] = set()
+    chain = [printed]
+    while chain:
+        one = chain.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        for number, frame in enumerate(one.stack):
+            if not _shows_line(frame, readable):
+                one.stack[number] = traceback.FrameSummary(
+                    frame.filename, frame.lineno, frame.name, lookup_line=False, line=""
+                )
+        chain += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
+    return "".join(printed.format())
+
+
+def _shows_line(frame: traceback.FrameSummary, readable: dict[str, bool]) -> bool:
+    path = frame.filename
+    if path not in readable:
+        readable[path] = _is_readable(path)
+    return readable[path] and len(linecache.getline(path, frame.lineno or 0)) <= _MAX_LINE
+
+
+def _is_readable(path: str) -> bool:
+    """Say whether `linecache` gets the lines of *path* without waiting for somebody or running code of the program."""
+    if len(linecache.cache.get(path, ())) == 4:  # read already; otherwise it may name a loader that would be asked
+        return True
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(found.st_mode) and 0 < found.st_size <= _MAX_SOURCE  # those of /proc have no size

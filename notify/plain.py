@@ -2,13 +2,19 @@
 
 `keep` runs on the caller's thread, so that a value is what it was when it was said. `jsonable` and `clean` run on
 ours, and turn what was kept into what strict JSON can hold.
+
+An object may raise anything when it is looked at, SystemExit too, and is marked as unprintable. Only what a signal
+raises is let through, here and below: Ctrl-C, or a handler of the program that ends it, is no doing of the object.
 """
 
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
+from typing import Any
 
 MAX_DEPTH = 6
 MAX_ITEMS = 100
@@ -20,19 +26,52 @@ _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date
 # Known by name, so that a program that has none of them need not import their modules for us.
 _IMMUTABLE_ELSEWHERE = frozenset({("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID")})
 SCALARS = frozenset({str, int, float, bool, type(None)})
+# What JSON has no type for, and whose repr walks through all of it.
+_LISTED: tuple[type, ...] = (set, frozenset, deque, type({}.keys()), type({}.values()), type({}.items()))
+_BRACKETS = {"set": ("{", "}"), "frozenset": ("frozenset({", "})")}
 
 
-def _is_immutable(kind: type) -> bool:
-    return kind in _IMMUTABLE or (kind.__module__, kind.__qualname__) in _IMMUTABLE_ELSEWHERE
+def class_name(value: object) -> str:
+    """Return the name of the class of *value*. Asks neither the object nor its metaclass, and never raises."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name
+
+
+def came_from_a_signal(error: BaseException) -> bool:
+    """Say whether a signal raised *error*: it is KeyboardInterrupt, or a handler of a signal stands in its traceback.
+
+    Those who catch whatever an object raises let this through: it would be a SIGTERM that ends nothing.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    if threading.current_thread() is not threading.main_thread():
+        return False  # Python runs handlers in the main thread only
+    handlers = frozenset(_handlers())
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _handlers() -> Iterator[CodeType]:
+    import signal  # a program that shows only what can be shown never needs it
+
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
+        if isinstance(code, CodeType):
+            yield code
 
 
 def safe_str(value: object) -> str:
-    """Return `str(value)`, or a mark that says what could not be shown. Never raises an Exception."""
+    """Return `str(value)`, or a mark that says what could not be shown. Raises nothing of the object's."""
     return _shown(value, str)
 
 
 def safe_repr(value: object) -> str:
-    """Return `repr(value)`, or a mark that says what could not be shown. Never raises an Exception."""
+    """Return `repr(value)`, or a mark that says what could not be shown. Raises nothing of the object's."""
     return _shown(value, repr)
 
 
@@ -40,10 +79,12 @@ def _shown(value: object, how: Callable[[object], str]) -> str:
     try:
         text = how(value)
         return text if type(text) is str else str.__str__(text)
-    except Exception as error:  # noqa: BLE001 - a hostile __str__ may raise anything
+    except BaseException as error:
+        if came_from_a_signal(error):
+            raise
         if type(value) is int:  # more digits than sys.get_int_max_str_digits()
             return clip(hex(value), MAX_TEXT)
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+        return f"<unprintable {class_name(value)}: {class_name(error)}>"
 
 
 def clip(text: str, limit: int) -> str:
@@ -66,6 +107,8 @@ def iso_time(seconds: float) -> str:
 
 def clean(text: str) -> str:
     """Return *text* with lone surrogates written out, backslash and all, so that it can be encoded."""
+    if type(text) is not str:
+        text = str.__str__(text)
     if text.isascii():
         return text
     try:
@@ -79,33 +122,50 @@ def keep(value: object) -> object:
     """Return *value* as something that nobody can change later.
 
     Immutable values of the standard library are returned as they are; dicts, lists and tuples are copied, to
-    `MAX_DEPTH` levels, `MAX_ITEMS` items each and `MAX_TOTAL` items in all; everything else becomes its `repr`
-    (`str` inside a container, as python-logstash has it). Never raises an Exception.
+    `MAX_DEPTH` levels, `MAX_ITEMS` items each and `MAX_TOTAL` items in all; sets, deques, arrays and views become
+    text that shows no more items than that. Everything else becomes its `repr` (`str` inside a dict or list, as
+    python-logstash has it), unless its `len` is above `MAX_TOTAL`: then its name and length. Raises nothing of the
+    object's.
+
+    What a `repr`, an `items` or an iterator of the program's own class costs, the caller of this pays.
     """
     return _copy(value, 0, (), [MAX_TOTAL])
 
 
 def keep_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of *fields* with names that are strings and values that nobody can change. Never raises."""
+    """Return a copy of *fields* with names that are strings and values that nobody can change.
+
+    Of a mapping that raises, or never ends, what came of it is kept. Raises nothing of the object's.
+    """
     kept: dict[str, object] = {}
     try:
-        for name, value in list(islice(fields.items(), MAX_ITEMS)):
+        items = getattr(fields, "items", None)
+        if items is None:
+            return {"fields": keep(fields)}  # no mapping, but said
+        pairs, unread = _first(items(), MAX_ITEMS)
+        for name, value in pairs:
             kept[_text(name if type(name) is str else safe_str(name))] = keep(value)
-        if len(fields) > MAX_ITEMS:
-            kept["…"] = f"{len(fields) - MAX_ITEMS} more"
-    except AttributeError:
-        kept["fields"] = keep(fields)  # no mapping, but said
-    except Exception as error:  # noqa: BLE001 - anything may have been passed as fields
-        kept["fields"] = f"<unreadable {type(fields).__name__}: {type(error).__name__}>"
+        if not unread and len(pairs) == MAX_ITEMS and len(fields) > MAX_ITEMS:
+            unread = f"{len(fields) - MAX_ITEMS} more"
+    except BaseException as error:
+        if came_from_a_signal(error):
+            raise
+        unread = f"<unreadable {class_name(fields)}: {class_name(error)}>"
+    if unread:
+        kept["…" if kept else "fields"] = unread
     return kept
 
 
-def clean_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return *fields* with names and top-level strings as valid Unicode; `keep` has seen to what is deeper."""
-    return {
-        clean(name) if type(name) is str else clean(safe_str(name)): clean(value) if type(value) is str else value
-        for name, value in fields.items()
-    }
+def _first(items: Iterable[Any], count: int) -> tuple[list[Any], str]:
+    """Return the first of *items*, *count* at most, and a mark if they raised before that."""
+    first: list[Any] = []
+    try:
+        first.extend(islice(items, count))  # one call into C: no other thread changes a dict meanwhile
+    except BaseException as error:
+        if came_from_a_signal(error):
+            raise
+        return first, f"<unreadable from here: {class_name(error)}>"
+    return first, ""
 
 
 def _text(text: str) -> str:
@@ -116,45 +176,102 @@ def _copy(value: object, depth: int, above: tuple[int, ...], left: list[int]) ->
     """Copy *value*, which lies *depth* levels below those *above*. `left[0]` more items may be copied."""
     try:
         return _copied(value, depth, above, left)
-    except Exception as error:  # noqa: BLE001 - a hostile container may raise from len(), items() or iteration
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+    except BaseException as error:
+        if came_from_a_signal(error):
+            raise
+        return f"<unprintable {class_name(value)}: {class_name(error)}>"
 
 
-def _copied(value: object, depth: int, above: tuple[int, ...], left: list[int]) -> object:
-    if isinstance(value, str):
-        return _text(str.__str__(value))
-    if type(value) is bytes and len(value) > MAX_TEXT:
-        return f"<bytes of {len(value)}>"
-    if _is_immutable(type(value)):
+def _copied(value: Any, depth: int, above: tuple[int, ...], left: list[int]) -> object:
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if kind in _IMMUTABLE and kind is not bytes:
         return value
-    if isinstance(value, int):
+    if (kind.__module__, kind.__qualname__) in _IMMUTABLE_ELSEWHERE:
+        return value
+    # By its type, and never by isinstance(): that believes what an object says of its own class.
+    if issubclass(kind, dict | list | tuple | MappingProxyType):
+        return _container(value, depth, above, left)
+    if issubclass(kind, str):
+        return _text(str.__str__(value))
+    if issubclass(kind, bytes | bytearray):
+        return _bytes(value)
+    if issubclass(kind, int):
         return int.__int__(value)
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float.__float__(value)
-    if isinstance(value, set | frozenset) and len(value) > MAX_ITEMS:
-        return f"<{type(value).__name__} of {len(value)}>"
-    if not isinstance(value, dict | list | tuple | MappingProxyType):
-        return _text((safe_str if depth else safe_repr)(value))
+    if issubclass(kind, _LISTED):
+        return _text(_listing(value, depth, above, left))
+    if hasattr(kind, "__len__") and len(value) > MAX_TOTAL:
+        return f"<{class_name(value)} of {len(value)}>"
+    return _text((safe_str if depth else safe_repr)(value))
+
+
+def _bytes(value: Any) -> object:
+    own = bytes if issubclass(type(value), bytes) else bytearray
+    size = own.__len__(value)
+    if size > MAX_TEXT:
+        return f"<{class_name(value)} of {size}>"
+    exact = own.__getitem__(value, slice(None))  # the same object, unless its class is the program's or it can change
+    return exact if own is bytes else repr(exact)
+
+
+def _container(value: Any, depth: int, above: tuple[int, ...], left: list[int]) -> object:
+    size = len(value)
     if id(value) in above:
         return "<cycle>"
     if depth >= MAX_DEPTH:
-        return f"<{type(value).__name__} of {len(value)}: too deep>"
+        return f"<{class_name(value)} of {size}: too deep>"
     above = (*above, id(value))
-    shown = min(len(value), MAX_ITEMS, left[0])
+    shown = min(size, MAX_ITEMS, left[0])
     left[0] -= shown
-    if isinstance(value, dict | MappingProxyType):
-        copied: dict[object, object] = {}
-        for key, item in list(islice(value.items(), shown)):
-            copied[_name(key)] = _copy(item, depth + 1, above, left)
-        if len(value) > shown:
-            copied["…"] = f"{len(value) - shown} more"
+    if issubclass(type(value), dict | MappingProxyType):
+        pairs, unread = _first(value.items(), shown)
+        copied = {_name(key): _copy(item, depth + 1, above, left) for key, item in pairs}
+        if unread or size > shown:
+            copied["…"] = unread or f"{size - shown} more"
         return copied
-    items = [_copy(item, depth + 1, above, left) for item in list(islice(value, shown))]
-    if len(value) > shown:
-        items.append(f"… {len(value) - shown} more")
-    if isinstance(value, list):
-        return items
-    return tuple(items)
+    first, unread = _first(value, shown)
+    items = [_copy(item, depth + 1, above, left) for item in first]
+    if unread or size > shown:
+        items.append(unread or f"… {size - shown} more")
+    return items if issubclass(type(value), list) else tuple(items)
+
+
+def _listing(value: Any, depth: int, above: tuple[int, ...], left: list[int]) -> str:
+    """Show *value* as Python does, but no more of it than of a list."""
+    size = len(value)
+    if depth >= MAX_DEPTH:
+        return f"<{class_name(value)} of {size}: too deep>"
+    shown = min(size, MAX_ITEMS, left[0])
+    first, unread = _first(value, shown)
+    if shown == size and not unread and all(map(_is_small, first)):
+        return safe_repr(value)
+    left[0] -= shown
+    items = [_copy(item, depth + 1, above, left) for item in first]
+    texts = [
+        kept if type(kept) is str and not issubclass(type(item), str) else safe_repr(kept)
+        for item, kept in zip(first, items, strict=True)
+    ]
+    if unread or size > shown:
+        texts.append(unread or f"… {size - shown} more")
+    name = class_name(value)
+    opening, closing = _BRACKETS.get(name, (f"{name}([", "])"))
+    return f"{opening}{', '.join(texts)}{closing}"
+
+
+def _is_small(value: object) -> bool:
+    return type(value) in _IMMUTABLE and (not isinstance(value, str | bytes) or len(value) <= MAX_TEXT)
+
+
+def unshared(kept: Any) -> Any:
+    """Return a kept value with dicts and lists of its own, for those who may change them."""
+    if isinstance(kept, Mapping):
+        return {name: unshared(item) for name, item in kept.items()}
+    if isinstance(kept, list):
+        return [unshared(item) for item in kept]
+    return tuple(map(unshared, kept)) if isinstance(kept, tuple) else kept
 
 
 def _name(key: object) -> object:

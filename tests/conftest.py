@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from notify import diagnostics
+from notify.backends.discord import limiter
 from notify.notifier import current_notifier, set_notifier
 
 # Kinds of report that mean a defect of ours, wherever they turn up.
@@ -55,6 +56,12 @@ def _internal_errors_fail(
     yield
     if _noted and "internal_errors" not in request.fixturenames:
         pytest.fail(f"internal errors were reported: {_noted}")
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for a ban that another one has drawn upon the process."""
+    monkeypatch.setattr(limiter, "_of_process", limiter.Limiter())
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from notify.levels import TRADE
 from notify.testing import FakeClock
 
 ALL = ("discord", "telegram")
-GRACE = 60  # seconds a process may take; it needs one or two
+GRACE = 30  # seconds a process may take; it needs one or two
 
 _numbers = count(1)
 

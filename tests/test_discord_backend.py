@@ -11,6 +11,7 @@ import responses
 
 from notify import __version__
 from notify.backends.discord import DiscordBackend
+from notify.backends.discord.limiter import Limiter
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
 from notify.levels import TRADE
@@ -84,7 +85,7 @@ def clock():
 
 @pytest.fixture
 def backend(clock):
-    backend = DiscordBackend(PASTED, username="us", clock=clock)
+    backend = DiscordBackend(PASTED, username="us", limiter=Limiter(clock))
     yield backend
     backend.close()
 
@@ -240,6 +241,14 @@ def test_a_name_that_is_blamed_although_it_is_not_there_ends_in_a_rejection(disc
     backend.close()
 
 
+def test_an_event_that_is_refused_for_a_link_in_it_does_not_stop_the_others(discord, backend):
+    for _ in range(2):
+        discord.answers(403, {"code": 240000, "message": "Message blocked by harmful links filter"})
+
+    with pytest.raises(Rejected, match=r"^Discord answered 403, code 240000"):
+        backend.send([event("https://harmful.example")])
+
+
 # ---- too large
 
 
@@ -281,7 +290,6 @@ def test_what_is_too_large_without_files_is_rejected(discord, backend):
         ),
         (404, {"code": 10015, "message": "Unknown Webhook"}, "Discord answered 404, code 10015: Unknown Webhook"),
         (404, {"code": 10003, "message": "Unknown Channel"}, "Discord answered 404, code 10003: Unknown Channel"),
-        (403, HTML, "Discord answered 403"),
     ],
 )
 def test_a_webhook_that_is_no_more_is_gone(discord, backend, status, body, reason):
@@ -299,7 +307,7 @@ def test_a_webhook_that_is_no_more_is_gone(discord, backend, status, body, reaso
 @pytest.mark.parametrize("headers", [VIA, {}])
 @pytest.mark.parametrize(
     ("retry_after", "header", "expected"),
-    [(1.5, "2", 2.0), (2.5, "2", 2.5), (0.3, None, 0.3), (40, "41", 41.0), (1e9, "2", 3600.0)],
+    [(1.5, "2", 2.0), (2.5, "2", 2.5), (0.3, None, 1.0), (40, "41", 41.0), (1e9, "2", 3600.0)],
 )
 def test_a_rate_limit_is_waited_for_as_long_as_discord_says(discord, backend, headers, retry_after, header, expected):
     body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": False}
@@ -340,6 +348,15 @@ def test_a_ban_by_cloudflare_is_waited_for_ten_minutes(discord, backend, body, h
     assert raised.value.after == 600
 
 
+def test_an_address_that_cloudflare_forbids_is_banned_and_the_webhook_not_gone(discord, backend):
+    discord.answers(403, HTML, {})
+
+    with pytest.raises(RetryLater, match=r"^Discord answered 403$") as raised:
+        backend.send([event()])
+
+    assert raised.value.after == 600
+
+
 def test_before_a_wait_is_over_nothing_is_sent(discord, backend, clock):
     discord.answers(429, {"retry_after": 5.0, "message": "limit", "global": False})
     discord.answers(204)
@@ -371,9 +388,10 @@ def test_after_the_last_request_of_a_window_nothing_is_sent_until_its_end(discor
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(500, {"message": "500", "code": 0}), (502, HTML), (503, b""), (301, HTML)]
+    ("status", "body"),
+    [(500, {"message": "500", "code": 0}), (502, HTML), (503, b""), (301, HTML), (407, HTML), (408, b"")],
 )
-def test_trouble_at_discord_is_a_reason_to_retry(discord, backend, status, body):
+def test_trouble_at_discord_or_on_the_way_is_a_reason_to_retry(discord, backend, status, body):
     discord.answers(status, body)
 
     with pytest.raises(RetryLater) as raised:

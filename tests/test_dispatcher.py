@@ -1,14 +1,19 @@
+"""Out of the intake, into the lanes: redacted, routed, and whatever a draft raises."""
+
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
+from lanes import LONG, Ledger, die, until
 
 from notify.backends.memory import MemoryBackend
 from notify.clock import SystemClock
+from notify.delivery import dispatcher
 from notify.delivery.dispatcher import Dispatcher
-from notify.delivery.intake import Intake
+from notify.delivery.intake import Intake, Kept
 from notify.delivery.lane import Lane
 from notify.delivery.ticket import DELIVERED, Ticket
 from notify.event import Event
@@ -25,15 +30,25 @@ class Draft:
 class Floor:
     """A dispatcher between an intake and lanes of memory backends."""
 
-    def __init__(self, **routes: Route) -> None:
+    def __init__(self, routes: dict[str, Route], first: Callable[["Floor"], None]) -> None:
         self.settled = threading.Condition()
         self.intake = Intake()
-        self.backends = {name: MemoryBackend() for name in routes}
+        self.ledger = Ledger()
+        self.backends = {name: MemoryBackend(durable=name.startswith("durable")) for name in routes}
         self.lanes = [
-            Lane(name, self.backends[name], route, clock=SystemClock(), settled=self.settled)
+            Lane(
+                name,
+                self.backends[name],
+                route,
+                clock=SystemClock(),
+                settled=self.settled,
+                outbox=self.ledger,  # type: ignore[arg-type]  # all that a lane calls
+            )
             for name, route in routes.items()
         ]
-        self.dispatcher = Dispatcher(self.intake, self.lanes, settled=self.settled)
+        self.dispatcher = Dispatcher(
+            self.intake, self.lanes, settled=self.settled, redact=masked, first=lambda: first(self)
+        )
 
     def say(self, message: str, /, **parts: object) -> Ticket:
         made = Event(**{"id": message, "time": 0.0, "message": message, "level": logging.INFO, **parts})  # type: ignore[arg-type]  # parts of Event, some of them odd on purpose
@@ -45,9 +60,13 @@ class Floor:
         return ticket
 
 
+def masked(event: Event) -> Event:
+    return replace(event, message=event.message.replace("secret", "[redacted]"))
+
+
 @contextmanager
-def floor(**routes: Route) -> Iterator[Floor]:
-    made = Floor(**routes)
+def floor(first: Callable[[Floor], None] = lambda floor: None, /, **routes: Route) -> Iterator[Floor]:
+    made = Floor(routes, first)
     try:
         yield made
     finally:
@@ -137,3 +156,73 @@ def test_a_draft_that_raises_what_ends_programs_ends_nothing(internal_errors: li
         assert house.put(broken).wait(60) == {}
         assert house.say("next").wait(60) == {"people": DELIVERED}
     assert internal_errors == ["draft"]
+
+
+# ---- redaction and what is on disk
+
+
+def test_an_event_is_redacted_before_any_lane_has_it_and_stays_as_it_was_for_its_caller() -> None:
+    mine = Event(id="1", time=0.0, message="the secret", level=logging.INFO)
+
+    with floor(people=Route(), machine=Route()) as house:
+        house.put(lambda: mine).wait(LONG)
+
+        assert house.backends["people"].messages == house.backends["machine"].messages == ["the [redacted]"]
+    assert mine.message == "the secret"
+
+
+def test_what_was_kept_is_redacted_already_and_leaves_the_disk_when_it_has_arrived() -> None:
+    with floor(durable=Route(), people=Route()) as house:
+        ticket = Ticket("1", durable=True, changed=house.settled)
+        event = Event(id="1", time=0.0, message="said to be no secret", level=logging.INFO)
+
+        house.intake.waiting.append(Kept(event, ticket, stored=True))
+        house.intake.wake()
+
+        assert ticket.wait(LONG) == {"durable": DELIVERED, "people": DELIVERED}
+        assert house.backends["durable"].messages == ["said to be no secret"]
+        assert house.ledger.lines == ["delivered durable 1"]
+
+
+def test_what_the_intake_had_no_room_for_is_parked_in_every_durable_lane() -> None:
+    with floor(durable_a=Route(), durable_b=Route(), people=Route()) as house:
+        house.intake._parked.extend("12")
+        house.intake.wake()
+
+        until(lambda: len(house.ledger.lines) == 2)
+        assert house.ledger.lines == ["park durable_a 1 2", "park durable_b 1 2"]
+
+
+def test_what_is_to_be_first_is_done_before_anything_is_handed_over() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(house: Floor) -> None:
+        begun.set()
+        go_on.wait(LONG)
+
+    with floor(first, people=Route()) as house:
+        ticket = house.say("new", level=logging.CRITICAL)
+        assert begun.wait(LONG)
+        assert (len(house.intake), ticket.wait(0)) == (1, {})
+        go_on.set()
+
+        assert ticket.wait(LONG) == {"people": DELIVERED}
+
+
+def test_a_dispatcher_that_died_is_started_again_and_nothing_that_was_taken_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    with floor(lambda house: begun.append("first"), people=Route()) as house:
+        with monkeypatch.context() as patched:
+            patched.setattr(dispatcher, "_LOOK_EVERY", LONG)  # it stays where it waits
+            assert house.say("before").wait(LONG) == {"people": DELIVERED}
+            die("dispatcher", waiting_in="wait", wake=house.intake.wake)
+        ticket = house.say("while it is dead")
+        assert not house.dispatcher.idle()
+
+        house.dispatcher.revive()
+
+        assert ticket.wait(LONG) == {"people": DELIVERED}
+        assert house.backends["people"].messages == ["before", "while it is dead"]
+    assert begun == ["first"]  # and not once more

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notify.env_file import read_env_file
+from notify.env_file import above_file, read_env_file
 from notify.errors import ConfigError
 
 CANARY = "c4nary-in-the-file"
@@ -175,3 +175,51 @@ def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, line:
         read_env_file(path)
 
     assert "canary" not in str(raised.value)
+
+
+# ---- which values came from the file
+
+
+def test_an_environment_above_a_file_knows_what_came_from_there(secrets: Path) -> None:
+    merged = above_file({"HOME": "/root"}, secrets)
+
+    assert merged == {"HOME": "/root", "DISCORD_WEBHOOK_URL": CANARY}
+    assert merged.from_file == {"DISCORD_WEBHOOK_URL"}
+
+
+def test_the_environment_wins_over_the_file_unless_it_is_empty(secrets: Path) -> None:
+    secrets.write_text("A=file\nB=file\nC=file\n")
+
+    merged = above_file({"A": "env", "B": " ", "D": ""}, secrets)
+
+    assert merged == {"A": "env", "B": "file", "C": "file", "D": ""}
+
+
+def test_without_a_file_nothing_came_from_one() -> None:
+    merged = above_file({"A": "env"}, None)
+
+    assert (merged, merged.from_file) == ({"A": "env"}, frozenset())
+
+
+def test_an_environment_above_another_keeps_what_came_from_its_file(secrets: Path) -> None:
+    merged = above_file(above_file({"A": "env"}, secrets), None)
+
+    assert merged.from_file == {"DISCORD_WEBHOOK_URL"}
+
+
+def test_a_file_that_cannot_be_used_is_refused_for_an_environment_too(secrets: Path) -> None:
+    secrets.chmod(0o644)
+
+    with pytest.raises(ConfigError, match="others can read"):
+        above_file({}, secrets)
+    assert above_file({}, secrets, insecure=True) == {"DISCORD_WEBHOOK_URL": CANARY}
+
+
+def test_an_environment_with_other_values_is_another_and_those_are_of_no_file(secrets: Path) -> None:
+    secrets.write_text("A=file\nB=file\n")
+    merged = above_file({}, secrets)
+
+    changed = merged.but(A="demo", C="demo")
+
+    assert (changed, changed.from_file) == ({"A": "demo", "B": "file", "C": "demo"}, {"B"})
+    assert (merged, merged.from_file) == ({"A": "file", "B": "file"}, {"A", "B"})

@@ -2,11 +2,11 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from notify.event import Attachment, Event, new_id
+from notify.event import Attachment, Event, Source, event_of_record, new_id
 
 NOW = 1_767_225_600.0  # 2026-01-01
 
@@ -85,3 +85,24 @@ def test_the_name_of_a_file_that_is_not_utf_8_becomes_valid_unicode() -> None:
 
 def test_the_content_of_an_attachment_does_not_show_in_its_repr() -> None:
     assert "secret" not in repr(Attachment("a.txt", b"secret"))
+
+
+def test_an_event_of_a_record_is_what_the_constructor_makes_and_as_frozen() -> None:
+    source = Source("/app/runner.py", 12, "tick", 1, "MainThread")
+    event = event_of_record(NOW, "Bought", 20, "body", "trade", {"pair": "ETH"}, None, "strategy", source)
+
+    assert event == Event(
+        id=event.id,
+        time=NOW,
+        message="Bought",
+        level=20,
+        body="body",
+        topic="trade",
+        fields={"pair": "ETH"},
+        logger="strategy",
+        source=source,
+    )
+    assert type(event) is Event
+    assert replace(event, message="Sold").message == "Sold"
+    with pytest.raises(FrozenInstanceError):
+        event.message = "Sold"  # type: ignore[misc]  # that is the point

@@ -1,9 +1,13 @@
 import contextlib
 import gc
+import linecache
+import os
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -240,3 +244,173 @@ def test_an_exception_near_the_end_of_the_stack_does_no_harm() -> None:
         deeper()
 
     assert "RecursionError" in taken[-1].info().traceback
+
+
+# ---- where source lines are read
+
+
+@pytest.fixture(autouse=True)
+def _lines_are_forgotten() -> Iterator[None]:
+    before = dict(linecache.cache)
+    yield
+    linecache.cache.clear()
+    linecache.cache.update(before)
+
+
+def raised_in(path: str, module: dict[str, Any] | None = None) -> Raised:
+    """What is raised by code that says it stands in the second line of *path*."""
+    code = compile("\nraise ValueError('no liquidity')", "", "exec").replace(co_filename=path)
+    return Raised(caught(lambda: exec(code, module if module is not None else {})))
+
+
+def test_a_line_of_an_ordinary_file_is_shown(tmp_path: Path) -> None:
+    source = tmp_path / "strategy.py"
+    source.write_text("#\nbuy_everything()\n")
+
+    text = raised_in(str(source)).info().traceback
+
+    assert f'File "{source}", line 2, in <module>\n    buy_everything()\n' in text
+
+
+def test_a_pipe_that_is_named_as_source_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # to open it would wait for a writer, for ever
+
+    text = raised_in(str(pipe)).info().traceback
+
+    assert f'File "{pipe}", line 2, in <module>\nValueError: no liquidity\n' in text
+
+
+@pytest.mark.parametrize("place", ["cause", "context", "group"])
+def test_nor_is_one_anywhere_in_the_chain(tmp_path: Path, place: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    inner = leg(lambda: exec(compile("raise ValueError('inner')", str(pipe), "exec"), {}))
+    outer: Exception = RuntimeError("outer")
+    if place == "cause":
+        outer.__cause__ = inner
+    elif place == "context":
+        outer.__context__ = inner
+    else:
+        outer = ExceptionGroup("outer", [inner])
+
+    text = Raised(outer).info().traceback
+
+    assert f'File "{pipe}", line 1' in text
+    assert "ValueError: inner" in text
+    assert "outer" in text
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "#\nbuy_everything()\n" + "#" * 5 * 2**20,  # a file of more than 4 MiB
+        "#\nbuy_everything()" + " " * 2001 + "\n",  # a line of more than 2000 characters
+    ],
+    ids=["file", "line"],
+)
+def test_a_line_of_a_huge_file_and_a_huge_line_are_left_out(tmp_path: Path, lines: str) -> None:
+    source = tmp_path / "generated.py"
+    source.write_text(lines)
+
+    text = raised_in(str(source)).info().traceback
+
+    assert "buy_everything" not in text
+    assert text.endswith("line 2, in <module>\nValueError: no liquidity\n")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/maps", "/", "no such file.py", "nul\0", "<string>", ""])
+def test_what_is_no_file_has_no_lines(path: str) -> None:
+    assert raised_in(path).info().traceback.endswith("in <module>\nValueError: no liquidity\n")
+
+
+def test_a_loader_of_the_program_is_not_asked_for_lines() -> None:
+    asked: list[str] = []
+
+    class Loader:
+        def get_source(self, name: str) -> str:
+            asked.append(name)
+            return "#\nbuy_everything()\n"
+
+    raised = raised_in("remote/strategy.py", {"__name__": "strategy", "__loader__": Loader()})
+    text = raised.info().traceback
+
+    assert asked == []
+    assert text.endswith("in <module>\nValueError: no liquidity\n")
+
+
+def test_lines_that_python_knows_already_are_shown() -> None:
+    # As notebooks and code generators leave them there.
+    linecache.cache["<generated>"] = (18, None, ["#\n", "buy_everything()\n"], "<generated>")
+
+    assert "    buy_everything()\n" in raised_in("<generated>").info().traceback
+
+
+# ---- what is remembered of it for long
+
+
+def test_an_outline_has_type_message_and_the_innermost_frames() -> None:
+    outline = Raised(caught(chained)).outline()
+
+    assert (outline.type, outline.message) == ("RuntimeError", "cannot trade")
+    path, line, function = outline.frames[-1]
+    assert (path, function) == (__file__, "chained")
+    assert line > chained.__code__.co_firstlineno
+    assert [name for _, _, name in outline.frames] == ["caught", "chained"]
+
+
+def test_an_outline_is_small_whatever_was_raised() -> None:
+    error = caught(recursing)
+    error.args = ("x" * 1_000_000,)
+
+    outline = Raised(error).outline()
+
+    assert len(outline.message) <= 500
+    assert len(outline.frames) == 20
+    assert {name for _, _, name in outline.frames} == {"deeper"}
+
+
+def test_an_exception_that_was_never_raised_has_an_outline() -> None:
+    assert Raised(KeyError("pair")).outline() == ("KeyError", "'pair'", ())
+
+
+# ---- exceptions that would end the program
+
+
+@pytest.mark.parametrize("end", [SystemExit, GeneratorExit])
+def test_an_exception_that_would_end_the_program_when_it_is_looked_at_is_marked(end: type[BaseException]) -> None:
+    class Ending(Exception):
+        def __str__(self) -> str:
+            raise end
+
+        @property
+        def __cause__(self) -> BaseException:  # type: ignore[override]  # that is the point
+            raise end
+
+    info = Raised(Ending()).info()
+
+    assert info.message == f"<unprintable Ending: {end.__name__}>"
+    assert info.traceback == f"{info.type}: {info.message}\n"
+
+
+def test_an_exception_of_a_class_that_tells_nothing_is_named() -> None:
+    class Secretive(type):
+        def __getattribute__(cls, name: str) -> NoReturn:
+            raise SystemExit
+
+    class Secret(Exception, metaclass=Secretive):
+        pass
+
+    info = Raised(Secret("text")).info()
+
+    assert (info.type, info.message) == ("Secret", "text")
+    assert info.traceback.endswith("Secret: text\n")
+
+
+def test_ctrl_c_while_an_exception_is_looked_at_reaches_the_program() -> None:
+    class Slow(Exception):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Raised(Slow())

@@ -228,7 +228,7 @@ def test_a_status_is_answered_once_as_discord_does(discord, session, status):
 
 @pytest.mark.parametrize("via", [True, False])
 def test_a_rate_limit_has_discords_headers_and_body(discord, session, via):
-    discord.answer_with(rate_limited(1.5, via=via, shared=True))
+    discord.answer_with(rate_limited(1.5, via=via, scope="shared"))
     answer = post(session, discord, {"content": "a"})
 
     assert answer.status_code == 429

@@ -250,7 +250,8 @@ def test_fault_18_workers_of_a_pool_that_are_recycled_send_everything_once(
 
     lines = told.read_text().splitlines() + next_start(state)
 
-    once_each(lines, [f"/{number}" for number in range(requests)])
+    # Workers that the master ends say so, like any program.
+    once_each([line for line in lines if "SIGTERM" not in line], [f"/{number}" for number in range(requests)])
 
 
 def _visit(port: int, times: int) -> None:

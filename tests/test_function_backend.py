@@ -1,7 +1,10 @@
 """Any function of one event as a backend."""
 
+import asyncio
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,8 +14,8 @@ from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event
 
 
-def event(message: str) -> Event:
-    return Event(id=message, time=0.0, message=message, level=20)
+def event(message: str, **parts: Any) -> Event:
+    return Event(id=message, time=0.0, message=message, level=20, **parts)
 
 
 async def coroutine(event: Event) -> None:
@@ -58,12 +61,109 @@ def test_what_the_function_raises_reaches_the_lane(raised: Exception) -> None:
     assert caught.value is raised
 
 
+class CallableGenerator:
+    def __call__(self, event: Event) -> Iterator[Event]:
+        yield event
+
+
+def generator(event: Event) -> Iterator[Event]:
+    yield event
+
+
+async def async_generator(event: Event) -> AsyncIterator[Event]:
+    yield event
+
+
 @pytest.mark.parametrize(
-    "function", [coroutine, functools.partial(coroutine), CallableCoroutine()], ids=["function", "partial", "object"]
+    "function",
+    [
+        coroutine,
+        functools.partial(coroutine),
+        CallableCoroutine(),
+        functools.partial(CallableCoroutine()),
+        CallableCoroutine().__call__,
+    ],
+    ids=["function", "partial", "object", "partial of an object", "method"],
 )
 def test_a_coroutine_function_is_refused(function: Callable[[Event], object]) -> None:
     with pytest.raises(ValueError, match="coroutine function"):
         FunctionBackend(function)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [generator, async_generator, CallableGenerator(), functools.partial(generator)],
+    ids=["generator", "async generator", "object", "partial"],
+)
+def test_a_generator_function_is_refused(function: Callable[[Event], object]) -> None:
+    with pytest.raises(ValueError, match="generator function"):
+        FunctionBackend(function)
+
+
+class Request:
+    """Is sent as soon as somebody awaits it, as those of aiohttp are."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize(
+    ("function", "returned"),
+    [
+        (lambda event: coroutine(event), "coroutine"),
+        (lambda event: generator(event), "generator"),
+        (lambda event: async_generator(event), "async_generator"),
+        (lambda event: Request(), "Request"),
+    ],
+    ids=["coroutine", "generator", "async generator", "awaitable"],
+)
+def test_an_event_for_which_it_returns_what_nobody_runs_is_rejected(
+    function: Callable[[Event], object], returned: str
+) -> None:
+    with pytest.raises(Rejected, match=f"returned a {returned}, which nobody runs"):
+        FunctionBackend(function).send([event("a")])
+
+
+def test_a_task_runs_by_itself() -> None:
+    loop = asyncio.new_event_loop()
+    done: list[str] = []
+
+    async def deliver(event: Event) -> None:
+        done.append(event.message)
+
+    def start(event: Event) -> object:
+        tasks.append(loop.create_task(deliver(event)))
+        return tasks[-1]
+
+    tasks: list[asyncio.Task[None]] = []
+
+    assert FunctionBackend(start).send([event("a")]) == 1
+
+    loop.run_until_complete(tasks[0])
+    loop.close()
+    assert done == ["a"]
+
+
+def test_what_it_changes_in_the_fields_nobody_else_sees() -> None:
+    shared = event("a", fields={"pair": "ETH", "legs": [1, {"price": 2}]})
+
+    def change(event: Event) -> None:
+        fields: Any = event.fields
+        fields["pair"] = "BTC"
+        fields["legs"][1]["price"] = 3
+        fields["legs"].clear()
+
+    FunctionBackend(change).send([shared])
+
+    assert shared.fields == {"pair": "ETH", "legs": [1, {"price": 2}]}
+
+
+def test_fields_are_a_dict_for_those_who_make_json_of_them() -> None:
+    lines: list[str] = []
+
+    FunctionBackend(lambda event: lines.append(json.dumps(event.fields))).send([event("a", fields={"legs": [1]})])
+
+    assert lines == ['{"legs": [1]}']
 
 
 def test_an_object_that_can_be_called_will_do() -> None:

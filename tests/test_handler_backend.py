@@ -144,6 +144,31 @@ def test_the_filters_and_the_formatter_of_the_handler_count() -> None:
     assert handler.lines == ["TRADE a x"]
 
 
+def test_what_a_handler_changes_in_a_record_no_other_backend_sees() -> None:
+    shared = event(fields={"legs": [1, {"price": 2}]})
+
+    class Changing(ListHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            legs = record.__dict__["legs"]
+            legs[1]["price"] = 3
+            legs.clear()
+
+    HandlerBackend(Changing()).send([shared])
+
+    assert shared.fields == {"legs": [1, {"price": 2}]}
+
+
+@pytest.mark.parametrize("method", ["emit", "handle"])
+def test_a_handler_that_nobody_would_await_is_refused(method: str) -> None:
+    async def coroutine(self: logging.Handler, record: logging.LogRecord) -> None:
+        """Stand for what a program with asyncio may pass."""
+
+    handler = type("Awaited", (ListHandler,), {method: coroutine})()
+
+    with pytest.raises(ValueError, match="coroutine function"):
+        HandlerBackend(handler)
+
+
 def test_closing_closes_the_handler() -> None:
     closed: list[bool] = []
     handler = ListHandler()

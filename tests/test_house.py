@@ -16,9 +16,8 @@ MAX_LINES = 400
 
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(
-        ["event", "levels", "errors", "backend", "clock", "diagnostics", "threads", "plain", "exceptions", "version"], 0
-    ),
+    **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "plain", "exceptions", "version"], 0),
+    **dict.fromkeys(["threads", "descriptor", "diagnostics"], 0),
     **dict.fromkeys(["arguments", "settings", "env_file", "rules"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     "capture": 3,

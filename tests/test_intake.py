@@ -1,9 +1,15 @@
+"""The one door that events come in by: what is taken, what wakes the dispatcher, and what is refused."""
+
 import logging
 import threading
 import time
 
-from notify.delivery.intake import Intake
+import pytest
+
+from notify.delivery import intake as intake_module
+from notify.delivery.intake import Intake, Kept
 from notify.event import Event
+from notify.levels import TRADE
 
 
 class Draft:
@@ -120,3 +126,137 @@ def test_drafts_of_many_threads_all_arrive() -> None:
         caller.join()
 
     assert len(intake.take(10_000)) == 8 * 1000
+
+
+# ---- what is kept on disk
+
+
+class Keeper:
+    """Keeps what it is shown, on disk if it may."""
+
+    def __init__(self, level: int = TRADE, *, disk: bool = True, wants: bool = True) -> None:
+        self.level = level
+        self.disk = disk
+        self.wants = wants
+        self.shown: list[int] = []
+
+    def keep(self, draft: Draft) -> Kept | None:
+        self.shown.append(draft.level)
+        event = Event(id=str(draft.number), time=0.0, message="kept", level=draft.level)
+        return Kept(event, None, self.disk) if self.wants else None
+
+
+def full_intake(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Intake:
+    """Return an intake with room for nothing."""
+    monkeypatch.setattr(intake_module, "CAPACITY", 0)
+    monkeypatch.setattr(intake_module, "RESERVE", 0)
+    return Intake(keeper=keeper)  # type: ignore[arg-type]  # our Draft
+
+
+def test_what_was_kept_takes_the_place_of_its_draft() -> None:
+    intake = Intake(keeper=Keeper())  # type: ignore[arg-type]  # our Draft
+
+    intake.accept(Draft(level=TRADE))
+
+    (draft,) = intake.take(9)
+    assert type(draft) is Kept
+    assert draft.event().message == "kept"
+
+
+def test_what_the_keeper_does_not_want_goes_on_as_it_is() -> None:
+    intake = Intake(keeper=Keeper(wants=False))  # type: ignore[arg-type]  # our Draft
+    draft = Draft(level=TRADE)
+
+    intake.accept(draft)
+
+    assert intake.take(9) == [draft]
+
+
+@pytest.mark.parametrize("least", [logging.DEBUG, TRADE, logging.ERROR])
+def test_a_keeper_sees_every_draft_from_its_level_on(least: int) -> None:
+    keeper = Keeper(least)
+    intake = Intake(wake_level=TRADE, keeper=keeper)  # type: ignore[arg-type]  # our Draft
+
+    for level in (least - 1, least, logging.CRITICAL):
+        intake.accept(Draft(level=level))
+
+    assert keeper.shown == [least, logging.CRITICAL]
+    assert intake.wake_level == min(TRADE, least)  # or the handler would put it past the keeper
+
+
+def test_what_is_on_disk_and_finds_no_room_is_parked_and_not_counted_as_dropped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    intake = full_intake(Keeper(), monkeypatch)
+
+    assert [intake.accept(Draft(number, TRADE)) for number in range(2)] == [False, False]
+
+    assert (intake.dropped, len(intake)) == (0, 0)
+    assert intake.take_parked() == ["0", "1"]
+    assert intake.take_parked() == []
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_not_on_disk_and_finds_no_room_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    intake = full_intake(Keeper(disk=False), monkeypatch)
+
+    assert not intake.accept(Draft(level=TRADE))
+
+    assert (intake.dropped, intake.take_parked()) == (1, [])
+    assert capsys.readouterr().err == "notify: an event was dropped: intake full\n"
+
+
+def test_a_flood_of_ordinary_events_leaves_room_for_important_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "CAPACITY", 2)
+    monkeypatch.setattr(intake_module, "RESERVE", 1)
+    intake = Intake(wake_level=TRADE)
+    for _ in range(3):
+        intake.accept(Draft(level=logging.INFO))
+
+    assert len(intake) == 2
+    assert [intake.accept(Draft(level=TRADE)) for _ in range(2)] == [True, False]
+
+
+def test_what_was_refused_is_counted_by_reason() -> None:
+    intake = Intake()
+    intake.capacity = 1
+    intake.accept(Draft())
+    intake.accept(Draft())
+    assert intake.refusal == "intake full"
+    intake.close()
+    intake.accept(Draft())
+
+    assert intake.refusal == "closed"
+    assert intake.stats() == {
+        "accepted": 2,
+        "delivered": 0,
+        "retried": 0,
+        "pending": 1,
+        "dropped": {"intake full": 1, "closed": 1},
+        "last_success_at": None,
+        "last_error": None,
+    }
+
+
+def test_a_closed_intake_has_no_reserve_either() -> None:
+    intake = Intake(wake_level=TRADE)
+
+    intake.close()
+
+    assert not intake.accept(Draft(level=logging.CRITICAL))
+
+
+def test_a_forked_child_forgets_what_its_parent_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = full_intake(Keeper(), monkeypatch)
+    intake.accept(Draft(level=TRADE))
+    intake.waiting.append(Draft())
+    intake.wake()
+
+    intake.forget()
+
+    assert (len(intake), intake.take_parked()) == (0, [])
+    intake.wake()
+    assert not waited_in_vain(intake)  # though its parent had not seen the last wake
+    assert waited_in_vain(intake)  # and of that one the child knows nothing

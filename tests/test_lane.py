@@ -1,26 +1,20 @@
+"""A lane while all goes well, when it is full, and at its end."""
+
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
+from lanes import LONG, Bench, Gate, Scripted, all_settled, benches, outcome, until
 
 from notify.backends.memory import MemoryBackend
-from notify.clock import Clock, SystemClock
-from notify.delivery.lane import LONGEST_WAIT, PROBE_INTERVAL, Lane
-from notify.delivery.queue import Entry
-from notify.delivery.ticket import DELIVERED, Ticket
-from notify.errors import DeliveryError, Gone, Rejected, RetryLater
+from notify.clock import SystemClock
+from notify.delivery.lane import Lane
+from notify.delivery.ticket import DELIVERED
+from notify.errors import Rejected, RetryLater
 from notify.event import Event
-from notify.rules.routing import Route
 from notify.testing import FakeClock
-
-LONG = 60.0  # seconds; who waits this long has failed
-
-
-@pytest.fixture(autouse=True)
-def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, high: high)
 
 
 @pytest.fixture
@@ -28,95 +22,10 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-class Bench:
-    """Makes lanes, puts events on them and ends them."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.settled = threading.Condition()
-        self.lanes: list[Lane] = []
-
-    def lane(self, backend: object, *, clock: Clock | None = None, **more: int) -> Lane:
-        lane = Lane(
-            f"lane{len(self.lanes)}",
-            backend,  # type: ignore[arg-type]  # has send and close
-            Route(),
-            clock=clock or self.clock,
-            settled=self.settled,
-            **more,
-        )
-        self.lanes.append(lane)
-        return lane
-
-    def entry(self, message: str, level: int = logging.INFO) -> Entry:
-        event = Event(id=message, time=0.0, message=message, level=level)
-        ticket = Ticket(message, durable=False, changed=self.settled)
-        ticket.routed(["lane0"])
-        return Entry.of(event, ticket)
-
-    def put(self, lane: Lane, *messages: str, level: int = logging.INFO) -> list[Entry]:
-        entries = [self.entry(message, level) for message in messages]
-        lane.put(entries)
-        return entries
-
-
 @pytest.fixture
 def bench(clock: FakeClock) -> Iterator[Bench]:
-    bench = Bench(clock)
-    yield bench
-    for lane in bench.lanes:
-        lane.stop()
-    for lane in bench.lanes:
-        lane.join(5)
-
-
-class Gate:
-    """A backend whose `send` says that it was called and returns when it is let."""
-
-    max_batch = 1
-
-    def __init__(self, max_batch: int = 1) -> None:
-        self.max_batch = max_batch
-        self.called = threading.Semaphore(0)
-        self.let = threading.Semaphore(0)
-        self.batches: list[list[str]] = []
-
-    def send(self, events: Sequence[Event], /) -> int:
-        self.batches.append([event.message for event in events])
-        self.called.release()
-        assert self.let.acquire(timeout=LONG)
-        return len(events)
-
-    def close(self) -> None:
-        pass
-
-
-class Scripted:
-    """A backend that does what a list says, and delivers when the list has ended."""
-
-    def __init__(self, *steps: object, max_batch: int = 1) -> None:
-        self.max_batch = max_batch
-        self.steps = list(steps)
-        self.batches: list[str] = []
-
-    def send(self, events: Sequence[Event], /) -> object:
-        self.batches.append(" ".join(event.message for event in events))
-        step = self.steps.pop(0) if self.steps else len(events)
-        if isinstance(step, BaseException):
-            raise step
-        return step
-
-    def close(self) -> None:
-        pass
-
-
-def outcome(entry: Entry) -> str:
-    assert entry.ticket is not None
-    return dict(entry.ticket.wait(LONG))["lane0"]
-
-
-def all_settled(entries: Sequence[Entry]) -> set[str]:
-    return {outcome(entry) for entry in entries}
+    with benches(clock) as bench:
+        yield bench
 
 
 # ---- what becomes of events
@@ -187,239 +96,6 @@ def test_an_urgent_event_overtakes_one_that_waits_to_be_tried_again(bench: Bench
 
     all_settled(entries)
     assert backend.batches == ["a", "urgent", "a"]
-
-
-# ---- waits
-
-
-def test_the_wait_that_a_destination_asks_for_wins(bench: Bench, clock: FakeClock) -> None:
-    backend = Scripted(RetryLater(after=7.5))
-    entries = bench.put(bench.lane(backend), "a")
-
-    assert clock.next_wait() == 7.5
-    clock.advance(7.4)
-    assert clock.next_wait() == pytest.approx(0.1)
-    assert len(backend.batches) == 1
-    clock.advance(0.1)
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_no_event_that_comes_meanwhile_shortens_the_wait(bench: Bench, clock: FakeClock) -> None:
-    backend = Scripted(RetryLater(after=60))
-    lane = bench.lane(backend)
-    entries = bench.put(lane, "a")
-    clock.next_wait()
-    entries += bench.put(lane, "b", level=logging.CRITICAL)
-
-    assert clock.next_wait() == 60
-    assert backend.batches == ["a"]
-    clock.advance(60)
-    all_settled(entries)
-
-
-@pytest.mark.parametrize("error", [RetryLater(), ConnectionResetError("reset"), TimeoutError("slow")], ids=repr)
-def test_waits_grow_while_a_destination_says_nothing(bench: Bench, clock: FakeClock, error: Exception) -> None:
-    entries = bench.put(bench.lane(Scripted(*[error] * 5)), "a")
-
-    waits = []
-    for _ in range(5):
-        waits.append(clock.next_wait())
-        clock.advance(waits[-1])
-
-    assert waits == [1, 2, 4, 8, 16]
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_a_success_makes_the_next_wait_short_again(bench: Bench, clock: FakeClock) -> None:
-    lane = bench.lane(Scripted(OSError(), OSError(), 1, OSError()))
-    entries = bench.put(lane, "a")
-    for _ in range(2):
-        clock.advance(clock.next_wait())
-    all_settled(entries)
-
-    entries = bench.put(lane, "b")
-
-    assert clock.next_wait() == 1
-    clock.advance(1)
-    all_settled(entries)
-
-
-@pytest.mark.parametrize("after", [float("nan"), -1, "soon", None])
-def test_a_wait_that_makes_no_sense_is_replaced_by_our_own(bench: Bench, clock: FakeClock, after: object) -> None:
-    entries = bench.put(bench.lane(Scripted(RetryLater(after=after))), "a")  # type: ignore[arg-type]  # the point
-
-    assert clock.next_wait() == 1
-    clock.advance(1)
-    assert all_settled(entries) == {DELIVERED}
-
-
-@pytest.mark.parametrize("after", [float("inf"), 1e30, 10**400])
-def test_a_wait_of_years_is_shortened_to_a_day(bench: Bench, clock: FakeClock, after: float) -> None:
-    entries = bench.put(bench.lane(Scripted(RetryLater(after=after))), "a")
-
-    assert clock.next_wait() == LONGEST_WAIT == 24 * 3600
-    clock.advance(LONGEST_WAIT)
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_a_destination_that_keeps_saying_at_once_is_not_hammered(bench: Bench, clock: FakeClock) -> None:
-    entries = bench.put(bench.lane(Scripted(RetryLater(after=0))), "a")
-
-    assert clock.next_wait() == 0.1
-    clock.advance(0.1)
-    assert all_settled(entries) == {DELIVERED}
-
-
-def limited(ready_in: Callable[[], object]) -> Scripted:
-    backend = Scripted()
-    backend.ready_in = ready_in  # type: ignore[attr-defined]  # one of the optional attributes
-    return backend
-
-
-def test_a_lane_waits_for_the_limits_of_its_destination(bench: Bench, clock: FakeClock) -> None:
-    backend = limited(lambda: max(0.0, 30 - clock.monotonic()))
-    entries = bench.put(bench.lane(backend), "a")
-
-    assert clock.next_wait() == 30
-    assert backend.batches == []
-    clock.advance(30)
-    assert all_settled(entries) == {DELIVERED}
-
-
-def fail(error: BaseException) -> object:
-    raise error
-
-
-@pytest.mark.parametrize(
-    "ready_in",
-    [
-        lambda: float("nan"),
-        lambda: -1,
-        lambda: "soon",
-        lambda: None,
-        lambda: fail(ValueError()),
-        lambda: fail(SystemExit()),
-    ],
-    ids=["nan", "negative", "text", "none", "raising", "exiting"],
-)
-def test_limits_that_make_no_sense_are_none(bench: Bench, ready_in: Callable[[], object]) -> None:
-    entries = bench.put(bench.lane(limited(ready_in)), "a")
-
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_limits_of_years_are_shortened_to_a_day(bench: Bench, clock: FakeClock) -> None:
-    limits = [0.0, float("inf")]
-    entries = bench.put(bench.lane(limited(lambda: limits.pop() if limits else 0.0)), "a")
-
-    assert clock.next_wait() == LONGEST_WAIT
-    clock.advance(LONGEST_WAIT)
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_a_destination_that_is_gone_is_probed_every_ten_minutes(bench: Bench, clock: FakeClock) -> None:
-    backend = Scripted(Gone("no such webhook"), Gone("no such webhook"))
-    lane = bench.lane(backend)
-    entries = bench.put(lane, "a", "b")
-
-    assert clock.next_wait() == PROBE_INTERVAL == 600
-    clock.advance(600)
-    assert clock.next_wait() == 600
-    assert backend.batches == ["a", "a"]
-    clock.advance(600)
-    assert all_settled(entries) == {DELIVERED}
-
-
-# ---- refusals and bugs
-
-
-def test_a_rejection_drops_the_first_event_only(bench: Bench) -> None:
-    backend = Scripted(Rejected("too long"), max_batch=3)
-    lane = bench.lane(backend)
-
-    first, *rest = bench.put(lane, "a", "b", "c")
-
-    assert outcome(first) == "rejected: too long"
-    assert all_settled(rest) == {DELIVERED}
-    assert backend.batches == ["a b c", "b c"]
-
-
-class Bug(Exception):
-    pass
-
-
-BUGS = [Bug("bug"), KeyError("pair"), DeliveryError("neither"), SystemExit(1), KeyboardInterrupt(), GeneratorExit()]
-
-
-@pytest.mark.parametrize("bug", BUGS, ids=repr)
-def test_what_no_destination_says_is_tried_five_times_and_costs_one_event(
-    bench: Bench, clock: FakeClock, bug: BaseException
-) -> None:
-    backend = Scripted(*[bug] * 5)
-    first, second = bench.put(bench.lane(backend), "a", "b")
-
-    for _ in range(4):
-        clock.advance(clock.next_wait())
-
-    assert outcome(first).startswith("rejected: ")
-    assert outcome(second) == DELIVERED
-    assert backend.batches == ["a"] * 5 + ["b"]
-
-
-def test_the_text_of_a_foreign_error_is_not_shown(bench: Bench, clock: FakeClock) -> None:
-    lane = bench.lane(Scripted(Bug("https://discord.com/api/webhooks/1/token")))
-    entries = bench.put(lane, "a")
-    clock.advance(clock.next_wait())
-    all_settled(entries)
-
-    assert lane.stats()["last_error"] == "Bug"
-
-
-def test_an_event_that_meets_a_bug_does_not_cost_those_it_travels_with(bench: Bench, clock: FakeClock) -> None:
-    class Picky(Scripted):
-        def send(self, events: Sequence[Event], /) -> object:
-            if any(event.message == "poison" for event in events):
-                self.steps = [Bug()]
-            return super().send(events)
-
-    backend = Picky(max_batch=4)
-    entries = bench.put(bench.lane(backend), "a", "b", "poison", "c")
-
-    settled = threading.Thread(target=all_settled, args=(entries,))
-    settled.start()
-    while settled.is_alive():
-        clock.advance(300)  # the longest wait
-        settled.join(0.01)
-
-    assert [outcome(entry) for entry in entries] == [DELIVERED, DELIVERED, "rejected: Bug", DELIVERED]
-
-
-def test_an_urgent_event_does_not_pay_for_the_attempts_at_another(bench: Bench, clock: FakeClock) -> None:
-    backend = Scripted(*[Bug()] * 5)
-    lane = bench.lane(backend)
-    entries = bench.put(lane, "a")
-    for _ in range(3):
-        clock.advance(clock.next_wait())
-    clock.next_wait()  # after the fourth attempt
-    entries += bench.put(lane, "urgent", level=logging.ERROR)
-    for _ in range(2):
-        clock.advance(clock.next_wait())
-
-    assert all_settled(entries) == {DELIVERED}
-
-
-def test_an_error_that_cannot_be_printed_ends_no_lane(bench: Bench, clock: FakeClock) -> None:
-    class Mute(RetryLater):
-        def __init__(self) -> None:
-            pass  # and so it has no `after`
-
-        def __str__(self) -> str:
-            raise RuntimeError("no")
-
-    entries = bench.put(bench.lane(Scripted(Mute())), "a")
-    clock.advance(clock.next_wait())
-
-    assert all_settled(entries) == {DELIVERED}
 
 
 # ---- stats
@@ -655,9 +331,3 @@ def test_a_waiting_lane_ends_at_once(bench: Bench) -> None:
     lane.join(LONG)
 
     assert all_settled(entries) == {"dropped: closed"}
-
-
-def until(true: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    while not true():
-        pause.wait(0.001)

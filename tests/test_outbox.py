@@ -248,7 +248,7 @@ def test_a_dead_letter_that_is_tried_again_goes_to_whoever_looks_next(tmp_path, 
     outbox.dead("discord", event.id, "no")
     assert outbox.adopt(ALL) == []
 
-    assert listing.retry(tmp_path / "state", [event.id]) == 1
+    assert listing.retry(tmp_path / "state", [event.id]) == {event.id: 1}
 
     assert [each.event for each in outbox.adopt(ALL)] == [event]
     assert outbox.adopt(ALL) == []
@@ -268,7 +268,7 @@ def test_trying_again_leaves_alone_what_waits_anyway(tmp_path, outbox):
     event = _event()
     outbox.accept(event, ["discord"])
 
-    assert listing.retry(tmp_path / "state", [event.id]) == 0
+    assert listing.retry(tmp_path / "state", [event.id]) == {event.id: 0}
 
     assert outbox.adopt(ALL) == []
 
@@ -297,7 +297,7 @@ def test_what_is_dropped_is_gone_and_does_not_disturb_its_delivery(tmp_path, ope
     for event in (gone, kept):
         outbox.accept(event, ["discord", "telegram"])
 
-    assert listing.drop(tmp_path / "state", [gone.id]) == 2
+    assert listing.drop(tmp_path / "state", [gone.id]) == {gone.id: 2}
     outbox.delivered("discord", [gone.id, kept.id])
 
     assert _left_behind(opened, outbox) == [("telegram", kept)]

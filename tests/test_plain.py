@@ -1,7 +1,9 @@
 import copy
 import json
 import math
-from collections import OrderedDict, UserDict, namedtuple
+import signal
+import threading
+from collections import OrderedDict, UserDict, deque, namedtuple
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,14 +22,15 @@ from notify.plain import (
     MAX_ITEMS,
     MAX_TEXT,
     MAX_TOTAL,
+    class_name,
     clean,
-    clean_fields,
     clip,
     jsonable,
     keep,
     keep_fields,
     safe_repr,
     safe_str,
+    unshared,
 )
 
 LONE = "\ud800"  # a surrogate without its other half
@@ -209,7 +212,6 @@ def test_long_containers_are_cut_and_say_by_how_much() -> None:
 
     assert keep(list(many))[-2:] == [MAX_ITEMS - 1, "… 5 more"]  # type: ignore[index]  # a list
     assert list(keep(dict.fromkeys(many)).items())[-1] == ("…", "5 more")  # type: ignore[attr-defined]  # a dict
-    assert keep(set(many)) == f"<set of {MAX_ITEMS + 5}>"
     assert keep_fields({str(number): number for number in many})["…"] == "5 more"
 
 
@@ -234,15 +236,110 @@ def test_long_strings_are_cut_at_every_depth(wrap: Callable[[str], object]) -> N
     assert "characters cut" in text
 
 
-def test_long_bytes_are_told_by_their_length() -> None:
-    assert keep(bytes(MAX_TEXT + 1)) == f"<bytes of {MAX_TEXT + 1}>"
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_long_bytes_are_told_by_their_length(kind: Callable[[int], object]) -> None:
+    assert keep(kind(MAX_TEXT + 1)) == f"<{kind.__name__} of {MAX_TEXT + 1}>"
+
+
+def test_short_bytes_that_can_change_are_shown() -> None:
+    assert keep(bytearray(b"ab")) == "bytearray(b'ab')"
+
+
+def test_bytes_of_a_class_of_the_programs_own_become_bytes_without_asking_it() -> None:
+    class HostileBytes(bytes):
+        def _refuse(self, *_: object) -> NoReturn:
+            raise RuntimeError("no")
+
+        __len__ = __getitem__ = __iter__ = __str__ = __repr__ = _refuse  # type: ignore[assignment]  # that is the point
+
+    kept = keep(HostileBytes(b"ab"))
+
+    assert type(kept) is bytes
+    assert kept == b"ab"
+
+
+# ---- what JSON has no type for
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1}, frozenset("a"), deque([1.5, "a"], maxlen=9), {"a": 1}.keys(), {"a": 1}.items(), set(), deque([Decimal(1)])],
+    ids=repr,
+)
+def test_small_collections_are_shown_as_python_shows_them(value: object) -> None:
+    assert keep(value) == repr(value)
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, deque, lambda many: dict.fromkeys(many).keys()])
+def test_of_long_collections_the_first_items_are_shown(kind: Callable[[object], object]) -> None:
+    kept = str(keep(kind(range(MAX_ITEMS + 5))))
+
+    assert "0, 1, 2, 3, " in kept
+    assert f"{MAX_ITEMS - 1}, … 5 more" in kept
+    assert str(MAX_ITEMS) not in kept
+
+
+def test_the_items_of_a_collection_are_bounded_too() -> None:
+    long = tuple(range(MAX_ITEMS + 5))
+
+    assert "'… 5 more'" in str(keep({long}))
+    assert keep(deque([bytes(MAX_TEXT + 1)])) == f"deque([<bytes of {MAX_TEXT + 1}>])"
+    assert "…" in str(keep(deque([deque([long])])))
+
+
+def test_a_small_collection_whose_text_would_be_endless_is_cut() -> None:
+    looked_at: list[str] = []
+
+    class Counting:
+        def __str__(self) -> str:
+            looked_at.append("")
+            return "lol"
+
+    laughs: object = Counting()
+    for _ in range(3):
+        laughs = deque([laughs] * MAX_ITEMS)  # a million items
+
+    keep(laughs)
+
+    assert 0 < len(looked_at) <= MAX_TOTAL
+
+
+def test_a_collection_that_holds_itself_ends() -> None:
+    ring: deque[object] = deque()
+    ring.append(ring)
+
+    assert "too deep" in str(keep(ring))
+
+
+def test_a_collection_shows_what_cannot_be_printed_beside_what_can() -> None:
+    assert keep(deque([1, Hostile()])) == "deque([1, <unprintable Hostile: RuntimeError>])"
+
+
+class Walked:
+    """Has a length, and a repr that walks through all of it."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __repr__(self) -> str:
+        if self.length > MAX_TOTAL:
+            raise AssertionError("the caller would wait for this")
+        return "small"
+
+
+def test_an_object_with_more_items_than_are_ever_copied_is_told_by_its_length() -> None:
+    assert keep(Walked(MAX_TOTAL + 1)) == f"<Walked of {MAX_TOTAL + 1}>"
+    assert keep([Walked(MAX_TOTAL)]) == ["small"]
 
 
 def test_what_raises_when_it_is_looked_at_is_marked() -> None:
     assert keep(Hostile()) == "<unprintable Hostile: RuntimeError>"
     assert keep(HostileDict(a=1)) == "<unprintable HostileDict: RuntimeError>"
     assert keep(HostileList([1])) == "<unprintable HostileList: RuntimeError>"
-    assert keep(HostileClass()) == "<unprintable HostileClass: RuntimeError>"
+    assert "HostileClass object at" in str(keep([HostileClass()]))  # what says of itself what it is not asked for
 
 
 def test_one_hostile_item_does_not_cost_its_neighbours() -> None:
@@ -290,7 +387,6 @@ def test_clean_text_can_be_encoded_and_valid_text_is_left_alone(text: str) -> No
 
 def test_a_lone_surrogate_is_written_out() -> None:
     assert clean(f"損{LONE}") == r"損\ud800"
-    assert clean_fields({LONE: LONE, 3: None}) == {r"\ud800": r"\ud800", "3": None}  # type: ignore[dict-item]  # odd
 
 
 def test_names_inside_a_kept_value_are_valid_unicode_too() -> None:
@@ -339,6 +435,226 @@ def test_a_dict_that_another_thread_changes_meanwhile_is_still_kept() -> None:
     changing.update(a=Meddler(), b=2)
 
     assert keep(changing) == {"a": "meddler", "b": 2}
+
+
+# ---- mappings of the program's own
+
+
+class Pairs:
+    """No dict, but it has items: those given, and then it raises."""
+
+    def __init__(self, *pairs: object) -> None:
+        self.pairs = pairs
+
+    def items(self) -> Iterator[object]:
+        yield from self.pairs
+        raise RuntimeError("no")
+
+
+def test_of_fields_that_raise_halfway_what_came_is_kept() -> None:
+    kept = keep_fields(Pairs(("a", 1), ("b", [2])))  # type: ignore[arg-type]  # that is the point
+
+    assert kept == {"a": 1, "b": [2], "…": "<unreadable from here: RuntimeError>"}
+
+
+def test_of_fields_with_a_pair_that_is_none_what_came_is_kept() -> None:
+    kept = keep_fields(Pairs(("a", 1), 7))  # type: ignore[arg-type]  # that is the point
+
+    assert kept == {"a": 1, "…": "<unreadable Pairs: TypeError>"}
+
+
+def test_of_a_dict_or_list_that_raises_halfway_what_came_is_kept() -> None:
+    class Torn(dict):  # type: ignore[type-arg]  # anything
+        items = Pairs(("a", 1)).items  # type: ignore[assignment]  # that is the point
+
+    class TornList(list):  # type: ignore[type-arg]  # anything
+        def __iter__(self) -> Iterator[object]:
+            yield 1
+            raise RuntimeError("no")
+
+    mark = "<unreadable from here: RuntimeError>"
+    assert keep(Torn(a=1, b=2)) == {"a": 1, "…": mark}
+    assert keep(TornList([1, 2])) == [1, mark]
+
+
+# ---- what an object may raise, and what a signal
+
+
+def raising(error: BaseException) -> object:
+    class Raising:
+        def __str__(self) -> str:
+            raise error
+
+        __repr__ = __str__
+
+    return Raising()
+
+
+class Odd(BaseException):
+    """What nobody expects."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), Odd()], ids=lambda error: type(error).__name__)
+def test_an_object_that_would_end_the_program_is_marked(error: BaseException) -> None:
+    mark = f"<unprintable Raising: {type(error).__name__}>"
+
+    assert safe_str(raising(error)) == mark
+    assert keep(raising(error)) == mark
+    assert keep_fields({"x": raising(error), raising(error): 1}) == {"x": mark, mark: 1}  # type: ignore[dict-item]  # odd
+
+
+def test_a_mapping_that_would_end_the_program_is_marked() -> None:
+    class Exiting:
+        def items(self) -> NoReturn:
+            raise SystemExit
+
+    assert keep_fields(Exiting()) == {"fields": "<unreadable Exiting: SystemExit>"}  # type: ignore[arg-type]  # odd
+
+
+def test_ctrl_c_reaches_the_program() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        keep([raising(KeyboardInterrupt())])
+
+
+class Stop:
+    """Handles signals as programs do: each in another form of what can be called."""
+
+    def function(self, number: int, frame: object) -> NoReturn:
+        raise SystemExit(number)
+
+    __call__ = function
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit(number)
+
+
+@pytest.fixture
+def handled() -> Iterator[Callable[[Any], None]]:
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def handle(handler: Any) -> None:
+        signal.signal(signal.SIGUSR1, handler)
+
+    yield handle
+    signal.signal(signal.SIGUSR1, before)
+
+
+class Signalled:
+    """The signal arrives while this is looked at."""
+
+    def __str__(self) -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "went on"
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("handler", [stop, Stop().function, Stop()], ids=["function", "method", "object"])
+@pytest.mark.parametrize(
+    "look", [safe_str, keep, lambda value: keep_fields({"x": value})], ids=["str", "keep", "fields"]
+)
+def test_what_a_signal_raises_reaches_the_program(
+    handled: Callable[[Any], None], handler: object, look: Callable[[object], object]
+) -> None:
+    handled(handler)
+
+    with pytest.raises(SystemExit) as caught:
+        look(Signalled())
+
+    assert caught.value.code == signal.SIGUSR1
+
+
+def test_a_signal_that_raises_nothing_changes_nothing(handled: Callable[[Any], None]) -> None:
+    handled(lambda number, frame: None)
+
+    assert keep(Signalled()) == "went on"
+
+
+def test_what_an_object_raises_in_another_thread_is_no_signals(handled: Callable[[Any], None]) -> None:
+    handled(stop)
+    shown: list[str] = []
+
+    class Calling:
+        def __str__(self) -> str:
+            stop(1, None)
+
+    thread = threading.Thread(target=lambda: shown.append(safe_str(Calling())))
+    thread.start()
+    thread.join()
+
+    assert shown == ["<unprintable Calling: SystemExit>"]
+
+
+# ---- classes that lie
+
+
+class Secretive(type):
+    """Refuses to say anything about its classes."""
+
+    def __getattribute__(cls, name: str) -> NoReturn:
+        raise SystemExit
+
+    def __instancecheck__(cls, instance: object) -> NoReturn:
+        raise SystemExit
+
+
+def secret() -> object:
+    class Secret(metaclass=Secretive):
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    return Secret()
+
+
+def test_the_name_of_a_class_is_known_though_its_metaclass_refuses_to_tell_it() -> None:
+    assert class_name(secret()) == "Secret"
+    assert safe_str(secret()) == "<unprintable Secret: RuntimeError>"
+    assert keep([1, secret()]) == [1, "<unprintable Secret: SystemExit>"]
+
+
+def test_an_object_that_says_it_is_of_another_class_is_taken_for_what_it_is() -> None:
+    class Pretender:
+        @property
+        def __class__(self) -> type:  # type: ignore[override]  # that is the point
+            return dict
+
+        def __repr__(self) -> str:
+            return "Pretender()"
+
+    assert keep(Pretender()) == "Pretender()"
+
+
+def test_a_text_of_a_class_of_the_programs_own_becomes_text_without_asking_it() -> None:
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return self
+
+        def _refuse(self, *_: object) -> NoReturn:
+            raise RuntimeError("no")
+
+        isascii = encode = __len__ = __getitem__ = _refuse  # type: ignore[assignment]  # that is the point
+
+    for shown in (clean(Text("ETH")), safe_str(Text("ETH")), keep(Text("ETH"))):
+        assert type(shown) is str
+        assert shown == "ETH"
+
+
+# ---- for those who may change it
+
+
+def test_an_unshared_value_is_equal_and_can_be_changed_without_changing_the_other() -> None:
+    kept = {"legs": [1, {"pair": "ETH"}], "both": ([2], "x"), "price": Decimal("1.1")}
+    before = copy.deepcopy(kept)
+
+    own = unshared(kept)
+
+    assert own == kept
+    spoil(own)
+    own["both"] = None
+    assert kept == before
 
 
 def test_fields_from_an_endless_generator_are_cut() -> None:

@@ -1,3 +1,5 @@
+"""What waits in front of one backend: who goes first, and who goes when there is no room."""
+
 import logging
 from collections.abc import Sequence
 
@@ -170,3 +172,70 @@ def test_where_order_matters_urgent_entries_wait_their_turn() -> None:
         queue.put(each)
 
     assert queue.take(2) == entries
+
+
+# ---- what is on disk, too
+
+
+def test_an_entry_knows_whether_it_is_on_disk() -> None:
+    event = entry("a").event
+
+    assert not Entry.of(event, None).stored
+    assert Entry.of(event, None, stored=True).stored
+
+
+@pytest.mark.parametrize(
+    ("fields", "weight"),
+    [
+        ({"a": "1234", "b": 5}, 4),
+        ({"a": b"123"}, 3),
+        ({"a": ["12", ["34", 5]]}, 4),
+        ({"a": {"12": "34"}}, 4),
+        ({"a": ("12", {"3": None})}, 3),
+    ],
+)
+def test_texts_in_fields_weigh_too(fields: dict[str, object], weight: int) -> None:
+    event = Event(id="1", time=0.0, message="", level=logging.INFO, fields=fields, tail=("12345", "67"))
+
+    assert Entry.of(event, None).weight == weight + 7  # and the last log lines
+
+
+@pytest.mark.parametrize(("waiting", "roomy"), [(0, True), (2, True), (3, False), (4, False)])
+def test_a_queue_is_roomy_while_half_of_it_is_free(waiting: int, roomy: bool) -> None:
+    queue = filled(*(entry(str(number)) for number in range(waiting)), capacity=4)
+
+    assert queue.roomy is roomy
+
+
+@pytest.mark.parametrize(("size", "roomy"), [(500, True), (501, False)])
+def test_a_queue_of_heavy_entries_is_not_roomy(size: int, roomy: bool) -> None:
+    assert filled(entry("a", size=size), max_bytes=1000).roomy is roomy
+
+
+def test_what_is_in_flight_takes_room() -> None:
+    queue = filled(entry("a"), entry("b"), entry("c"), capacity=4)
+    queue.take(3)
+
+    assert not queue.roomy
+    queue.acknowledge(3)
+    assert queue.roomy
+
+
+def test_what_is_discarded_is_gone_with_its_weight_and_the_rest_keeps_its_order() -> None:
+    queue = filled(
+        entry("a", size=300), entry("b", size=300), entry("c", logging.ERROR, size=300), entry("d"), max_bytes=1000
+    )
+
+    assert sorted(names(queue.discard({"a", "c", "elsewhere"})).split()) == ["a", "c"]
+
+    assert len(queue) == 2
+    assert queue.put(entry("e", size=600)) == []  # 300 and 600 have room, 1500 had none
+    assert names(queue.take(9)) == "b d e"
+
+
+def test_what_is_in_flight_is_not_discarded() -> None:
+    queue = filled(entry("a"), entry("b"))
+    queue.take(1)
+
+    assert names(queue.discard({"a", "b"})) == "b"
+    assert names(queue.acknowledge(1)) == "a"

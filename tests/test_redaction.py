@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.rules import assignments, secret_patterns
 from notify.rules.redaction import MASK, Redactor
+from notify.rules.secret_search import SecretSearch
 
 SECRETS = secret_corpus.secrets()
 HARMLESS = secret_corpus.harmless()
@@ -370,3 +371,34 @@ def test_each_start_of_an_assignment_is_tried():
 
     assert [BLIND.text(f"{name}=abcdefg") for name in names] == [f"{name}={MASK}" for name in names]
     assert len(names) == len(assignments.STARTS)
+
+
+class Thorough(SecretSearch):
+    """Searches everything, whatever the first look says."""
+
+    def hint(self, text: str) -> bool:
+        return True
+
+
+# The shortest of each kind that a look at the length of words might miss.
+SHORTEST = [
+    "eyJabcde.fghij", "webhooks/12345/x", "://:p@h", "--pin 1234", "Bearer abcdefg7", "Basic dXNlcjpw",
+    "secret: abcd", "secret=abcd", "hunter", "-100123", "token: abcdefgh12345678", "-----BEGIN PRIVATE KEY-----",
+    "legal winner ", "Mnemonic 1. abandon 2. ability ", "secret", "key", "0123456789abcdef" * 4, "sk-", "ghp_",
+    "abcdefgh12345678",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*HOSTILE, *SHORTEST, " ", "\n", "  "]) | st.text(max_size=3), max_size=14))
+def test_the_first_look_never_misses_what_the_whole_search_finds(pieces):
+    text = "".join(pieces)
+    known = ["hunter", "-100123", "pass word", PRIVATE_KEY]
+
+    found = Thorough(known).find(text)
+
+    assert SecretSearch(known).find(text) == found
+
+
+@pytest.mark.parametrize("shortest", SHORTEST)
+def test_the_first_look_lets_nothing_short_through(shortest):
+    assert SecretSearch(["hunter", "-100123"]).find(shortest) == Thorough(["hunter", "-100123"]).find(shortest)

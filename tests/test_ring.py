@@ -1,9 +1,11 @@
 import logging
+import sys
 import threading
+import tracemalloc
 
 import pytest
 
-from notify.capture.ring import RingBuffer
+from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
 
 
@@ -75,3 +77,51 @@ def test_the_tail_may_be_read_while_others_write() -> None:
     writer.join()
 
     assert lengths == {50}
+
+
+# ---- what is remembered
+
+
+def test_a_record_is_remembered_with_what_readers_ask_for() -> None:
+    (record,) = ring_of("cycle\ndone").records()
+
+    assert record == (3600.0, logging.INFO, "strategy", "cycle\ndone", None)
+    assert record.level == logging.INFO
+
+
+def test_what_was_raised_is_remembered_and_shown() -> None:
+    try:
+        raise ValueError("no price\nfor ETH")
+    except ValueError:
+        raised = snapshot("cycle failed", exc_info=sys.exc_info())
+    ring = RingBuffer()
+    ring.append(raised)
+
+    (record,) = ring.records()
+
+    assert record.exception is not None
+    assert (record.exception.type, record.exception.message) == ("ValueError", "no price\nfor ETH")
+    assert [path for path, _, _ in record.exception.frames] == [__file__]
+    assert ring.tail(1) == ("01:00:00 INFO strategy: cycle failed [ValueError: no price]",)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(500, "x" * 500), (501, "x" * 499 + "…")])
+def test_the_beginning_of_a_long_message_is_remembered(length: int, kept: str) -> None:
+    (record,) = ring_of("x" * length).records()
+
+    assert record.message == kept
+
+
+def test_a_ring_full_of_huge_records_is_small() -> None:
+    ring = RingBuffer()
+    huge = "x" * 50_000
+    tracemalloc.start()
+    for number in range(CAPACITY):
+        extras = {"name": f"{number}{huge}", "extra": [huge + "y"] * 3, "levelname": huge + "z"}
+        ring.append(snapshot(f"{number}{huge}", exc_info=ValueError(f"{number}{huge}"), **extras))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # Of each a message and an error's text of 500 characters at two bytes, for `…` is none of ASCII's; a name of 100.
+    assert used < CAPACITY * 3000
+    assert len(ring) == CAPACITY

@@ -2,14 +2,16 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from notify import settings
+from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.rules.routing import Topics
 from notify.rules.silence import Silence
-from notify.settings import NEVER, Setting, Settings, program_name, route_settings
+from notify.settings import NEVER, Setting, Settings, program_name, route_settings, state_dir
 
 # Text, the value it becomes; for every row, so that a new row without forms fails the test below.
 FORMS: dict[str, list[tuple[str, object]]] = {
@@ -37,6 +39,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "STDOUT_TOPICS": [("!cycle", Topics(unwanted=frozenset({"cycle"})))],
     "NOTIFY_STDOUT": [("JSON", "json"), ("text", "text"), ("off", "off"), ("auto", "auto")],
     "NOTIFY_BACKENDS": [("pager, Sms_2", ("pager", "sms_2"))],
+    "NOTIFY_STATE_DIR": [("/var/lib/bot", "/var/lib/bot"), ("~/bot", "~/bot")],
+    "NOTIFY_DURABLE_LEVEL": [("info", 20), ("TRADE", 21), ("off", NEVER), ("CRITICAL", 50)],
     "UNIT_TESTING": [("True", True), ("no", False)],
     "SIMULATE": [("true", True), ("off", False)],
     "NOTIFY_DRY_RUN": [("on", True), ("False", False)],
@@ -45,7 +49,7 @@ FORMS: dict[str, list[tuple[str, object]]] = {
 # Rows that take any text at this point; what they mean is looked at by the backend that they are for.
 ANY_TEXT = {
     "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
-    "LOGSTASH_TAGS",
+    "LOGSTASH_TAGS", "NOTIFY_STATE_DIR",
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
@@ -71,7 +75,7 @@ def test_an_unset_or_empty_variable_has_its_default(setting: Setting[object], en
 @by_name
 def test_the_default_that_the_table_shows_is_the_default(setting: Setting[object]) -> None:
     # These name another source instead of a value.
-    if setting.shown_default in {"program name", "NAME", "ICON_URL"}:
+    if setting.shown_default in {"program name", "NAME", "ICON_URL"} or "directory" in setting.shown_default:
         assert setting.default is None
     elif setting.shown_default == "–":
         assert not setting.default
@@ -220,3 +224,70 @@ def test_a_program_is_called_by_its_script_or_package(
     monkeypatch.setattr(sys, "argv", argv)
 
     assert program_name() == name
+
+
+# ---- the state directory
+
+
+def test_the_state_directory_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    assert state_dir(Settings({"NOTIFY_STATE_DIR": "/var/lib/bot"})) == Path("/var/lib/bot")
+    assert state_dir(Settings({"NOTIFY_STATE_DIR": "~/bot"})) == tmp_path / "bot"
+    assert state_dir(Settings({"NOTIFY_STATE_DIR": "bot"})) == tmp_path / "bot"  # wherever the program goes later
+    assert list(tmp_path.iterdir()) == []  # nothing is made
+
+
+@pytest.mark.parametrize(
+    ("executor", "folder"),
+    [
+        ("gold-digger_2.0", "gold-digger_2.0"),
+        ("gold digger/../x", "gold_digger_.._x"),
+        ("../../etc", "_.._etc"),
+        ("...", "python"),
+        ("", "trader"),
+    ],
+)
+def test_without_a_name_for_it_each_speaker_has_a_directory_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, executor: str, folder: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["/srv/bot/trader.py"])
+
+    assert state_dir(Settings({"EXECUTOR_ID": executor})) == tmp_path / "notify" / folder
+
+
+# ---- what nobody may see
+
+
+def of_file(**values: str) -> Environment:
+    environment = Environment(values)
+    environment.from_file = frozenset(values)
+    return environment
+
+
+def test_every_value_of_the_secrets_file_is_a_secret_but_those_of_our_settings() -> None:
+    env = of_file(JSON_RPC="https://rpc.example.com/x", LOG_LEVEL="warning", DISCORD_WEBHOOK_URL="https://webhook")
+
+    assert sorted(Settings(env).secrets()) == ["https://rpc.example.com/x", "https://webhook"]
+
+
+def test_elsewhere_the_name_gives_a_secret_away() -> None:
+    env = {
+        "EXCHANGE_API_KEY": "key of the exchange",
+        "PRIVATE_KEY": "0x123",
+        "PATH": "/usr/bin",
+        "DISCORD_OPS_WEBHOOK_URL": "https://webhook/ops",
+        "DISCORD_OPS_USERNAME": "bot",
+        "EMPTY_SECRET": "",
+        "BLANK_SECRET": " ",
+    }
+
+    assert sorted(Settings(env).secrets()) == ["0x123", "https://webhook/ops", "key of the exchange"]
+
+
+def test_a_value_that_replaced_one_of_the_file_is_judged_by_its_name() -> None:
+    env = of_file(JSON_RPC="https://rpc.example.com/x").but(JSON_RPC="demo")
+
+    assert Settings(env).secrets() == []

@@ -313,6 +313,20 @@ def test_what_a_programs_own_records_have_are_extras(
     assert logged.event.fields == {"run_id": 7, "legs": LEGS, **extra}
 
 
+def test_an_extra_is_found_when_a_filter_has_taken_a_standard_attribute_off(
+    logger: logging.Logger, logged: Logged
+) -> None:
+    def shorten(record: logging.LogRecord) -> bool:
+        del record.processName
+        return True
+
+    logger.addFilter(shorten)
+
+    logger.info("x", extra={"pair": "ETH"})
+
+    assert logged.event.fields == {"pair": "ETH"}
+
+
 # ---- records from elsewhere
 
 
@@ -390,6 +404,13 @@ def test_odd_numbers_in_a_record_are_numbers_in_the_event(name: str, value: obje
 
     assert type(source.line) is int
     assert type(source.process) is int
+
+
+def test_a_number_that_only_equals_a_line_number_does_not_stand_for_it_later() -> None:
+    odd = snapshot(pathname="a.py", lineno=7.0)
+    ordinary = snapshot(pathname="a.py", lineno=7)
+
+    assert (odd.source.line, ordinary.source.line) == (0, 7)
 
 
 @pytest.mark.parametrize("missing", ["created", "levelname", "name", "pathname", "lineno", "stack_info", "process"])

@@ -1,24 +1,33 @@
 """Standard output: one event is one line, harmless to a terminal, and strict JSON when that is asked for."""
 
+import fcntl
 import io
 import json
 import logging
 import os
 import re
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from select import PIPE_BUF
 from typing import Any
 
 import pytest
 
+import notify
+from notify import descriptor
 from notify.backends.stdout import StdoutBackend, escape
-from notify.errors import Gone
+from notify.errors import Gone, RetryLater
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.levels import TRADE, TRADE_HIGH
 
 AT = 1_767_225_600.25  # 2026-01-01T00:00:00.250Z
 PLAIN: dict[str, str] = {}  # an environment that says nothing about colour
+PIPE_SIZE = 65_536  # bytes that a pipe of Linux holds
+ENDING = 60.0  # seconds after which a process counts as hanging
 
 
 def event(message: str = "Bought 0.25 ETH", level: int = logging.INFO, **parts: Any) -> Event:
@@ -401,19 +410,6 @@ def test_a_program_without_standard_output_is_no_error_but_gone(monkeypatch: pyt
         StdoutBackend(env=PLAIN).send([event()])
 
 
-def test_a_pipe_that_nobody_reads_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    stream = os.fdopen(write, "w")
-    monkeypatch.setattr(sys, "stdout", stream)
-    try:
-        with pytest.raises(Gone):
-            StdoutBackend(env=PLAIN).send([event()])
-    finally:
-        with pytest.raises(BrokenPipeError):  # what is in its buffer can go nowhere
-            stream.close()
-
-
 def test_closing_the_backend_leaves_standard_output_open(capsys: pytest.CaptureFixture[str]) -> None:
     backend = StdoutBackend(env=PLAIN)
 
@@ -421,3 +417,244 @@ def test_closing_the_backend_leaves_standard_output_open(capsys: pytest.CaptureF
     backend.send([event()])
 
     assert "Bought" in capsys.readouterr().out
+
+
+# ---- a pipe
+
+
+class Pipe:
+    """A pipe, and the stream that a program writes to it with."""
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        self.stream = os.fdopen(self.writer, "w", encoding=encoding)
+
+    def read(self) -> str:
+        try:
+            return os.read(self.reader, PIPE_SIZE).decode(self.stream.encoding)
+        except BlockingIOError:
+            return ""
+
+    def close(self) -> None:
+        os.close(self.reader)
+        self.stream.close()
+
+
+@pytest.fixture
+def make_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pipe]]:
+    """Return what makes a pipe and puts it in the place of standard output."""
+    monkeypatch.setattr(descriptor, "_PATIENCE", 0.01)  # seconds
+    monkeypatch.setattr(descriptor, "_rests", {})
+    pipes: list[Pipe] = []
+
+    def make(encoding: str = "utf-8") -> Pipe:
+        pipe = Pipe(encoding)
+        pipes.append(pipe)
+        monkeypatch.setattr(sys, "stdout", pipe.stream)
+        return pipe
+
+    yield make
+    for pipe in pipes:
+        pipe.close()
+
+
+def numbered(number: int, message: str = "") -> Event:
+    return Event(id=str(number), time=AT, message=f"{number} {message}", level=logging.INFO)
+
+
+def long(number: int) -> Event:
+    return numbered(number, "x" * 2 * PIPE_SIZE)
+
+
+def test_events_are_in_the_pipe_at_once(make_pipe: Callable[..., Pipe]) -> None:
+    pipe = make_pipe()
+
+    assert StdoutBackend(env=PLAIN).send([event("öne"), event("twö")]) == 2
+
+    assert [line.split()[-1] for line in pipe.read().splitlines()] == ["öne", "twö"]
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("latin-1", "ü \\U0001f332"), ("ascii", "\\xfc \\U0001f332")])
+def test_a_pipe_gets_the_encoding_of_standard_output(make_pipe: Callable[..., Pipe], encoding: str, shown: str) -> None:
+    pipe = make_pipe(encoding)
+
+    StdoutBackend(env=PLAIN).send([event("ü 🌲")])
+
+    assert pipe.read().endswith(f" {shown}\n")
+
+
+def test_what_the_program_has_printed_stays_in_its_buffer(make_pipe: Callable[..., Pipe]) -> None:
+    pipe = make_pipe()
+    pipe.stream.write("printed\n")
+
+    StdoutBackend(env=PLAIN).send([event("said")])
+    first = pipe.read()
+    pipe.stream.flush()
+
+    assert first.endswith("said\n")
+    assert pipe.read() == "printed\n"
+
+
+def test_a_pipe_that_nobody_reads_keeps_its_events_for_later(make_pipe: Callable[..., Pipe]) -> None:
+    pipe, backend = make_pipe(), StdoutBackend(env=PLAIN)
+    events = [numbered(number, "x" * 1000) for number in range(100)]
+
+    sent = backend.send(events)
+    with pytest.raises(RetryLater) as caught:
+        backend.send(events[sent:])
+    read = pipe.read()
+    while sent < len(events):
+        sent += backend.send(events[sent:])
+        read += pipe.read()
+
+    assert caught.value.after == 0  # it has waited already
+    assert read == text(*events)
+
+
+def test_an_event_in_parts_goes_on_where_it_stopped(make_pipe: Callable[..., Pipe]) -> None:
+    pipe, backend = make_pipe(), StdoutBackend(env=PLAIN)
+
+    read = sent_slowly(backend, pipe, [long(1), numbered(2), long(3)])
+
+    assert read == text(long(1), numbered(2), long(3))
+
+
+def sent_slowly(backend: StdoutBackend, pipe: Pipe, events: list[Event]) -> str:
+    """Send *events* as a lane does, and read what is there whenever nothing goes through."""
+    read = ""
+    while events:
+        try:
+            events = events[backend.send(events) :]
+        except RetryLater:
+            read += pipe.read()
+    return read + pipe.read()
+
+
+def test_an_event_in_parts_is_ended_even_when_its_lane_has_dropped_it(make_pipe: Callable[..., Pipe]) -> None:
+    pipe, backend = make_pipe(), StdoutBackend(env=PLAIN)
+    with pytest.raises(RetryLater):
+        backend.send([long(1)])
+
+    read = sent_slowly(backend, pipe, [numbered(2), numbered(3)])
+
+    assert read == text(long(1), numbered(2), numbered(3))
+
+
+def test_another_backend_ends_an_event_in_parts_before_its_own(make_pipe: Callable[..., Pipe]) -> None:
+    # A dry run has one for each destination.
+    pipe, one, other = make_pipe(), StdoutBackend(env=PLAIN), StdoutBackend(env=PLAIN)
+    with pytest.raises(RetryLater):
+        one.send([long(1)])
+
+    read = sent_slowly(other, pipe, [numbered(2)])
+    assert one.send([long(1), numbered(3)]) == 2
+
+    assert read + pipe.read() == text(long(1), numbered(2), numbered(3))
+
+
+def test_an_event_in_parts_is_written_whole_where_standard_output_is_now(make_pipe: Callable[..., Pipe]) -> None:
+    before, backend = make_pipe(), StdoutBackend(env=PLAIN)
+    with pytest.raises(RetryLater):
+        backend.send([long(1)])
+    now = make_pipe()
+
+    read = sent_slowly(backend, now, [long(1)])
+
+    assert read == text(long(1))
+    assert text(long(1)).startswith(before.read())
+
+
+def test_a_pipe_whose_reader_has_gone_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(Gone):
+            StdoutBackend(env=PLAIN).send([event()])
+
+
+def test_an_object_whose_reader_has_gone_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tee:
+        def write(self, shown: str) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Tee())
+
+    with pytest.raises(Gone):
+        StdoutBackend(env=PLAIN).send([event()])
+
+
+# ---- as a process
+
+
+PROGRAM = """if True:
+    import logging, os, sys
+    import notify
+
+    notifier = notify.setup(env={{"NOTIFY_STDOUT": "{form}"}})
+    log = logging.getLogger("strategy")
+    for number in range({lines}):
+        log.info("line %d %s", number, "x" * 300)
+    notifier.close({timeout})
+    sys.exit(7)
+"""
+
+
+def environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(notify.__file__).parents[1]), "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"]}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("options", [(), ("-u",)], ids=["buffered", "unbuffered"])
+def test_a_program_whose_standard_output_nobody_reads_ends_as_it_wants_to(form: str, options: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    try:
+        # Some 400 kB of lines, for a pipe of 64 kB.
+        command = [sys.executable, *options, "-c", PROGRAM.format(form=form, lines=1000, timeout=0.5)]
+        ended = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=ENDING, env=environment()
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+    assert ended.returncode == 7
+    assert "Fatal Python error" not in ended.stderr
+    assert re.fullmatch("notify: stdout: dropped [0-9]+ of its events: closed\n", ended.stderr)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "non-blocking"])
+def test_every_line_of_a_program_arrives_once_and_whole_however_slowly_it_is_read(blocking: bool) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, blocking)  # as a parent of asyncio or node leaves it
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BUF)  # so small that it is full all the time
+    command = [sys.executable, "-c", PROGRAM.format(form="json", lines=1000, timeout=ENDING)]
+    with subprocess.Popen(command, stdout=writer, env=environment()) as process:
+        os.close(writer)
+        read = b""
+        while chunk := os.read(reader, 1000):
+            read += chunk
+    os.close(reader)
+
+    messages = [json.loads(line)["message"] for line in read.splitlines()]
+    assert [message.split()[1] for message in messages] == [str(number) for number in range(1000)]
+    assert process.returncode == 7
+
+
+@pytest.mark.process
+def test_a_program_whose_reader_has_gone_ends_as_it_wants_to() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-c", PROGRAM.format(form="text", lines=10, timeout=5)]
+        ended = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=ENDING, env=environment()
+        )
+    finally:
+        os.close(writer)
+
+    assert ended.returncode == 7
+    assert "nobody reads standard output any more" in ended.stderr

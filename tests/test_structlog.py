@@ -3,15 +3,19 @@
 import io
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
 
 import notify
+from notify.backends.function import FunctionBackend
 from notify.event import Event
 from notify.integrations.structlog import structlog_processor
+from notify.notifier import Notifier, set_notifier
 from notify.testing.caught import Caught, caught
+
+WAIT = 30.0  # seconds; who waits this long has failed
 
 
 @pytest.fixture
@@ -183,6 +187,50 @@ def test_values_that_cannot_be_shown_raise_nothing(outbox: Caught) -> None:
     structlog_processor(None, "info", {"event": Hostile(), "x": Hostile(), "stack": Hostile()})
 
     assert only(outbox).message == "<unprintable Hostile: RuntimeError>"
+
+
+class Ending:
+    """Would end the program when it is looked at."""
+
+    def _end(self, *_: object) -> NoReturn:
+        raise SystemExit
+
+    __str__ = __repr__ = __bool__ = __eq__ = __hash__ = _end  # type: ignore[assignment]  # that is the point
+
+
+@pytest.mark.parametrize("name", ["event", "topic", "logger", "exc_info", "stack", "x"])
+def test_no_value_ends_the_program(outbox: Caught, name: str) -> None:
+    event_dict = {"event": "said", name: Ending()}
+
+    assert structlog_processor(None, "info", event_dict) is event_dict
+
+    assert "Ending" in str(only(outbox)) or name == "exc_info"
+
+
+def test_a_dict_that_cannot_be_read_arrives_as_what_can_be_shown_of_it(outbox: Caught) -> None:
+    class Broken(dict):  # type: ignore[type-arg]  # anything
+        def items(self) -> NoReturn:
+            raise RuntimeError("no")
+
+    structlog_processor(None, "warning", Broken(event="said"))
+
+    assert (only(outbox).level, only(outbox).message) == (logging.WARNING, "{'event': 'said'}")
+
+
+def test_what_a_backend_says_through_structlog_is_printed_and_goes_no_further(log: Any, printed: io.StringIO) -> None:
+    arrived: list[str] = []
+
+    def deliver(event: Event) -> None:
+        arrived.append(event.message)
+        log.info("delivered", message=event.message)
+
+    with Notifier({"mine": FunctionBackend(deliver)}) as notifier:
+        set_notifier(notifier)
+        log.info("said")
+        assert notifier.flush(WAIT)
+
+    assert arrived == ["said"]
+    assert printed.getvalue().count('"event": "delivered"') == 1
 
 
 def test_without_a_notifier_the_program_goes_on_and_stderr_says_so_once(

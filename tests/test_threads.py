@@ -1,10 +1,16 @@
+"""Our own threads: what they are known by, and how one that has died is started again."""
+
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
+from lanes import LONG, ours
 
 from notify import threads
+from notify.threads import Worker
 
 
 def test_a_thread_of_ours_knows_itself_and_is_known_to_others() -> None:
@@ -83,3 +89,163 @@ def test_no_thread_of_a_forked_child_is_taken_for_one_of_ours() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
     assert run.stdout == "0 True\n"
+
+
+# ---- workers
+
+
+class Job:
+    """What a worker runs: it says that it has begun, and ends as it is told."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.ends_with: list[BaseException | None] = []
+
+    def __call__(self) -> None:
+        self.begun.release()
+        assert self.go_on.acquire(timeout=LONG)
+        error = self.ends_with.pop(0) if self.ends_with else None
+        if error is not None:
+            raise error
+
+
+@pytest.fixture
+def job() -> Iterator[Job]:
+    made = Job()
+    yield made
+    made.go_on.release(9)  # what still runs may end
+
+
+def died(job: Job, error: BaseException | None = None) -> Worker:
+    """Return a worker whose thread has ended with *error*."""
+    job.ends_with = [error or MemoryError()]
+    worker = Worker("test", job)
+    assert job.begun.acquire(timeout=LONG)
+    job.go_on.release()
+    worker.join(LONG)
+    assert ours("test") == []
+    return worker
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("c4nary"), SystemExit(1), KeyboardInterrupt()], ids=repr)
+def test_a_thread_that_died_is_told_of_started_again_and_counted(
+    job: Job, error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = died(job, error)
+    assert capsys.readouterr().err == f"notify: the thread test died: {type(error).__name__}\n"
+
+    worker.revive()
+
+    assert job.begun.acquire(timeout=LONG)
+    assert worker.restarts == 1
+
+
+def test_a_thread_that_lives_is_left_alone(job: Job) -> None:
+    worker = Worker("test", job)
+    assert job.begun.acquire(timeout=LONG)
+
+    worker.revive()
+
+    assert (worker.restarts, len(ours("test"))) == (0, 1)
+
+
+def test_a_thread_that_has_ended_stays_so(job: Job) -> None:
+    worker = Worker("test", job)
+    job.go_on.release()
+    worker.join(LONG)
+
+    worker.revive()
+
+    assert (worker.restarts, ours("test")) == (0, [])
+
+
+def test_many_who_find_a_thread_dead_start_one(job: Job) -> None:
+    worker = died(job)
+    together = threading.Barrier(8)
+
+    def revive() -> None:
+        together.wait()
+        worker.revive()
+
+    finders = [threading.Thread(target=revive) for _ in range(8)]
+    for finder in finders:
+        finder.start()
+    for finder in finders:
+        finder.join()
+
+    assert (worker.restarts, len(ours("test"))) == (1, 1)
+
+
+def test_a_thread_that_joins_itself_does_not_wait() -> None:
+    workers: list[Worker] = []
+    given, joined = threading.Event(), threading.Event()
+
+    def join_myself() -> None:
+        given.wait(LONG)
+        workers[0].join(LONG)
+        joined.set()
+
+    workers.append(Worker("test", join_myself))
+    given.set()
+
+    assert joined.wait(LONG)
+
+
+def refuse(thread: threading.Thread) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_thread_that_the_system_refuses_is_told_of_and_started_as_soon_as_it_may(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        worker = Worker("test", job)
+        worker.revive()
+        worker.join(LONG)  # nothing to wait for
+    assert capsys.readouterr().err == "notify: the thread test could not be started: can't start new thread\n"
+
+    worker.revive()
+
+    assert job.begun.acquire(timeout=LONG)
+
+
+def test_a_thread_that_the_system_refuses_leaves_the_dead_one_to_the_next_look(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = died(job)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        worker.revive()
+    assert worker.restarts == 0
+
+    worker.revive()
+
+    assert job.begun.acquire(timeout=LONG)
+    assert worker.restarts == 1
+
+
+@pytest.mark.parametrize(("marked", "known"), [(True, True), (False, False)])
+def test_what_a_worker_logs_is_ours_unless_it_is_unmarked(marked: bool, known: bool) -> None:
+    found: list[bool] = []
+
+    Worker("test", lambda: found.append(threads.is_ours()), marked=marked).join(LONG)
+
+    assert found == [known]
+
+
+# ---- the end of the program
+
+
+def test_at_the_end_no_thread_is_started_not_even_for_one_that_died(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = died(job)
+    monkeypatch.setattr(threads, "_at_exit", threads._at_exit)  # as it was, after the test
+    threads.start_no_more()
+
+    with pytest.raises(RuntimeError, match="shutting down"):
+        threads.start("test", lambda: None)
+
+    worker.revive()
+
+    assert (worker.restarts, ours("test")) == (0, [])

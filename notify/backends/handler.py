@@ -1,5 +1,6 @@
 """Any `logging.Handler` as a backend, so that python-logstash's, syslog's or journald's work unchanged."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
+from notify.plain import unshared
 
 _TAKEN = frozenset(dir(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
@@ -20,11 +22,15 @@ class HandlerBackend:
 
     Args:
         handler: called by the lane's thread only, if it is attached nowhere else.
+
+    Raises `ValueError` for a handler whose `emit` or `handle` is a coroutine function: nobody would await it.
     """
 
     folds = False
 
     def __init__(self, handler: logging.Handler) -> None:
+        if inspect.iscoroutinefunction(handler.emit) or inspect.iscoroutinefunction(handler.handle):
+            raise ValueError("a handler with a coroutine function as emit() cannot be a backend")
         self._handler = handler
         self._failure: BaseException | None = None
         handler.handleError = self._note  # type: ignore[method-assign]  # the hook that Handler has for this
@@ -61,7 +67,10 @@ def _lost_connection(handler: logging.Handler) -> bool:
 
 
 def log_record(event: Event) -> logging.LogRecord:
-    """Return *event* as a log record: fields are extras, the traceback is both `exc_text` and `stack_trace`."""
+    """Return *event* as a log record: fields are extras, the traceback is both `exc_text` and `stack_trace`.
+
+    What handlers, filters and formatters change in it, the event does not show.
+    """
     record = logging.LogRecord(
         name=event.logger or "notify",
         level=event.level,
@@ -80,6 +89,6 @@ def log_record(event: Event) -> logging.LogRecord:
     if event.exception is not None:
         record.exc_text = event.exception.traceback.rstrip("\n")
         record.__dict__["stack_trace"] = event.exception.traceback  # formatters that only know extras show it too
-    for name, value in {"topic": event.topic, "event_id": event.id, **event.fields}.items():
+    for name, value in {"topic": event.topic, "event_id": event.id, **unshared(event.fields)}.items():
         record.__dict__[f"extra_{name}" if name in _TAKEN else name] = value
     return record

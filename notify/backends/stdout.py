@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from notify.errors import Gone
+from notify.descriptor import descriptor_of, write_whole
+from notify.errors import Gone, RetryLater
 from notify.event import Event
 from notify.levels import level_name, severity
 from notify.plain import iso_time, jsonable, safe_str
@@ -30,6 +31,10 @@ class StdoutBackend:
 
     In text, one event is one line, with control characters escaped; body and traceback follow indented.
 
+    What the program prints itself waits in Python's buffer, unless standard output is a terminal or PYTHONUNBUFFERED
+    is set. That buffer is neither used nor flushed, for the reason in `notify.descriptor`; so in a pipe or
+    a file such text may stand below events that happened after it.
+
     Args:
         json: JSON lines instead of text.
         destination: when given, marks every event as one that a dry run would have sent there.
@@ -47,16 +52,25 @@ class StdoutBackend:
         self._destination = destination
         self._env = env
         self._renderers: dict[bool, Callable[[Event], str]] = {}
+        self._begun: tuple[str, int] | None = None  # id of the event that is written in part, and the descriptor
 
     def send(self, events: Sequence[Event], /) -> int:
-        """Write *events*. Raises `Gone` when there is no standard output any more."""
+        """Write *events*.
+
+        Raises `Gone` when there is no standard output any more or nobody can read it, and `RetryLater` when it takes
+        nothing for a second. An event that is written in part by then goes on where it stopped.
+        """
         # Programs put objects in its place that can do no more than print() asks for: write().
         stream = sys.stdout
         if stream is None or getattr(stream, "closed", False):
             raise Gone("standard output is closed")
-        text = "".join(map(self._renderer(stream), events))
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        texts = [self._encodable(text, encoding) for text in map(self._renderer(stream), events)]
+        descriptor = descriptor_of(stream)
         try:
-            stream.write(self._encodable(text, getattr(stream, "encoding", None) or "utf-8"))
+            if descriptor is not None:
+                return self._send_through(descriptor, events, [text.encode(encoding) for text in texts])
+            stream.write("".join(texts))
             getattr(stream, "flush", lambda: None)()
         except BrokenPipeError:
             raise Gone("nobody reads standard output any more") from None
@@ -64,6 +78,16 @@ class StdoutBackend:
 
     def close(self) -> None:
         """Leave standard output open: it is the program's."""
+
+    def _send_through(self, descriptor: int, events: Sequence[Event], texts: list[bytes]) -> int:
+        if self._begun == (events[0].id, descriptor):
+            texts[0] = b""  # its end is with write_whole(), which writes it before anything else
+        whole, begun = write_whole(descriptor, texts)
+        if whole or begun:
+            self._begun = (events[whole].id, descriptor) if begun else None
+        if not whole:
+            raise RetryLater(0, "standard output takes nothing at the moment")
+        return whole
 
     def _renderer(self, stream: TextIO) -> Callable[[Event], str]:
         if self._json:

@@ -2,40 +2,45 @@
 
 import logging
 import time
-from itertools import islice
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import filterfalse, islice
 from logging import LogRecord
+from operator import itemgetter
 from typing import Any
 
 from notify.delivery.ticket import Ticket
-from notify.event import Event, Source, new_id
+from notify.event import Event, Source, event_of_record
 from notify.exceptions import Raised
-from notify.plain import MAX_ITEMS, MAX_TEXT, SCALARS, clean, clean_fields, clip, keep, safe_repr, safe_str
+from notify.plain import MAX_ITEMS, MAX_TEXT, SCALARS, clean, clip, keep, safe_repr, safe_str
 
 # Attributes that every record has; extras come after them, since makeRecord() adds them last.
-_STANDARD = frozenset(LogRecord("", 0, "", 0, "", (), None).__dict__)
+_STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
 _STANDARD_COUNT = len(_STANDARD)
+_LAST_STANDARD = _STANDARD[-1]
 # The others are set by formatters and handlers that saw the record before us, and are no one's extras.
-_NO_EXTRAS = _STANDARD | {"message", "asctime", "taskName"}
+_NO_EXTRAS = frozenset(_STANDARD) | {"message", "asctime", "taskName"}
 _YEAR_10000 = 253_402_300_800.0  # epoch seconds
+_ORIGINS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
 _TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
 
 
 class Snapshot:
-    """What an event is made of later: the attributes of a record, and in them nothing that can change.
+    """What an event is made of later, taken from a record, and nothing in it that can change.
 
     Built on the caller's thread, so this constructor is the price of a log call: no regular expression, no
-    JSON, no frame is kept. Never raises an Exception.
+    JSON, no frame is kept. Thousands may wait, and the garbage collector walks through all that can hold others: hence
+    a tuple and a small dict rather than a copy of the record's. Never raises an Exception.
     """
 
-    __slots__ = ("_attributes", "exception", "level", "message")
+    __slots__ = ("_body", "_created", "_extras", "_origin", "exception", "level", "message")
 
     ticket: Ticket | None = None
 
     def __init__(self, record: LogRecord) -> None:
-        # One copy of everything is cheaper than a few attributes one by one, and what formatters and
-        # other handlers do to the record later does not show.
-        self._attributes = attributes = record.__dict__.copy()
+        attributes = record.__dict__
+        recorded = attributes.get
         message = record.msg
         try:
             # getMessage() without its call, and without its str() of what is a str already.
@@ -50,78 +55,80 @@ class Snapshot:
         level = record.levelno
         self.level = level if type(level) is int else _number(level, logging.INFO)
         self.exception = None
+        self._body = recorded("stack_info")
         if record.exc_info:
             self.exception = _raised(record.exc_info)
-            attributes["exc_info"] = attributes["exc_text"] = None
-        # They may be objects of any size, and would live as long as this does.
-        attributes["msg"] = attributes["args"] = None
-        # The program's own LogRecord may set attributes before LogRecord does.
-        first = _STANDARD_COUNT if type(record) is LogRecord else 0
-        for value in islice(attributes.values(), first, None):
-            if type(value) not in SCALARS:
-                _keep_all(attributes)
-                break
+        elif self._body is None:
+            # A record that came through a socket or a pickle has its traceback as text only.
+            self._body = recorded("exc_text")
+        self._created = recorded("created")
+        try:
+            self._origin = _origin_of(attributes)
+        except KeyError:  # a filter has removed one of them
+            self._origin = tuple(map(recorded, _ORIGIN))
+        extras: dict[Any, object] = {}
+        self._extras = extras
+        names: Iterator[Any] = islice(attributes, _STANDARD_COUNT - 1, None)
+        if next(names, None) != _LAST_STANDARD:  # the program's own LogRecord may set attributes before LogRecord does
+            names = filterfalse(_NO_EXTRAS.__contains__, attributes)
+        for name in names:
+            value = attributes[name]
+            extras[name] = value if type(value) in SCALARS else keep(value)
 
     @property
     def time(self) -> float:
         """UTC epoch seconds; now when the record has none that makes sense."""
-        created = self._attributes.get("created")
+        created = self._created
         return created if type(created) is float and 0 <= created < _YEAR_10000 else time.time()
 
     @property
     def level_name(self) -> str:
         """Name of the level, as the record has it."""
-        return _text(self._attributes.get("levelname"))
+        return _text(self._origin[1])
 
     @property
     def logger(self) -> str:
         """Name of the logger."""
-        return _text(self._attributes.get("name"))
+        return _text(self._origin[0])
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        recorded = self._attributes.get
-        fields = _extras(self._attributes)
-        topic = fields.get("topic")
-        if isinstance(topic, str) and topic:
-            del fields["topic"]
-        else:
-            topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
-        moment = self.time
-        return Event(
-            id=new_id(moment),
-            time=moment,
-            message=clean(self.message),
-            # A record that came through a socket or a pickle has its traceback as text only.
-            body=_text(recorded("stack_info")) or _text(recorded("exc_text")),
-            level=self.level,
-            topic=clean(topic),
-            fields=clean_fields(fields),
-            exception=self.exception.info() if self.exception is not None else None,
-            logger=self.logger,
-            source=Source(
-                _text(recorded("pathname")),
-                _number(recorded("lineno"), 0),
-                _text(recorded("funcName")),
-                _number(recorded("process"), 0),
-                _text(recorded("threadName")),
-            ),
+        try:
+            logger, topic, source = _remembered_origin(*self._origin)
+        except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
+            logger, topic, source = _origin(*self._origin)
+        fields = _fields(self._extras)
+        if "topic" in fields:
+            wanted = fields["topic"]
+            if isinstance(wanted, str) and wanted:
+                topic = wanted
+                del fields["topic"]
+        message, exception = self.message, self.exception
+        return event_of_record(
+            self.time,
+            message if message.isascii() else clean(message),
+            self.level,
+            _text(self._body),
+            topic,
+            fields,
+            None if exception is None else exception.info(),
+            logger,
+            source,
         )
 
 
-def _keep_all(attributes: dict[str, Any]) -> None:
-    for name, value in attributes.items():
-        if type(value) not in SCALARS:
-            attributes[name] = keep(value)
-
-
-def _extras(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return what is no standard attribute of a record, long strings cut."""
-    return {
-        name: clip(value, MAX_TEXT) if type(value) is str and len(value) > MAX_TEXT else value
-        for name, value in attributes.items()
-        if name not in _NO_EXTRAS
-    }
+def _fields(extras: dict[Any, object]) -> dict[str, object]:
+    """Return a copy of *extras* without those that are no one's: long strings cut, all of them valid Unicode."""
+    fields: dict[str, object] = {}
+    for name, value in extras.items():
+        if name in _NO_EXTRAS:  # a formatter has added it
+            continue
+        if type(value) is str and not (value.isascii() and len(value) <= MAX_TEXT):
+            value = clean(clip(value, MAX_TEXT))
+        if type(name) is not str or not name.isascii():
+            name = clean(safe_str(name))
+        fields[name] = value
+    return fields
 
 
 def _raised(exc_info: object) -> Raised | None:
@@ -139,6 +146,20 @@ def _text(value: object) -> str:
     if type(value) is str and value.isascii():
         return value
     return "" if value is None else clean(safe_str(value))
+
+
+def _origin(
+    name: object, level: object, path: object, line: object, function: object, process: object, thread: object
+) -> tuple[str, str, Source]:
+    """Return what all records of one log call have in common: logger, topic and source."""
+    source = Source(_text(path), _number(line, 0), _text(function), _number(process, 0), _text(thread))
+    return _text(name), _TOPIC_OF_LEVEL.get(_text(level), "log"), source
+
+
+_ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
+_origin_of = itemgetter(*_ORIGIN)
+# By type too: 1.0 is no line number, and equals one.
+_remembered_origin = lru_cache(maxsize=_ORIGINS, typed=True)(_origin)
 
 
 def _unformatted(record: LogRecord, error: Exception) -> str:

@@ -102,7 +102,7 @@ class Lane:
 
     def pending(self) -> int:
         """Return how many events are not settled yet."""
-        with self._changed:  # while the thread moves an entry about, it is nowhere for a moment
+        with self._settled, self._changed:  # while the thread moves an entry about, it is nowhere for a moment
             return len(self._queue)
 
     def next_attempt_in(self) -> float:
@@ -115,7 +115,7 @@ class Lane:
         `restarted` is there only when the thread had to be started again.
         """
         restarts = self._worker.restarts
-        with self._changed:
+        with self._settled, self._changed:
             return {
                 "accepted": self._accepted,
                 "delivered": self._delivered,
@@ -268,7 +268,8 @@ class Lane:
             self._gone = True
             self._tell(self.name, f"{self.name} takes no messages any more: {reason}. It is asked every ten minutes.")
 
-    # ---- either side, holding both locks: `_settled` is taken first, so that counts, tickets and flush() agree
+    # ---- either side, holding both locks, so that counts, tickets and flush() agree. Whoever may be interrupted by a
+    # signal handler takes `_settled` first also where `_changed` would do: the handler takes both, in this order.
 
     def _well(self) -> None:
         self._backoff.reset()

@@ -125,7 +125,10 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         try:
             self._wait_until(lambda: self._empty(deadline), deadline)
-        finally:  # also when Ctrl-C ends the wait
+        except BaseException:  # Ctrl-C ends the wait, and every other
+            deadline = time.monotonic()
+            raise
+        finally:
             self._stop(deadline)
 
     def stats(self) -> dict[str, dict[str, object]]:

@@ -8,9 +8,11 @@ from typing import Any
 
 from notify import diagnostics
 from notify.arguments import caller, event_of
+from notify.event import Event, Source
 from notify.levels import parse_level
 from notify.notifier import current_notifier
-from notify.plain import clean, safe_str
+from notify.plain import came_from_a_signal, clean, safe_str
+from notify.threads import is_ours
 
 _NOT_FIELDS = frozenset(
     {"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic", "logger"}
@@ -35,29 +37,47 @@ def structlog_processor(
         event_dict: `event`, `exc_info` and `topic` are understood, `stack` and `exception` that processors before
             this one have rendered become the body, the rest are fields.
 
-    Never raises: while there is no notifier, before `setup()` and after `close()`, a line on stderr says so.
+    What a backend says while it delivers is passed on only. Never raises: while there is no notifier, before `setup()`
+    and after `close()`, a line on stderr says so.
     """
+    if is_ours():
+        return event_dict  # a backend of the program's own says how a delivery went: that must not cause another one
     notifier = current_notifier()
     if notifier is None:
         diagnostics.report("structlog", "an event of structlog was not sent: there is no notifier, see notify.setup()")
         return event_dict
+    source = caller(_OUR_PACKAGES)
+    try:
+        event = _event(notifier.clock.time(), source, method_name, event_dict)
+    except BaseException as error:  # a dict of the program's own class may raise anything
+        if came_from_a_signal(error):
+            raise
+        event = event_of(notifier.clock.time(), source, event_dict, level=_level(method_name))
+    notifier.accept(event)
+    return event_dict
+
+
+def _event(now: float, source: Source, method_name: str, event_dict: MutableMapping[str, Any]) -> Event:
     exception = event_dict.get("exc_info")
     if exception is True:
         exception = sys.exc_info()[1]
     elif isinstance(exception, tuple):
         exception = exception[1] if len(exception) > 1 else None
+    topic = event_dict.get("topic")
+    if topic is None or (type(topic) is str and not topic):
+        topic = _TOPIC_OF_METHOD.get(method_name, "log")
     event = event_of(
-        notifier.clock.time(),
-        caller(_OUR_PACKAGES),
+        now,
+        source,
         event_dict.get("event", ""),
         body="\n".join(safe_str(event_dict[name]) for name in ("stack", "exception") if name in event_dict),
         level=_level(method_name),
-        topic=event_dict.get("topic") or _TOPIC_OF_METHOD.get(method_name, "log"),
+        topic=topic,
         fields={name: value for name, value in event_dict.items() if name not in _NOT_FIELDS},
         exc=exception if isinstance(exception, BaseException) else None,
     )
-    notifier.accept(replace(event, logger=clean(safe_str(event_dict.get("logger") or ""))))
-    return event_dict
+    logger = event_dict.get("logger")
+    return event if logger is None else replace(event, logger=clean(safe_str(logger)))
 
 
 def _level(method_name: str) -> int:

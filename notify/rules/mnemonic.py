@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 
 FEWEST = 12
+SHORTEST = FEWEST * 3 + FEWEST - 1
+"""Characters of the shortest such run: words of three letters, and one space between each two."""
 
-# The least that such a run takes, as letters and white space only. Values differ in their low bits, by which
-# `in` skips ahead.
-_STRETCH = b"\1" * (FEWEST * 3 + FEWEST - 1)
+# As letters and white space only. Values differ in their low bits, by which `in` skips ahead.
+_STRETCH = b"\1" * SHORTEST
 _LETTERS_AND_SPACE = bytes(97 <= code <= 122 or code in b" \t\r\n" for code in range(256))
 _INNER = FEWEST - 2  # words of a run that have white space on both sides; a quote may touch the others
 

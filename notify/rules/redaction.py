@@ -39,6 +39,7 @@ class Redactor:
         self._data = tuple(form.encode("utf-8", "surrogatepass") for form in forms)
         self._search = SecretSearch(forms)
         self._weight = lru_cache(maxsize=_NAMES)(self._weigh)
+        self._are_plain = lru_cache(maxsize=_NAMES)(self._weigh_nothing)
 
     def text(self, text: str) -> str:
         """Return *text* with the secrets in it replaced, the same object when there are none."""
@@ -62,9 +63,8 @@ class Redactor:
     def _suspects(self, event: Event) -> bool:
         """Look once at all texts of an event together, which is all that most events cost."""
         source, exception = event.source, event.exception
-        for name in (event.topic, event.logger, source.path, source.function, source.thread):
-            if self._weight(name) == _HOLDS_SECRET:
-                return True
+        if not self._are_plain((event.topic, event.logger, source.path, source.function, source.thread), _HOLDS_SECRET):
+            return True
         texts = [event.message]
         if event.body:
             texts.append(event.body)
@@ -79,22 +79,29 @@ class Redactor:
     def _weigh(self, name: str) -> int:
         return _HOLDS_SECRET if self._search.hint(name) else weight(name)
 
+    def _weigh_nothing(self, names: tuple[object, ...], least: int) -> bool:
+        """Say whether all *names* are strings and none weighs as much as *least*."""
+        return all(type(name) is str and self._weight(name) < least for name in names)
+
     def _gather(self, fields: Mapping[Any, object], texts: list[str]) -> bool:
         """Add the texts in *fields* to *texts*, or say that a name or a number has given a secret away."""
+        if not self._are_plain(tuple(fields), 1):
+            for key, value in fields.items():
+                name = key if type(key) is str else safe_str(key)
+                weighs = self._weight(name)
+                if weighs and (weighs == _HOLDS_SECRET or is_secret(name, value)):
+                    return True
         for key, value in fields.items():
-            name = key if type(key) is str else safe_str(key)
-            weighs = self._weight(name)
-            if weighs and (weighs == _HOLDS_SECRET or is_secret(name, value)):
-                return True
             if type(value) is str:
                 texts.append(value)
-            elif type(value) not in _HARMLESS and self._gather_value(name, value, texts):
+            elif type(value) is int:
+                if value in self._numbers:
+                    return True
+            elif type(value) not in _HARMLESS and self._gather_value(key, value, texts):
                 return True
         return False
 
-    def _gather_value(self, name: str, value: object, texts: list[str]) -> bool:
-        if type(value) is int:
-            return value in self._numbers
+    def _gather_value(self, name: object, value: object, texts: list[str]) -> bool:
         if isinstance(value, Mapping):
             return self._gather(value, texts)
         if isinstance(value, list | tuple):

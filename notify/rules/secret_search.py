@@ -11,6 +11,13 @@ from notify.rules.secret_patterns import Span
 _BY_RARITY = "JKqQZXjYzVGHLIWkxUFOBMRPNDCTSvEAwyb+%fgpmuh_/:-98765c4d31=l20.srinoate "
 _LOOKED_FOR = 8  # characters of a value, from its rarest on
 
+# A word is what stands between two places of white space. All secrets hold a long one, but for those that a sign gives
+# away: an URL, an option or a PEM block, `Bearer` and `Basic`, an assignment, or twelve words. The shortest of the
+# others is a JWT of `eyJ`, five characters, a dot and five more; a webhook's path has 16, everything else more.
+_LONG = 14  # characters
+_LONG_WORD = b"\1" * _LONG
+_NO_SPACE = bytes(code not in b" \t\n\r\v\f" for code in range(256))
+
 
 class SecretSearch:
     """Finds known texts and what looks like a secret. Immutable, so any thread may use it.
@@ -22,18 +29,22 @@ class SecretSearch:
     def __init__(self, known: Iterable[str]) -> None:
         self._known = tuple(known)
         self._cased = _searches(_sources(self._known))
+        self._brief = _searches(_sources_of_known(text for text in self._known if not _has_long_word(text)))
 
     def hint(self, text: str) -> bool:
         """Say whether *text* may hold a secret. Wrong only in saying yes."""
-        cased = self._cased
-        for literal in filter(text.__contains__, cased):
-            if cased[literal](text):
-                return True
-        lower = text.lower()
-        for literal in filter(lower.__contains__, _LOWER):
-            if _LOWER[literal](lower):
-                return True
-        return mnemonic.hint(text)
+        if (
+            "://" in text
+            or "--" in text
+            or "earer" in text
+            or "asic" in text
+            or _has_long_word(text)
+            or _matches(self._brief, text)
+        ):
+            return _matches(self._cased, text) or _matches(_LOWER, text.lower()) or mnemonic.hint(text)
+        if (":" in text or "=" in text) and _matches(_LOWER, text.lower()):
+            return True
+        return len(text) >= mnemonic.SHORTEST and ("mnemonic" in text.lower() or mnemonic.hint(text))
 
     def find(self, text: str) -> list[Span]:
         """Return where secrets stand in *text*, in order. They may overlap."""
@@ -52,6 +63,17 @@ class SecretSearch:
         return sorted(spans)
 
 
+def _has_long_word(text: str) -> bool:
+    return _LONG_WORD in text.encode("utf-8", "replace").translate(_NO_SPACE)
+
+
+def _matches(searches: Mapping[str, Callable[[str], object]], text: str) -> bool:
+    for literal in filter(text.__contains__, searches):  # noqa: SIM110 - any() costs as much as the search itself
+        if searches[literal](text):
+            return True
+    return False
+
+
 def _lower(text: str) -> str:
     lower = text.lower()
     if len(lower) == len(text):
@@ -62,8 +84,15 @@ def _lower(text: str) -> str:
 
 def _sources(known: Iterable[str]) -> Mapping[str, list[str]]:
     """Return the patterns to look for in text as it is, by the character that each begins with."""
-    sources = {rule.literal: [rule.pattern.pattern] for rule in secret_patterns.CASED}
+    sources = _sources_of_known(known)
+    for rule in secret_patterns.CASED:
+        sources.setdefault(rule.literal, []).append(rule.pattern.pattern)
     sources.setdefault("-", []).append(assignments.OPTION_HINT)
+    return sources
+
+
+def _sources_of_known(known: Iterable[str]) -> dict[str, list[str]]:
+    sources: dict[str, list[str]] = {}
     shortest: list[str] = []
     for text in sorted(known, key=len):
         if any(shorter in text for shorter in shortest):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from notify.testing.discord_limits import Limits, up
@@ -49,15 +49,25 @@ class Reply:
     drip: float = 0.0
 
 
-def rate_limited(retry_after: float, *, via: bool = True, shared: bool = False) -> Reply:
-    """Return Discord's 429. Without *via* it looks as behind a proxy that takes the header off."""
-    headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": "shared" if shared else "user"}
-    body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": False}
+def rate_limited(retry_after: float, *, via: bool = True, scope: Literal["user", "shared", "global"] = "user") -> Reply:
+    """Return Discord's 429.
+
+    Args:
+        retry_after: seconds. The body has them as they are, the header rounded up to whole ones.
+        via: False looks as behind a proxy that takes this header off.
+        scope: `user` is the webhook's own limit, `shared` its channel's, `global` that of the internet address.
+    """
+    headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": scope}
+    if scope == "global":
+        headers["X-RateLimit-Global"] = "true"
+    body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": scope == "global"}
     return Reply(429, body, {**headers, "Via": "1.1 google"} if via else headers)
 
 
 BAN = Reply(429, _HTML % (b"Error 1015", b"You are being rate limited"), {})
 """Cloudflare's page for an address that it has banned."""
+BLOCKED = Reply(403, b"error code: 1015", {})
+"""The same, as Cloudflare says it elsewhere."""
 BAD_GATEWAY = Reply(502, _HTML % (b"502", b"Bad gateway"), {})
 """Cloudflare's page for when Discord does not answer it."""
 RESET = Reply(reset=True)
@@ -68,8 +78,8 @@ RESET_LATE = Reply(reset=True, keeps=True)
 """The message is delivered, and the connection breaks before the answer."""
 HANG = Reply(drip=math.inf)
 """No answer, and no end."""
-DRIP = Reply(200, {"id": "1", "content": "." * 3600}, drip=1.0)
-"""An answer of one byte a second, for an hour."""
+DRIP = Reply(200, {"id": "1", "content": "." * 3600}, keeps=True, drip=1.0)
+"""The message is delivered, and its answer takes an hour: a byte a second."""
 
 _USUAL: dict[int, Mapping[str, Any]] = {
     400: {

@@ -2,6 +2,7 @@
 
 import logging
 import logging.handlers
+import os
 import queue
 import socket
 from collections.abc import Callable, Mapping
@@ -22,12 +23,14 @@ class Competitor:
         start: takes the ports of the destinations by kind and returns what makes one log call.
         needs: the module without which it cannot run.
         blocks: each call waits for an answer, so that a few of them are enough.
+        to: the kind of destination, where that is counted.
     """
 
     name: str
     start: Callable[[Ports], Say]
     needs: str = "logging"
     blocks: bool = False
+    to: str = "udp"
 
     def installed(self) -> bool:
         """Say whether it can run here."""
@@ -76,8 +79,9 @@ def _set_up(settings: Mapping[str, str]) -> Callable[[Ports], Say]:
     def start(ports: Ports) -> Say:
         import notify
 
-        # The environment is not read: a real webhook may be in it.
-        notify.setup({"NOTIFY_STDOUT": "off", **{name: value.format_map(ports) for name, value in settings.items()}})
+        # Of the environment no more than this is read: a real webhook may be in it.
+        ours = {"NOTIFY_STDOUT": "off", "NOTIFY_STATE_DIR": os.environ["NOTIFY_STATE_DIR"]}
+        notify.setup({**ours, **{name: value.format_map(ports) for name, value in settings.items()}})
         return _say
 
     return start
@@ -87,6 +91,12 @@ def _logstash(ports: Ports) -> Say:
     import logstash
 
     return _root(logstash.UDPLogstashHandler("127.0.0.1", ports["udp"], version=1))
+
+
+def _logstash_tcp(ports: Ports) -> Say:
+    import logstash
+
+    return _root(logstash.TCPLogstashHandler("127.0.0.1", ports["tcp"], version=1))
 
 
 def _queue_handler(ports: Ports) -> Say:
@@ -217,5 +227,20 @@ HANGING: Mapping[str, tuple[Competitor, Competitor]] = MappingProxyType(
     }
 )
 """Pairs of the same set-up, with a healthy destination and with one that hangs."""
+
+PEER = Competitor("python-logstash, UDP", _logstash, "logstash")
+
+BURSTS = (
+    PEER,
+    Competitor("notify.setup(), Logstash over UDP", _set_up({"LOGSTASH_SERVER": "127.0.0.1:{udp}"}), "notify"),
+    Competitor(
+        "notify.setup(), Logstash over TCP", _set_up({"LOGSTASH_SERVER": "tcp://127.0.0.1:{tcp}"}), "notify", to="tcp"
+    ),
+    Competitor("python-logstash, TCP", _logstash_tcp, "logstash", to="tcp"),
+    Competitor("QueueHandler and python-logstash", _queue_handler, "logstash"),
+    Competitor("python-logstash-async, memory, UDP", _logstash_async, "logstash_async"),
+    Competitor("loguru, UDP", _loguru(enqueue=False), "loguru"),
+)
+"""Who is asked for a burst. The first is what the others are compared with."""
 
 IMPORTS = ("notify", "logstash", "logstash_async.handler", "loguru", "structlog", "apprise", "discord_webhook")

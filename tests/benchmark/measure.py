@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from competitors import HANDLERS, HANGING, Competitor, Ports, Say
@@ -17,6 +19,7 @@ _BLOCKING = 5  # calls of what waits for an answer each time
 _SETTLE = 0.3  # seconds for threads to connect and catch up: what comes once a run is not what a call costs
 
 _PROGRAM = "import json, logging, socket, threading, time\nstart = time.perf_counter()\nimport {module}\n"
+_TIMEOUT = 200  # seconds; the longest of these programs has its own patience
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -34,20 +37,31 @@ def call(competitor: Competitor, ports: Ports, calls: int) -> Times:
 
     Raises `subprocess.CalledProcessError` when it does not run.
     """
-    return Times(*json.loads(_output(__file__, competitor.name, json.dumps(dict(ports)), str(calls))))
+    return Times(*json.loads(output(__file__, competitor.name, json.dumps(dict(ports)), str(calls))))
 
 
 def import_time(module: str) -> float:
     """Return the milliseconds that importing *module* adds to a program that has imported the usual modules already."""
-    return float(_output("-c", _PROGRAM.format(module=module) + "print((time.perf_counter() - start) * 1e3)"))
+    return float(output("-c", _PROGRAM.format(module=module) + "print((time.perf_counter() - start) * 1e3)"))
 
 
-def _output(*arguments: str) -> str:
+@contextmanager
+def environment() -> Iterator[dict[str, str]]:
+    """Yield an environment in which the package is found, with a state directory that is removed afterwards."""
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120
-    ).stdout
+    with TemporaryDirectory() as state:
+        yield {**os.environ, "PYTHONPATH": path, "NOTIFY_STATE_DIR": state}
+
+
+def output(*arguments: str) -> str:
+    """Return what a Python program prints.
+
+    Raises `subprocess.CalledProcessError` when it fails.
+    """
+    with environment() as names:
+        return subprocess.run(
+            [sys.executable, *arguments], env=names, stdout=subprocess.PIPE, text=True, check=True, timeout=_TIMEOUT
+        ).stdout
 
 
 def _timed(say: Say, calls: int, pause: Callable[[], None] | None) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Measures what logging costs the program that does it, side by side with what else there is.
 
-    python tests/benchmark/run.py [--rounds 5] [--calls 10000] [--write docs/benchmark.md]
+    python tests/benchmark/run.py [--rounds 5] [--calls 10000] [--slow] [--write docs/benchmark.md]
 
 Every competitor runs in a process of its own, once a round. A ratio is the median of the ratios within each round, so
 that a machine that is busy with something else for a while does not count for or against anybody.
@@ -16,13 +16,18 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
+import backlog
+import durable
 import measure
+import memory
 import table
-from competitors import BASE, HANDLERS, HANGING, IMPORTS
+from competitors import BASE, BURSTS, HANDLERS, HANGING, IMPORTS
 from destinations import running
 from measure import Times
+from throughput import EVENTS, Flow, flow
 
 _IMPORTS_A_ROUND = 2
+_DEAR_ROUNDS = 3  # at most, of bursts, trades and crashes: each takes half a minute
 _PACKAGES = ("python-logstash", "python-logstash-async", "loguru", "structlog", "discord-webhook", "apprise")
 
 Column = list[Times]
@@ -33,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=10_000, help="of a burst; a fifth of them is paced")
+    parser.add_argument("--slow", action="store_true", help="600 trades at Discord's limits, too: more than a minute")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page, too")
     options = parser.parse_args()
 
@@ -41,6 +47,10 @@ def main() -> None:
     absent = sorted({competitor.needs for competitor in wanted} - {competitor.needs for competitor in here})
     calls: dict[str, Column] = defaultdict(list)
     imports: dict[str, list[float]] = defaultdict(list)
+    flows: dict[str, list[Flow]] = defaultdict(list)
+    trades: list[durable.Times] = []
+    weights: dict[str, list[float]] = defaultdict(list)
+    crashes: list[float] = []
     with running() as ports:
         for round_number in range(1, options.rounds + 1):
             print(f"round {round_number} of {options.rounds}", file=sys.stderr)
@@ -51,6 +61,13 @@ def main() -> None:
                     imports[module].append(measure.import_time(module))
                 except subprocess.CalledProcessError:
                     imports.pop(module, None)
+            if round_number <= _DEAR_ROUNDS:
+                for competitor in (competitor for competitor in BURSTS if competitor.installed()):
+                    flows[competitor.name].append(flow(competitor))
+                trades.append(durable.trade(ports["http"]))
+                crashes.append(backlog.crash())
+        for kind in memory.KINDS:
+            weights[kind].append(memory.waiting(kind, ports["tcp, hanging"]))
     text = "\n\n".join(
         [
             _conditions(options.rounds, options.calls),
@@ -59,6 +76,16 @@ def main() -> None:
             _callers(calls),
             "### The same while a destination hangs",
             _hanging(calls),
+            "### How fast a burst arrives",
+            _flows(flows),
+            "### What a durable `logger.trade` costs its caller",
+            _durable(trades),
+            "### What an event weighs that waits",
+            table.markdown(
+                ["", "bytes an event"], [[kind, table.number(median(found))] for kind, found in weights.items()]
+            ),
+            "### When Discord keeps its limits",
+            _limits(crashes, backlog.trades() if options.slow else None),
             "### What an import costs",
             _imports(imports),
         ]
@@ -114,6 +141,36 @@ def _hanging(calls: dict[str, Column]) -> str:
                 row.append(_ratio(calls[hanging.name], calls[healthy.name], pace))
             rows.append(row)
     return table.markdown(head, rows)
+
+
+def _flows(flows: dict[str, list[Flow]]) -> str:
+    head = ["", "events/s", "× python-logstash, UDP", "lost %", "µs of processor an event"]
+    rows = []
+    for name, found in flows.items():
+        peer = flows.get(BURSTS[0].name, found)
+        rows.append(
+            [
+                name,
+                table.number(median(flow.rate for flow in found)),
+                table.ratio(median(one.rate / other.rate for one, other in zip(found, peer, strict=True))),
+                f"{median(flow.lost for flow in found):.2%}".removesuffix("%"),
+                table.number(median(flow.processor for flow in found)),
+            ]
+        )
+    return f"{EVENTS:,} events from one thread.\n\n{table.markdown(head, rows)}"
+
+
+def _durable(trades: list[durable.Times]) -> str:
+    quiet, quiet_p99, hogged, hogged_p99 = (table.number(median(column)) for column in zip(*trades, strict=True))
+    rows = [["alone", quiet, quiet_p99], ["beside a thread that computes without a pause", hogged, hogged_p99]]
+    return table.markdown(["", "paced p50 µs", "p99 µs"], rows)
+
+
+def _limits(crashes: list[float], trades: backlog.Arrival | None) -> str:
+    rows = [["from a crash behind 1,000 trades to its arrival", f"{median(crashes):.2f}", "", ""]]
+    if trades is not None:
+        rows.append(["600 trades", f"{trades.seconds:.1f}", str(trades.lost), f"{trades.limited} of {trades.requests}"])
+    return table.markdown(["", "seconds", "lost", "requests answered 429"], rows)
 
 
 def _imports(imports: dict[str, list[float]]) -> str:

@@ -1,30 +1,24 @@
 """The Discord backend: posts messages, and obeys what Discord says about them."""
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any
 
+from notify.backends.discord.answer import mapping, parsed, reason
 from notify.backends.discord.identity import acceptable_username, parse_mention
+from notify.backends.discord.limiter import Limiter, process_limiter
+from notify.backends.discord.limits import is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
 from notify.backends.http import Answer, HttpClient, Part
-from notify.clock import Clock, SystemClock
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event
 from notify.version import __version__
 
-DEADLINE = 15.0  # seconds for one request, everything included
-_BAN = 600.0  # seconds: Cloudflare's bans end after minutes, and asking meanwhile prolongs them
-# Seconds on top of what the hidden limit of a channel asks for: it lets messages pass as those of a minute ago leave
-# its window, one after another, and what it asks for is the wait for the first. With 600 trades: one 429, not two.
-_SPREAD = 0.5
-_LONGEST_WAIT = 3600.0  # seconds; whoever asks for more is asked again after that
+DEADLINE_SECONDS = 15.0  # for one request, everything included
 _MAX_AVATAR_URL = 2048  # Discord's
-_DEEPEST = 10  # levels of Discord's nested errors that are looked into; its deepest has four
-_REASON_LENGTH = 200  # characters of what Discord says about a refusal
+_HARMFUL_LINK = 240_000  # the code with which Discord refuses a message for a link in it
+_ON_THE_WAY = frozenset({407, 408})  # what a proxy says when it, and not Discord, did not take a request
 
 
 class _Care(IntEnum):
@@ -50,8 +44,8 @@ class DiscordBackend:
         thread_id: the thread of the channel that messages go to; wins over the one in *url*.
         silent: says which events make no sound; a CRITICAL one always does.
         client: posts; an `HttpClient` of its own by default.
-        clock: tells the time.
-        deadline: seconds for one request, everything included.
+        limiter: says when the next request may go out; by default the one that all backends of the process share.
+        deadline_seconds: for one request, everything included.
 
     Raises `ValueError` for an unusable argument, without showing it.
     """
@@ -70,8 +64,8 @@ class DiscordBackend:
         thread_id: str | None = None,
         silent: Callable[[Event], bool] | None = None,
         client: HttpClient | None = None,
-        clock: Clock | None = None,
-        deadline: float = DEADLINE,
+        limiter: Limiter | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._webhook = parse_webhook_url(url)
         self._thread_id = parse_snowflake(thread_id) if thread_id else self._webhook.thread_id
@@ -82,9 +76,8 @@ class DiscordBackend:
         self._avatar_url = avatar_url or None
         self._silent = silent
         self._client = client or HttpClient()
-        self._clock = clock or SystemClock()
-        self._deadline = deadline
-        self._not_before = -math.inf  # monotonic seconds
+        self._limiter = limiter or process_limiter()
+        self._deadline_seconds = deadline_seconds
         self._care_for = ("", _Care.NONE)  # the id of an event that Discord refused, and what to try next
 
     def __repr__(self) -> str:
@@ -105,21 +98,21 @@ class DiscordBackend:
 
     def ready_in(self) -> float:
         """Return the seconds until Discord's limits, as it last told them, allow a message."""
-        return max(0.0, self._not_before - self._clock.monotonic())
+        return self._limiter.ready_in(self._webhook.url)
 
     def check(self) -> str:
         """Ask Discord whether the webhook is there, which posts nothing, and say so.
 
         Raises `Gone` when it is not, `RetryLater` when that cannot be told now.
         """
-        answer = self._client.get(self._webhook.url, headers=_headers(), deadline_seconds=self._deadline)
-        said = _parsed(answer.body)
+        answer = self._client.get(self._webhook.url, headers=_headers(), deadline_seconds=self._deadline_seconds)
+        said = parsed(answer.body)
         if answer.status == 200:
             return f"the webhook is there: {str(said.get('name') or 'unnamed')[:80]!r}"
-        reason = self._reason(answer.status, said)
-        if answer.status in (401, 403, 404):
-            raise Gone(reason)
-        raise RetryLater(None, reason)
+        why = reason(answer.status, said, self._webhook.token)
+        if answer.status in (401, 403, 404) and not is_ban(answer.status, said):
+            raise Gone(why)
+        raise RetryLater(None, why)
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,59 +130,45 @@ class DiscordBackend:
         return compose(together, appearance, with_files=care is not _Care.WITHOUT_FILES), care
 
     def _post(self, message: Message) -> Answer:
-        if remaining := self.ready_in():
-            raise RetryLater(remaining, "Discord's rate limit: nothing was sent")
-        body = json.dumps(message.payload).encode()
-        parts = [
-            Part(f"files[{number}]", file.data, file.name, file.content_type)
-            for number, file in enumerate(message.files)
-        ]
-        answer = self._client.post(
-            self._webhook.url,
-            json=None if parts else body,
-            parts=[Part("payload_json", body, content_type="application/json"), *parts] if parts else (),
-            # Without wait=true Discord answers before it has kept the message, and says nothing if it does not.
-            params={"wait": "true", **({"thread_id": self._thread_id} if self._thread_id else {})},
-            headers=_headers(),
-            deadline_seconds=self._deadline,
-        )
-        if _seconds(answer.headers.get("X-RateLimit-Remaining")) == 0:
-            self._wait(_seconds(answer.headers.get("X-RateLimit-Reset-After")) or 0.0)
+        url = self._webhook.url
+        if wait := self._limiter.acquire(url):
+            raise RetryLater(wait, "Discord's rate limit: nothing was sent")
+        answer: Answer | None = None
+        try:
+            body = json.dumps(message.payload).encode()
+            parts = [
+                Part(f"files[{number}]", file.data, file.name, file.content_type)
+                for number, file in enumerate(message.files)
+            ]
+            answer = self._client.post(
+                url,
+                json=None if parts else body,
+                parts=[Part("payload_json", body, content_type="application/json"), *parts] if parts else (),
+                # Without wait=true Discord answers before it has kept the message, and says nothing if it does not.
+                params={"wait": "true", **({"thread_id": self._thread_id} if self._thread_id else {})},
+                headers=_headers(),
+                deadline_seconds=self._deadline_seconds,
+            )
+        finally:
+            self._limiter.answered(url, answer)
         return answer
 
     def _refused(self, answer: Answer, event: Event, message: Message, care: _Care) -> None:
         """Note how *event* is to be sent next after *answer*, or raise what the lane should know."""
-        said = _parsed(answer.body)
-        reason = self._reason(answer.status, said)
-        if answer.status == 429:
-            raise RetryLater(self._wait(_retry_after(answer, said)), reason)
-        if answer.status in (401, 403, 404):
-            raise Gone(reason)
-        if answer.status >= 500 or answer.status < 400:
-            raise RetryLater(None, reason)
-        blamed = set(_mapping(said.get("errors")))
+        status, said = answer.status, parsed(answer.body)
+        why = reason(status, said, self._webhook.token)
+        if status == 429 or is_ban(status, said):
+            raise RetryLater(self.ready_in(), why)
+        if status in (401, 403, 404) and said.get("code") != _HARMFUL_LINK:
+            raise Gone(why)
+        if status >= 500 or status < 400 or status in _ON_THE_WAY:
+            raise RetryLater(None, why)
+        blamed = set(mapping(said.get("errors")))
         if blamed and blamed <= {"username", "avatar_url"} & message.payload.keys():
             self._username = None if "username" in blamed else self._username
             self._avatar_url = None if "avatar_url" in blamed else self._avatar_url
             return
-        self._care_for = (event.id, _more_care(answer.status, message, care, reason))
-
-    def _wait(self, seconds: float) -> float:
-        """Post nothing for *seconds* from now, and return how long that is, an hour at most."""
-        seconds = min(seconds, _LONGEST_WAIT)
-        self._not_before = max(self._not_before, self._clock.monotonic() + seconds)
-        return seconds
-
-    def _reason(self, status: int, said: Mapping[str, Any]) -> str:
-        """Say what was answered, without anything that tells where the webhook is."""
-        text = f"Discord answered {status}"
-        if "code" in said:
-            text += f", code {said['code']}"
-        details = [str(said.get("message", "")), _first_error(said.get("errors"))]
-        text = ": ".join([text, *(detail for detail in details if detail)])
-        if self._webhook.token:
-            text = text.replace(self._webhook.token, "…")
-        return re.sub(r"https?://\S+", "…", " ".join(text.split()))[:_REASON_LENGTH]
+        self._care_for = (event.id, _more_care(status, message, care, why))
 
 
 def _headers() -> dict[str, str]:
@@ -197,7 +176,7 @@ def _headers() -> dict[str, str]:
     return {"User-Agent": f"DiscordBot (https://github.com/tradingstrategy-ai/notify, {__version__})"}
 
 
-def _more_care(status: int, message: Message, care: _Care, reason: str) -> _Care:
+def _more_care(status: int, message: Message, care: _Care, why: str) -> _Care:
     """Return the next thing to try. Raises `Rejected` when everything was tried."""
     if message.count > 1:
         return _Care.ALONE
@@ -205,50 +184,4 @@ def _more_care(status: int, message: Message, care: _Care, reason: str) -> _Care
         return _Care.WITHOUT_FILES
     if care < _Care.PLAIN and status != 413:
         return _Care.PLAIN
-    raise Rejected(reason)
-
-
-def _retry_after(answer: Answer, said: Mapping[str, Any]) -> float:
-    """Return how long a 429 asks us to wait, in seconds: what v10 answers, in the body or the headers."""
-    header = _seconds(answer.headers.get("Retry-After")) or 0.0
-    body = _seconds(said.get("retry_after"))
-    if body is None:
-        return max(header, _BAN)  # Discord always says it in the body: this is Cloudflare in front of it
-    shared = answer.headers.get("X-RateLimit-Scope") == "shared"
-    return max(header, body) + (_SPREAD if shared else 0.0)
-
-
-def _seconds(value: object) -> float | None:
-    if not isinstance(value, str | int | float):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _parsed(body: bytes) -> Mapping[str, Any]:
-    """Return the JSON object in *body*, an empty one when there is none: an error page, or nothing."""
-    try:
-        return _mapping(json.loads(body))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _first_error(errors: object, path: str = "") -> str:
-    """Return where and what the first of Discord's nested errors is, such as `embeds.0.title: …`."""
-    if path.count(".") >= _DEEPEST:
-        return ""
-    for name, inner in _mapping(errors).items():
-        if name == "_errors" and isinstance(inner, list):
-            first = _mapping(inner[0]) if inner else {}
-            return f"{path}: {first.get('code', '')} {first.get('message', '')}".strip()
-        found = _first_error(inner, f"{path}.{name}" if path else name)
-        if found:
-            return found
-    return ""
+    raise Rejected(why)

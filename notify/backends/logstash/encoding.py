@@ -1,5 +1,8 @@
 """A document as one line of strict JSON that fits where it has to go."""
 
+from collections.abc import Callable
+from functools import cache
+
 from notify.backends.logstash.wire import Document
 from notify.plain import SCALARS, clean, clip, jsonable, keep, safe_str
 
@@ -27,14 +30,20 @@ def encode(document: Document, limit: int) -> bytes:
 
 
 def _line(document: Document) -> bytes:
+    dumps = _dumps()
+    try:
+        line = dumps(document)
+    except TypeError:  # a lone surrogate, or a type or depth that orjson refuses
+        return dumps(_harmless(document))
+    # rsyslog and syslog-ng end a string at NUL. A backslash alone is quicker to look for, and seldom there.
+    return dumps(_harmless(document)) if b"\\" in line and rb"\u0000" in line else line
+
+
+@cache
+def _dumps() -> Callable[[object], bytes]:
     import orjson
 
-    try:
-        line = orjson.dumps(document)
-    except TypeError:  # a lone surrogate, or a type or depth that orjson refuses
-        return orjson.dumps(_harmless(document))
-    # rsyslog and syslog-ng end a string at NUL.
-    return orjson.dumps(_harmless(document)) if rb"\u0000" in line else line
+    return orjson.dumps
 
 
 def _harmless(document: Document) -> Document:

@@ -1,6 +1,5 @@
 """An event as the document that Logstash gets: python-logstash's version 1 schema, or the Elastic Common Schema."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +65,8 @@ def version_1(event: Event, origin: Origin) -> Document:
         document["lineno"] = source.line
         document["process"] = source.process
         document["thread_name"] = source.thread
-    document.update(_parts(event))
+    if event.body or event.key is not None or event.attachments or event.tail:
+        document.update(_parts(event))
     _add_fields(document, event.fields)
     return document
 
@@ -111,13 +111,15 @@ def ecs(event: Event, origin: Origin) -> Document:
 def timestamp(moment: float) -> str:
     """Return epoch seconds as `2026-01-31T23:59:59.999Z`; 1970 for a number that is no time."""
     try:
-        second = math.floor(moment)
-        microseconds = round((moment - second) * 1e6)
-        if microseconds == 1_000_000:
-            second, microseconds = second + 1, 0
-        return f"{_second(second)}.{microseconds // 1000:03d}Z"
+        return _of_milliseconds(round(moment * 1e6) // 1000)
     except (ArithmeticError, ValueError, OSError, TypeError):
         return "1970-01-01T00:00:00.000Z"
+
+
+@lru_cache(maxsize=8)  # a burst has many events in each millisecond
+def _of_milliseconds(milliseconds: int) -> str:
+    second, rest = divmod(milliseconds, 1000)
+    return f"{_second(second)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ class StoreError(NotifyError):
 
 
 class StoreBusy(StoreError):
-    """Somebody else is writing, or the connection has just been renewed. Nothing is wrong; try again."""
+    """Somebody else is writing, or the connection has just been closed. Nothing is wrong; try again."""
 
 
 class StoreDamaged(StoreError):
@@ -34,9 +34,8 @@ class StoreDamaged(StoreError):
 def store_error(error: sqlite3.Error) -> StoreError:
     """Return what to raise in place of *error*."""
     code = getattr(error, "sqlite_errorcode", None)
-    if (
-        code is None
-    ):  # Python's own: a fork closes connections, also that of a call which its signal handler interrupted
+    # Python's own: a fork closes connections, also that of a call which its signal handler interrupted.
+    if code is None:
         return StoreBusy("its connection was closed")
     family = code & 0xFF  # an extended code keeps its family in the low byte
     words = _WORDS.get(family, str(error))

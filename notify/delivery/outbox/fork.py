@@ -7,6 +7,7 @@ open is closed before the fork, and opened again by whoever needs it, on either 
 
 import os
 import threading
+from sys import is_finalizing
 from threading import get_ident
 from typing import Protocol
 from weakref import WeakSet
@@ -14,12 +15,43 @@ from weakref import WeakSet
 _PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
 
 
-class Locks:
-    """The two locks of an outbox, re-entrant because a signal handler may interrupt whoever holds them."""
+class Lock:
+    """Re-entrant, because a signal handler may interrupt whoever holds it, and no obstacle when the interpreter ends.
+
+    All threads but one stand still for good then: what they hold nobody lets go of, and nobody uses.
+    """
 
     def __init__(self) -> None:
-        self.lanes = threading.RLock()
-        self.callers = threading.RLock()
+        self._lock = threading.RLock()
+
+    def acquire(self, timeout: float = -1.0) -> bool:
+        """Take it, and say whether that was possible within *timeout* seconds; negative: however long it takes."""
+        if is_finalizing():
+            self._lock.acquire(blocking=False)
+            return True
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        """Let go of it."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            if not is_finalizing():
+                raise
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Locks:
+    """The two locks of an outbox."""
+
+    def __init__(self) -> None:
+        self.lanes = Lock()
+        self.callers = Lock()
         """Taken last, and held across nothing that waits."""
 
     def take(self) -> bool:

@@ -175,6 +175,7 @@ class Outbox:
                 mine = self._writer.mark()
                 marks = set(owner.marks(self._directory))
                 if not self._knows_marks:
+                    store.give_unowned(owner.NOBODY)
                     marks.update(store.owners())
                 marks.discard(mine)
                 for each in adoption.adopt(
@@ -236,7 +237,7 @@ class Outbox:
     def _store(self) -> Store:
         if self._broken is not None or fork.in_progress():
             raise StoreBusy("it is out of use")
-        if self._lanes is None:
+        if self._lanes is None or not self._lanes.is_open():
             self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
         return self._lanes
 

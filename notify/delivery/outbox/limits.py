@@ -1,6 +1,6 @@
 """How much the outbox keeps, and what goes when it is more."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,21 +50,22 @@ def enforce(store: Store, limits: Limits, now: float) -> Iterator[Dropped]:
     """
     yield from _remove(store, store.older_than(now - limits.max_age, _CANDIDATES), "too old")
     yield from _remove(store, store.dead_beyond(limits.max_dead, _CANDIDATES), "too many dead letters")
-    used = store.bytes_used()
-    if used > limits.max_bytes:
-        candidates = [*reversed(store.dead_beyond(0, _CANDIDATES)), *store.least_severe(_CANDIDATES)]
-        surplus = used - (limits.max_bytes - limits.max_bytes // 10)
-        yield from _remove(store, _first(candidates, surplus), "outbox full")
+    if store.bytes_used() > limits.max_bytes:
+        candidates = iter([*reversed(store.dead_beyond(0, _CANDIDATES)), *store.least_severe(_CANDIDATES)])
+        enough = limits.max_bytes - limits.max_bytes // 10
+        # By halves, as a row takes more than its payload: its place in the indexes, and the rest of its last page.
+        while (surplus := store.bytes_used() - enough) > 0 and (chosen := _first(candidates, surplus // 2)):
+            yield from _remove(store, chosen, "outbox full")
 
 
-def _first(candidates: Iterable[Sized], size: int) -> list[Sized]:
-    """Return as many of *candidates* as make up *size* bytes, or all."""
+def _first(candidates: Iterator[Sized], size: int) -> list[Sized]:
+    """Return as many of *candidates* as make up *size* bytes, one at least while there are any."""
     chosen: list[Sized] = []
     for candidate in candidates:
-        if size <= 0:
-            break
         chosen.append(candidate)
         size -= candidate[1]
+        if size <= 0:
+            break
     return chosen
 
 

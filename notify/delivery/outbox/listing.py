@@ -1,6 +1,7 @@
 """Looking into an outbox, and deciding about single events, from any process while another delivers from it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +10,18 @@ from notify.delivery.event_json import decode
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.owner import NOBODY, offer_to_adopters
-from notify.delivery.outbox.row import Row
+from notify.delivery.outbox.row import Name, Row
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import check_private
 from notify.event import Event
 
 _PATIENCE = 2.0  # seconds to wait for processes that write
+_AT_ONCE = 50  # rows changed by one statement: callers wait meanwhile, and a row may be of megabytes
+_EVERY = 2**62  # more than there can be
+
+
+class NoOutbox(StoreError):
+    """The directory holds none."""
 
 
 class Listed(NamedTuple):
@@ -55,27 +62,80 @@ def show(directory: Path, event_id: str) -> list[Listed]:
         return [_listed(row) for row in store.of_event(event_id)]
 
 
-def retry(directory: Path, event_ids: Sequence[str]) -> int:
-    """Have dead letters delivered again, by whichever process looks next, and return how many there were.
+def counts(directory: Path) -> tuple[int, int]:
+    """Return how many events wait and how many are dead letters, each once per destination. Raises as `waiting`."""
+    with _open(directory) as store:
+        return store.counts()
+
+
+def retry(directory: Path, event_ids: Iterable[str]) -> dict[str, int]:
+    """Have dead letters delivered again, by whichever process looks next.
+
+    Returns how many there were of each event, which is once per destination; 0: none.
 
     Raises `StoreError`, `StateDirError` or `OSError`.
     """
-    with _open(directory) as store:
-        rows = [row for event_id in event_ids for row in store.of_event(event_id) if row.dead_at is not None]
-        store.revive(((row.destination, row.event_id) for row in rows), owner=NOBODY)
-    offer_to_adopters(directory)
-    return len(rows)
+    return _revive(directory, lambda store: [(each, _names(store, each, dead_only=True)) for each in event_ids])
 
 
-def drop(directory: Path, event_ids: Sequence[str]) -> int:
-    """Remove events undelivered, and return how many there were, once per destination.
+def retry_all(directory: Path) -> dict[str, int]:
+    """Have all dead letters delivered again. Returns and raises as `retry`."""
+    return _revive(directory, _all_dead)
 
-    A process that has one of them in memory delivers it all the same. Raises `StoreError` or `StateDirError`.
+
+def drop(directory: Path, event_ids: Iterable[str]) -> dict[str, int]:
+    """Remove events undelivered, whether they wait or are dead letters. Returns and raises as `retry`.
+
+    A process that has one of them in memory delivers it all the same.
     """
+    return _delete(directory, lambda store: [(each, _names(store, each)) for each in event_ids])
+
+
+def drop_dead(directory: Path) -> dict[str, int]:
+    """Remove all dead letters. Returns and raises as `retry`."""
+    return _delete(directory, _all_dead)
+
+
+_Chosen = list[tuple[str, list[Name]]]
+
+
+def _revive(directory: Path, choose: Callable[[Store], _Chosen]) -> dict[str, int]:
     with _open(directory) as store:
-        rows = [row for event_id in event_ids for row in store.of_event(event_id)]
-        store.delete((row.destination, row.event_id) for row in rows)
-    return len(rows)
+        offer_to_adopters(directory)  # before there is anything to find, so that it is looked for whatever happens
+        chosen = choose(store)
+        for names in _parts(chosen):
+            store.revive(names, owner=NOBODY)
+    return _counted(chosen)
+
+
+def _delete(directory: Path, choose: Callable[[Store], _Chosen]) -> dict[str, int]:
+    with _open(directory) as store:
+        chosen = choose(store)
+        for names in _parts(chosen):
+            store.delete(names)
+    return _counted(chosen)
+
+
+def _names(store: Store, event_id: str, *, dead_only: bool = False) -> list[Name]:
+    rows = store.of_event(event_id)
+    return [(row.destination, row.event_id) for row in rows if row.dead_at is not None or not dead_only]
+
+
+def _all_dead(store: Store) -> _Chosen:
+    return [(name[1], [name]) for name, _ in store.dead_beyond(0, _EVERY)]
+
+
+def _parts(chosen: _Chosen) -> Iterator[list[Name]]:
+    names = [name for _, several in chosen for name in several]
+    for first in range(0, len(names), _AT_ONCE):
+        yield names[first : first + _AT_ONCE]
+
+
+def _counted(chosen: _Chosen) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for event_id, names in chosen:
+        found[event_id] += len(names)
+    return dict(found)
 
 
 @contextmanager
@@ -84,11 +144,14 @@ def _open(directory: Path) -> Iterator[Store]:
     try:
         check_private(path)
         if not path.exists():
-            raise StoreError(f"there is no outbox in {directory}")
+            raise NoOutbox(f"there is no outbox in {directory}")
     except OSError as error:
         raise StoreError(f"{directory} cannot be read: {error.strerror}") from None
-    with closing(Store(path, patience=_PATIENCE)) as store:
-        yield store
+    try:
+        with closing(Store(path, patience=_PATIENCE)) as store:
+            yield store
+    except StoreError as error:
+        raise type(error)(f"the outbox in {directory} cannot be used: {error}") from None
 
 
 def _listed(row: Row) -> Listed:
@@ -97,4 +160,12 @@ def _listed(row: Row) -> Listed:
         event = decode(row.checked_payload())
     except ValueError:
         event = None
-    return Listed(row.destination, row.event_id, row.created, row.dead_at, row.dead_reason, event)
+    return Listed(
+        # Of a damaged row nothing need be of the type that its column has.
+        str(row.destination),
+        str(row.event_id),
+        row.created if isinstance(row.created, float) else 0.0,
+        row.dead_at,
+        row.dead_reason and str(row.dead_reason),
+        event,
+    )

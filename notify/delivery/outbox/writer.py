@@ -1,6 +1,5 @@
 """The callers' side of the outbox: one INSERT within 50 ms, or the news that there was none."""
 
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,15 +44,13 @@ class Writer:
         deadline = time.monotonic() + patience
         lock = self._locks.callers  # after a fork the child has others, but this call must release what it took
         wait = patience
-        # When the interpreter shuts down, other threads stand still for good: what one of them holds is nobody's.
-        while (acquired := lock.acquire(timeout=wait)) or sys.is_finalizing():
+        while lock.acquire(timeout=wait):
             try:
                 return self._write(rows)
             except StoreBusy:
                 pass
             finally:
-                if acquired:
-                    lock.release()
+                lock.release()
             wait = deadline - time.monotonic()
             if wait <= 0:
                 break
@@ -61,7 +58,7 @@ class Writer:
         return None
 
     def _write(self, rows: Iterable[Row]) -> Store:
-        store = self._store or self._connect()
+        store = self._store if self._store is not None and self._store.is_open() else self._connect()
         try:
             if self._closed:
                 offer_to_adopters(self._directory)

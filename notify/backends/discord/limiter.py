@@ -1,0 +1,157 @@
+"""When the next request to Discord may go out, for all backends of the process together."""
+
+import math
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from notify.backends.discord.answer import parsed
+from notify.backends.discord.limits import Scope, allowance_of, limit_of
+from notify.backends.http import Answer
+from notify.clock import Clock, SystemClock
+
+_LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
+# Seconds of a stop, whatever was asked for: a server that keeps saying "at once" is asked after 1, 2, 4 … 60 of
+# them. A minute is the longest window of Discord's limits that is known.
+_SHORTEST, _SHORTEST_LAST = 1.0, 60.0
+_PROBE = 60.0  # seconds after which nobody waits for a probe's answer any more: its webhook may have moved meanwhile
+_LOOK_AGAIN = 1.0  # seconds between looks whether somebody else's probe was answered
+
+_STOPPED = {
+    Scope.WEBHOOK: {Scope.WEBHOOK},
+    Scope.CHANNEL: {Scope.WEBHOOK, Scope.CHANNEL},
+    Scope.PROCESS: {Scope.PROCESS},
+}
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Where the requests of one scope pass or wait. Times are the clock's monotonic seconds."""
+
+    closed_until: float = -math.inf
+    stops: int = 0  # in a row
+    probed_until: float = -math.inf
+    under_way: int = 0
+    left: int = 0
+    counted_until: float = -math.inf  # until then no more than `left` may pass
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass."""
+        renewed = self.counted_until - now if self.left <= 0 else 0.0
+        return max(0.0, self.closed_until - now, renewed, min(self.probed_until - now, _LOOK_AGAIN))
+
+    def let_pass(self, now: float) -> None:
+        """Count a request that passes. After a stop it is a probe: nobody follows it until it is answered."""
+        self.under_way += 1
+        self.left -= 1
+        if self.stops:
+            self.probed_until = now + _PROBE
+
+    def let_return(self) -> None:
+        """Note that a request that passed has ended."""
+        self.under_way = max(0, self.under_way - 1)
+        self.probed_until = -math.inf
+
+    def close(self, now: float, seconds: float) -> None:
+        """Let nothing pass for *seconds*, or longer when that is said again and again."""
+        shortest = min(_SHORTEST * 2**self.stops, _SHORTEST_LAST)
+        if now >= self.closed_until:  # otherwise this is said to a request that passed before the gate was closed
+            self.stops = min(self.stops + 1, 10)  # is enough to reach the last of the shortest stops
+        self.closed_until = max(self.closed_until, now + min(max(seconds, shortest), _LONGEST))
+
+    def open(self, now: float) -> None:
+        """Note that a request met no stop."""
+        if now >= self.closed_until:
+            self.stops = 0
+
+    def allow(self, left: int, until: float) -> None:
+        """Let *left* more pass until the moment *until*, with those that are under way."""
+        self.left, self.counted_until = left - self.under_way, until
+
+
+class Limiter:
+    """Remembers what Discord said about its limits, and says who may send. Thread-safe.
+
+    `acquire` precedes every request, and `answered` follows it. After a stop one request goes out, the probe, and
+    the others of that scope wait for what becomes of it.
+
+    Args:
+        clock: tells the time.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._process = _Gate()
+        self._webhooks: defaultdict[str, _Gate] = defaultdict(_Gate)
+        self._channels: defaultdict[str, _Gate] = defaultdict(_Gate)
+        self._channel_of: dict[str, str] = {}
+
+    def ready_in(self, webhook: str) -> float:
+        """Return the seconds until a request to *webhook*, a URL, is welcome."""
+        with self._lock:
+            return _wait(self._gates(webhook).values(), self._clock.monotonic())
+
+    def acquire(self, webhook: str) -> float:
+        """Return 0 if a request to *webhook* may go out now, and otherwise the seconds until it is worth asking again.
+
+        Whoever gets 0 sends, and calls `answered`.
+        """
+        with self._lock:
+            now = self._clock.monotonic()
+            gates = self._gates(webhook).values()
+            wait = _wait(gates, now)
+            if not wait:
+                for gate in gates:
+                    gate.let_pass(now)
+            return wait
+
+    def answered(self, webhook: str, answer: Answer | None) -> None:
+        """Note what came of a request to *webhook*; None when there was no answer."""
+        limit = limit_of(answer) if answer else None
+        allowance = allowance_of(answer) if answer else None
+        channel = parsed(answer.body).get("channel_id") if answer and answer.status == 200 else None
+        with self._lock:
+            now = self._clock.monotonic()
+            if isinstance(channel, str):
+                self._channel_of[webhook] = channel
+            gates = self._gates(webhook)
+            for scope, gate in gates.items():
+                gate.let_return()
+                if limit and scope in _STOPPED[limit.scope]:
+                    gate.close(now, limit.seconds)
+                elif answer and not limit:
+                    gate.open(now)
+            if allowance:
+                gates[Scope.WEBHOOK].allow(allowance.left, now + allowance.seconds)
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked child: with a lock of its own, and without its parent's requests under way.
+
+        The waits are kept: the limits are those of the internet address, which both have.
+        """
+        self._lock = threading.Lock()
+        for gate in (self._process, *self._webhooks.values(), *self._channels.values()):
+            gate.under_way, gate.probed_until = 0, -math.inf
+
+    def _gates(self, webhook: str) -> dict[Scope, _Gate]:
+        gates = {Scope.WEBHOOK: self._webhooks[webhook], Scope.PROCESS: self._process}
+        # Which channel that is, only the answer to a message tells.
+        if channel := self._channel_of.get(webhook):
+            gates[Scope.CHANNEL] = self._channels[channel]
+        return gates
+
+
+def _wait(gates: Iterable[_Gate], now: float) -> float:
+    return max(gate.wait(now) for gate in gates)
+
+
+_of_process = Limiter()
+os.register_at_fork(after_in_child=_of_process.begin_in_child)
+
+
+def process_limiter() -> Limiter:
+    """Return the limiter that all backends of this process share."""
+    return _of_process

@@ -1,0 +1,6 @@
+"""HTTP for backends: kept-alive connections, a total deadline for each request, failures that name no URL."""
+
+from notify.backends.http.client import HttpClient
+from notify.backends.http.exchange import MAX_BODY, Answer, Part
+
+__all__ = ["MAX_BODY", "Answer", "HttpClient", "Part"]

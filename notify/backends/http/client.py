@@ -1,0 +1,96 @@
+"""Requests over HTTP: one kept-alive connection, a total deadline for each, failures that name no URL."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from notify.backends.http.exchange import Answer, Exchange, Part
+from notify.backends.http.worker import Worker
+from notify.errors import RetryLater
+
+# Threads that may still be stuck in something that nothing can cut, such as a name lookup, before there is no new one.
+# A lookup of glibc's ends after half a minute at most, unless the system is configured otherwise.
+_MAX_STUCK = 4
+
+
+class HttpClient:
+    """Talks to one host over a connection that stays open.
+
+    TLS certificates are verified, redirects are not followed, proxy settings and certificate bundles of the
+    environment are honoured, `~/.netrc` is not read. For one thread at a time; a forked child gets a
+    connection of its own. Nothing is imported or started before the first request.
+    """
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._stuck: list[Worker] = []
+
+    def post(
+        self,
+        url: str,
+        *,
+        json: bytes | None = None,
+        parts: Sequence[Part] = (),
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_seconds: float,
+    ) -> Answer:
+        """Post JSON, or a multipart body, and return the answer, whatever its status.
+
+        Args:
+            url: where to; never shown to anybody.
+            json: the body, encoded already.
+            parts: the body when *json* is None.
+            params: what the query gets in addition.
+            headers: sent in addition to what HTTP needs.
+            deadline_seconds: for everything together: name lookup, connecting, TLS, sending, and reading the
+                answer to its end. An answer of 2xx whose end is late, or never comes, has no body.
+
+        Raises `RetryLater`, with a text free of URLs, when there is no answer within the deadline.
+        """
+        return self._wait_for(
+            Exchange("POST", url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
+        )
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, deadline_seconds: float) -> Answer:
+        """Get *url* and return the answer, whatever its status.
+
+        Args and errors as of `post`.
+        """
+        return self._wait_for(Exchange("GET", url, None, (), {}, dict(headers or {}), deadline_seconds))
+
+    def _wait_for(self, exchange: Exchange) -> Answer:
+        worker = self._running()
+        if not worker.threaded:
+            # No thread can be started: at the end of the interpreter from Python 3.12 on, or at the system's limit.
+            # Done here then, within the time-outs of the socket; the next request tries to have a thread again.
+            self._worker = None
+            worker.work_here(exchange)
+        else:
+            worker.submit(exchange)
+            if not exchange.done.wait(exchange.deadline_seconds):
+                worker.abandon()
+                self._worker = None
+                self._stuck.append(worker)
+                # To send again what was taken would be to send it twice, for as long as the server dawdles.
+                if exchange.taken is not None:
+                    return exchange.taken
+                raise RetryLater(None, f"no answer within {exchange.deadline_seconds:g} s")
+        # Raised here, outside any except block: what requests raised holds the URL and must not be its context.
+        if exchange.answer is None:
+            raise RetryLater(None, exchange.failure)
+        return exchange.answer
+
+    def close(self) -> None:
+        """Close the connection and end the thread. The next `post` would start anew."""
+        worker, self._worker = self._worker, None
+        if worker is not None and worker.pid == os.getpid():
+            worker.stop()
+
+    def _running(self) -> Worker:
+        self._stuck = [worker for worker in self._stuck if worker.alive]
+        if len(self._stuck) >= _MAX_STUCK:
+            raise RetryLater(None, "the name lookups or connections of earlier requests hang")
+        # After a fork the thread is the parent's, and so is the connection: shutting it down would cut the parent off.
+        if self._worker is None or self._worker.pid != os.getpid():
+            self._worker = Worker()
+        return self._worker

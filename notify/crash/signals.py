@@ -1,0 +1,141 @@
+"""Says that SIGTERM or SIGINT came, before the program ends of it."""
+
+import os
+import signal
+import threading
+import time
+from _thread import start_new_thread
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from notify.levels import TRADE
+from notify.notifier import Notifier
+
+_Handler = Callable[[int, FrameType | None], object]
+
+# Within the 5 s of guarantee 7: what waits is delivered, then threads and files are put away, and in any case the
+# process ends, whatever hangs.
+_DELIVERY = 4.0
+_END = 4.75
+
+_ONE_END = 60.0  # seconds in which further signals are about the same end, and not announced
+
+
+def install(notifier: Notifier) -> Callable[[], None]:
+    """Announce SIGTERM and SIGINT through *notifier*, and return what puts the handlers before back.
+
+    The announcement has the topic `shutdown` and the level TRADE: the least that reaches people by default, and on disk
+    before anything else happens. Then comes what the signal did before:
+
+    - A handler of the program's is called at once. What waits is delivered when the program ends in its own way.
+    - Python's own for SIGINT raises `KeyboardInterrupt`, or cancels the main task of `asyncio.run()`.
+    - Where there is none, the signal ends the process, without `finally` and `atexit`, but only after what waits was
+      delivered: within 5 s, or at once when a second signal comes. The parent sees the signal; for process 1 of a
+      container, which no signal can end, it sees exit code 128 + signal.
+
+    Ignored signals stay ignored. A signal that reaches a forked child does there what it did before. A handler that
+    somebody else has installed on top stays when ours is taken off.
+
+    Does nothing outside the main thread: Python takes handlers from no other.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    handling = _Handling(notifier)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        handling.begin(signum)
+    return handling.end
+
+
+class _Handling:
+    """What the handlers of both signals share."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        self._process = os.getpid()
+        self._previous: dict[int, _Handler | signal.Handlers] = {}
+        self._announced_at: float | None = None  # monotonic seconds
+        self._installed = True
+
+    def begin(self, signum: int) -> None:
+        """Handle *signum*, unless it is ignored, as under nohup, or handled in C, which nobody could pass it on to."""
+        previous = signal.getsignal(signum)
+        if callable(previous) or previous is signal.SIG_DFL:
+            self._previous[signum] = previous
+            signal.signal(signum, self._handle)
+
+    def end(self) -> None:
+        """Take the handlers off. One that somebody chained to, or that another thread takes off, only passes on."""
+        self._installed = False
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for signum, previous in self._previous.items():
+            if signal.getsignal(signum) == self._handle:
+                signal.signal(signum, previous)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        # Asked anew each time: a fork makes of one process two, and the end of a worker is not the program's.
+        ours = self._installed and not self._notifier.closed and os.getpid() == self._process
+        previous = self._previous[signum]
+        if callable(previous):
+            call = _interrupt if previous is signal.default_int_handler else previous
+            try:
+                if ours:
+                    self._announce(signum)
+            finally:
+                call(signum, frame)
+        else:
+            try:
+                if ours:
+                    self._announce(signum)
+                    self._deliver(signum)
+            finally:  # also when a handler of another signal raises meanwhile
+                signal.signal(signum, signal.SIG_DFL)
+                _die(signum)
+
+    def _announce(self, signum: int) -> None:
+        now = self._notifier.clock.monotonic()
+        if self._announced_at is None or now - self._announced_at > _ONE_END:
+            self._announced_at = now
+            name = signal.Signals(signum).name
+            self._notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
+
+    def _deliver(self, signum: int) -> None:
+        for each in self._previous:
+            signal.signal(each, signal.SIG_DFL)  # a second one ends the process at once
+        try:
+            # Not by threading: this thread was perhaps interrupted while it holds one of that module's locks.
+            start_new_thread(_die_later, (signum,))
+        except RuntimeError:  # nobody could keep the delivery from hanging; what is durable is on disk
+            return
+        # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
+        self._notifier.close(_DELIVERY)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Do what Python does on Ctrl-C.
+
+    That is not always KeyboardInterrupt. `asyncio.run()` has a handler that cancels its main task, so that it can end
+    in an orderly way, but installs it only where it finds Python's. Found by its frame, it is called all the same.
+    """
+    interrupted = frame
+    while interrupted is not None:
+        if interrupted.f_globals.get("__name__") == "asyncio.runners":
+            names = interrupted.f_locals
+            cancel = getattr(names.get("self"), "_on_sigint", None)
+            if cancel is not None and "task" in names:
+                cancel(signum, frame, names["task"])
+                return
+        interrupted = interrupted.f_back
+    signal.default_int_handler(signum, frame)
+
+
+def _die_later(signum: int) -> None:
+    time.sleep(_END)
+    _die(signum)
+
+
+def _die(signum: int) -> NoReturn:
+    """End the process as the signal does where nobody handles it, so that the parent sees what it would have seen."""
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)  # the kernel spares process 1 of a container

@@ -1,0 +1,209 @@
+"""Whatever a caller passes, an event comes of it."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notify.arguments import caller, event_of
+from notify.event import Attachment, Event, Source
+
+NOW = 1_767_225_600.0  # 2026-01-01
+
+
+def said(message: object = "said", **parts: Any) -> Event:
+    return event_of(NOW, Source(), message, **parts)
+
+
+class Ending:
+    """Would end the program, whatever it is asked."""
+
+    def _end(self, *_: object) -> NoReturn:
+        raise SystemExit
+
+    __str__ = __repr__ = __bool__ = __eq__ = __hash__ = __len__ = __iter__ = _end  # type: ignore[assignment]  # odd
+    __getattr__ = __float__ = __int__ = __index__ = _end
+
+
+class Classless(Ending):
+    @property  # type: ignore[misc]  # that is the point
+    def __class__(self) -> NoReturn:  # type: ignore[override]  # that is the point
+        raise SystemExit
+
+
+class HostileBytes(bytes):
+    def _refuse(self, *_: object) -> NoReturn:
+        raise RuntimeError("no")
+
+    __len__ = __getitem__ = __iter__ = __str__ = __repr__ = decode = _refuse  # type: ignore[assignment]  # odd
+
+
+class HostileText(str):
+    __slots__ = ()
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise RuntimeError("no")
+
+    __len__ = __getitem__ = __iter__ = strip = upper = isascii = encode = _refuse  # type: ignore[assignment]  # odd
+
+
+# ---- objects that would end the program
+
+PARTS = ("message", "body", "level", "topic", "key", "fields", "attachments", "exc")
+
+
+@pytest.mark.parametrize("kind", [Ending, Classless])
+@pytest.mark.parametrize("part", PARTS)
+def test_no_argument_ends_the_program(part: str, kind: Callable[[], object]) -> None:
+    parts: dict[str, Any] = {"message": "said", part: kind()}
+
+    event = said(parts.pop("message"), **parts)
+
+    shown = (event.message, event.body, event.topic, str(event.key), str(event.fields))
+    assert any("unprintable" in text or "unreadable" in text for text in shown)
+    assert event.message == "said" or part == "message"
+
+
+@given(st.dictionaries(st.sampled_from(PARTS), st.builds(Ending) | st.builds(Classless) | st.text() | st.floats()))
+def test_an_event_comes_of_any_arguments(parts: dict[str, Any]) -> None:
+    event = said(parts.pop("message", "said"), **parts)
+
+    assert type(event.message) is str
+    assert type(event.level) is int
+    assert all(type(name) is str for name in event.fields)
+
+
+def test_ctrl_c_while_an_argument_is_looked_at_reaches_the_program() -> None:
+    class Slow:
+        def __str__(self) -> NoReturn:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        said(Slow())
+
+
+def test_a_signal_that_ends_the_program_does_so_while_an_argument_is_looked_at() -> None:
+    class Signalled:
+        def items(self) -> Iterator[tuple[str, int]]:
+            signal.raise_signal(signal.SIGTERM)
+            yield "went on", 1
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(SystemExit):
+            said(fields=Signalled())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_name_that_is_no_parameter_is_marked_and_the_level_stays() -> None:
+    event = said(felds={"pair": "ETH"}, level="error")
+
+    assert (event.message, event.level) == ("said", logging.ERROR)
+    assert event.fields == {"notify": "<unreadable arguments: TypeError>"}
+
+
+# ---- levels
+
+
+@pytest.mark.parametrize(
+    ("level", "number"),
+    [(True, 1), (HostileText("error"), logging.ERROR), ("Trade", 21), (10**30, 2**63 - 1), (-(10**30), 1 - 2**63)],
+    ids=["bool", "text of their own", "name", "huge", "deep"],
+)
+def test_a_level_is_a_number_that_can_be_printed(level: object, number: int) -> None:
+    event = said(level=level)
+
+    assert event.level == number
+    assert type(event.level) is int
+    assert not event.fields
+
+
+# ---- attachments
+
+
+def test_bytes_of_a_class_of_the_programs_own_are_attached_as_bytes() -> None:
+    event = said(attachments=[Attachment("a.bin", HostileBytes(b"ab")), Attachment("b.bin", b"c")])
+
+    assert [file.filename for file in event.attachments] == ["a.bin", "b.bin"]
+    assert event.attachments[0].data == b"ab"
+    assert type(event.attachments[0].data) is bytes
+    assert not event.fields
+
+
+def test_an_attachment_is_not_copied() -> None:
+    file = Attachment("a.png", b"a" * 1000, "image/png")
+
+    assert said(attachments=[file]).attachments[0] is file
+
+
+def test_a_media_type_that_is_no_text_becomes_text() -> None:
+    (file,) = said(attachments=[Attachment("a.png", b"a", 3)]).attachments  # type: ignore[arg-type]  # odd
+
+    assert file.content_type == "3"
+
+
+def test_one_attachment_that_breaks_does_not_cost_the_others() -> None:
+    class Broken(Attachment):
+        data = property(lambda self: 1 / 0)  # type: ignore[assignment]  # that is the point
+
+        def __init__(self) -> None:
+            """Take nothing."""
+
+    event = said(attachments=[Broken(), Classless(), Attachment("a", b"a")])
+
+    assert [file.filename for file in event.attachments] == ["a"]
+    assert event.fields == {"attachments": "2 of 3 are no Attachment, or too many"}
+
+
+def test_of_attachments_that_raise_halfway_what_came_is_attached() -> None:
+    def files() -> Iterator[Attachment]:
+        yield Attachment("a", b"a")
+        raise SystemExit
+
+    event = said(attachments=files())
+
+    assert [file.filename for file in event.attachments] == ["a"]
+    assert event.fields == {"attachments": "<unreadable: SystemExit>"}
+
+
+# ---- the place in the code
+
+
+def test_a_thread_whose_name_raises_has_none() -> None:
+    class Nameless(threading.Thread):
+        @property
+        def name(self) -> NoReturn:  # type: ignore[override]  # that is the point
+            raise SystemExit
+
+        def run(self) -> None:
+            sources.append(self.asked())
+
+        def asked(self) -> Source:
+            return caller()
+
+    sources: list[Source] = []
+    thread = Nameless()
+    thread.start()
+    thread.join()
+
+    assert [(source.thread, source.function) for source in sources] == [("", "run")]
+
+
+def test_globals_of_a_class_of_the_programs_own_are_not_asked() -> None:
+    class Globals(dict):  # type: ignore[type-arg]  # anything
+        def get(self, *_: object) -> NoReturn:
+            raise SystemExit
+
+    module = Globals(caller=caller, __name__="strategy", __builtins__=__builtins__)
+    exec("def ask(): return caller(('structlog',))\ndef say(): return ask()\nsource = say()", module)
+
+    assert module["source"].function == "say"

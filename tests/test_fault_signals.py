@@ -1,0 +1,394 @@
+"""Rows 4, 5, 6, 20 and 21 of the fault model: signals that end a program, and calls from where little is allowed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import notify
+from notify.testing.fake_discord import HANG, FakeDiscord
+
+ENDING = 30.0  # seconds after which a process counts as hanging
+REQUESTS = 100  # more than any of these programs makes
+IN_TIME = 8.0  # seconds from a signal to the end: 5 are allowed, and two busy cores may need the rest
+
+# Python forgets that it was Ctrl-C, and ends with 1, when another thread compiles something at that moment.
+CTRL_C = (-signal.SIGINT, 1)
+
+# Every script begins with this. One call writes a line, so that an end cuts none in two.
+PRELUDE = """
+import atexit, faulthandler, os, signal, sys, threading, time
+import notify
+from notify.crash import signals
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+def idle():  # in short sleeps: Python handles a signal that comes just before a sleep after it
+    while True:
+        time.sleep(0.01)
+
+def set_up(**backends):
+    return notify.setup(backends=backends)
+"""
+
+
+@contextmanager
+def _running(script: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,  # so that what was not read yet is left to communicate()
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
+            "NOTIFY_STDOUT": "off",
+            **env,
+        },
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing, if it has ended
+
+
+def _wait_for(process: subprocess.Popen[bytes], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while said := process.stdout.readline():
+        if said == f"{line}\n".encode():
+            return
+    pytest.fail(f"ended without saying {line!r}: {process.stderr.read()!r}")
+
+
+def _delivered(discord: FakeDiscord) -> list[str]:
+    return [str(embed.get("title") or embed.get("description")) for embed in discord.embeds]
+
+
+def _delivered_by_the_next_start(state: Path) -> list[str]:
+    """What is left on disk, as a Discord gets it that works."""
+    with (
+        FakeDiscord() as discord,
+        _running(
+            "set_up().close(20)",
+            DISCORD_WEBHOOK_URL=discord.url,
+            NOTIFY_STATE_DIR=str(state),
+        ) as process,
+    ):
+        process.communicate(timeout=ENDING)
+        return _delivered(discord)
+
+
+TRADES = [f"Bought {number} ETH" for number in range(5)]
+SAY_TRADES = f"""
+notifier = set_up()
+for trade in {TRADES}:
+    assert notifier.trade(trade).durable
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+# ---- 4: SIGTERM
+
+
+@pytest.mark.process
+def test_fault_04_sigterm_is_announced_and_what_waits_is_delivered(state: Path) -> None:
+    with (
+        FakeDiscord() as discord,
+        _running(
+            SAY_TRADES + "say('ready')\nidle()",
+            DISCORD_WEBHOOK_URL=discord.url,
+            NOTIFY_STATE_DIR=str(state),
+        ) as process,
+    ):
+        _wait_for(process, "ready")
+        process.terminate()
+        code = process.wait(IN_TIME)
+
+        assert code == -signal.SIGTERM
+        assert _delivered(discord) == [*TRADES, "Told to stop: SIGTERM"]
+
+    assert _delivered_by_the_next_start(state) == []
+
+
+@pytest.mark.process
+def test_fault_04_sigterm_ends_the_process_also_when_discord_hangs_and_nothing_is_lost(state: Path) -> None:
+    with (
+        FakeDiscord() as discord,
+        _running(
+            SAY_TRADES + "say('ready')\nidle()",
+            DISCORD_WEBHOOK_URL=discord.url,
+            NOTIFY_STATE_DIR=str(state),
+        ) as process,
+    ):
+        discord.answer_with(*[HANG] * REQUESTS)
+        _wait_for(process, "ready")
+        process.terminate()
+
+        assert process.wait(IN_TIME) == -signal.SIGTERM
+        assert _delivered(discord) == []
+
+    assert _delivered_by_the_next_start(state) == [*TRADES, "Told to stop: SIGTERM"]
+
+
+@pytest.mark.process
+def test_fault_04_sigterm_ends_the_process_also_when_a_hundred_destinations_hang() -> None:
+    with _running(
+        """
+        # A tenth of a second for each of the hundred in turn would be ten seconds.
+        notifier = set_up(**{f"hanging_{number}": lambda event: threading.Event().wait() for number in range(100)})
+        notifier.trade("Bought 1 ETH")
+        say("ready")
+        idle()
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+
+        assert process.wait(IN_TIME) == -signal.SIGTERM
+
+
+# ---- 5: SIGTERM, whatever the main thread is doing
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "time.sleep(60)",
+        "lock.acquire()",
+        "lock.acquire(timeout=60)",
+        "threading.Event().wait()",
+        "thread.join()",
+        "notifier.flush(60)",
+        "notifier.notify('never settled').wait(60)",
+        # 2 ** 60 steps in C, where no other thread gets to say that it is ready, but which looks for signals.
+        "say('ready'); re.match('(a+)+$', 'a' * 60 + 'b')",
+        "while True: notifier.trade('again')",
+    ],
+)
+def test_fault_05_sigterm_is_announced_whatever_the_main_thread_waits_for(busy: str) -> None:
+    with _running(
+        f"""
+        import re
+        signals._DELIVERY = 0.5  # seconds: the hanging destination is not what this is about
+        notifier = set_up(hanging=lambda event: threading.Event().wait(), works=lambda event: say(event.message))
+        notifier.notify("hangs")
+        lock = threading.Lock()
+        lock.acquire()
+        thread = threading.Thread(target=threading.Event().wait, daemon=True)
+        thread.start()
+        threading.Timer(0.2, say, ["ready"]).start()  # seconds: when it waits
+        {busy}
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+        said, _ = process.communicate(timeout=IN_TIME)
+
+    assert process.returncode == -signal.SIGTERM
+    assert "Told to stop: SIGTERM" in said.decode().splitlines()
+
+
+@pytest.mark.process
+def test_fault_05_sigterm_ends_the_process_also_when_the_main_thread_holds_a_lock_that_the_delivery_needs() -> None:
+    with _running(
+        """
+        lock = threading.Lock()  # of the program's, which its destination takes too
+
+        def destination(event):
+            with lock:
+                say(event.message)
+
+        set_up(destination=destination)
+        with lock:
+            say("ready")
+            idle()
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+
+        assert process.wait(IN_TIME) == -signal.SIGTERM
+
+
+@pytest.mark.process
+def test_fault_05_what_was_said_before_a_long_call_into_c_survives_the_sigkill_that_ends_it(state: Path) -> None:
+    with (
+        FakeDiscord() as discord,
+        _running(
+            # It never ends and never looks for signals, nor does it between the line and the end that does not come.
+            SAY_TRADES + "from itertools import chain, repeat\n"
+            r'sum(chain(map(os.write, [1], [b"ready\n"]), repeat(0)))',
+            DISCORD_WEBHOOK_URL=discord.url,
+            NOTIFY_STATE_DIR=str(state),
+        ) as process,
+    ):
+        discord.answer_with(*[HANG] * REQUESTS)
+        _wait_for(process, "ready")
+        process.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):  # no line of Python runs: nothing of ours can help
+            process.wait(1)
+        process.kill()
+        process.wait(ENDING)
+
+        assert _delivered(discord) == []
+
+    assert _delivered_by_the_next_start(state) == TRADES
+
+
+# ---- 6: SIGINT twice
+
+
+@pytest.mark.process
+def test_fault_06_a_second_ctrl_c_ends_the_process_at_once() -> None:
+    with _running(
+        """
+        notifier = set_up(hanging=lambda event: threading.Event().wait())
+        try:
+            say("ready")
+            idle()
+        except KeyboardInterrupt:
+            say("closing")
+            notifier.close(1000)  # so that nothing but the second signal ends it
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.send_signal(signal.SIGINT)
+        _wait_for(process, "closing")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=ENDING)
+
+    assert process.returncode in CTRL_C
+
+
+@pytest.mark.process
+def test_fault_06_a_program_that_goes_on_after_ctrl_c_is_interrupted_each_time_and_announced_once() -> None:
+    with _running(
+        """
+        arrived = []
+        notifier = set_up(works=lambda event: arrived.append(event.message))
+        for attempt in range(2):
+            try:
+                say("ready")
+                idle()
+            except KeyboardInterrupt:
+                say("interrupted")
+        notifier.flush(20)
+        say(*arrived)
+        """
+    ) as process:
+        for _ in range(2):
+            _wait_for(process, "ready")
+            process.send_signal(signal.SIGINT)
+            _wait_for(process, "interrupted")
+        said, complaints = process.communicate(timeout=ENDING)
+
+    assert said == b"Told to stop: SIGINT\n"
+    assert complaints == b""
+    assert process.returncode == 0
+
+
+# ---- 20: notify() in a signal handler
+
+
+@pytest.mark.process
+def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
+    request: pytest.FixtureRequest, state: Path
+) -> None:
+    count = int(request.config.getoption("--signals", default=2000))
+    with _running(
+        f"""
+        from itertools import count
+        from random import uniform
+        from notify.backends.memory import MemoryBackend
+
+        SIGNALS, WATCHDOG = {count}, 8  # seconds without a step forward are a deadlock
+
+        memory = MemoryBackend(durable=True, max_batch=100)
+        notifier = set_up(memory=memory)
+        handled, durable = 0, []
+
+        def handler(signum, frame):
+            global handled
+            durable.append(notifier.trade(f"signal {{handled}}").durable)
+            handled += 1
+            if handled < SIGNALS:
+                signal.setitimer(signal.ITIMER_REAL, uniform(0.00001, 0.0005))  # seconds until the next
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        said = 0
+        while handled < SIGNALS:  # each part of ours is interrupted sooner or later
+            faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+            notifier.notify(f"main {{said}}")
+            notifier.trade(f"main {{said + 1}}")
+            said += 2
+            notifier.stats()
+            notifier.flush(0.001)
+        faulthandler.cancel_dump_traceback_later()
+        assert notifier.flush(60)
+        for kind, number in (("signal", handled), ("main", said)):
+            arrived = [int(message.split()[1]) for message in memory.messages if message.startswith(kind)]
+            say(kind, "complete" if sorted(arrived) == list(range(number)) else f"{{len(arrived)}} of {{number}}")
+        say("durable" if any(durable) else "in memory")
+        """,
+        NOTIFY_STATE_DIR=str(state),
+        MEMORY_LEVEL="INFO",
+    ) as process:
+        said, complaints = process.communicate(timeout=100)
+
+    assert said.decode().splitlines() == ["signal complete", "main complete", "durable"], complaints
+    assert process.returncode == 0
+
+
+# ---- 21: notify() at the end of the interpreter
+
+
+@pytest.mark.process
+def test_fault_21_notify_at_the_end_of_the_interpreter_neither_hangs_nor_complains(state: Path) -> None:
+    with (
+        FakeDiscord() as discord,
+        _running(
+            """
+            def last(place):
+                ticket = notifier.trade(f"said in {place}")
+                say(place, "durable" if ticket.durable else ticket.wait(0), *set(threading.enumerate()) - threads)
+
+            class Object:
+                def __del__(self):
+                    last("a destructor")
+
+            atexit.register(last, "what was registered before setup()")
+            notifier = set_up()
+            threads = set(threading.enumerate())
+            atexit.register(last, "what was registered after setup()")
+            kept = Object()
+            """,
+            DISCORD_WEBHOOK_URL=discord.url,
+            NOTIFY_STATE_DIR=str(state),
+        ) as process,
+    ):
+        said, complaints = process.communicate(timeout=ENDING)
+        delivered = _delivered(discord)
+
+    places = ["what was registered after setup()", "what was registered before setup()", "a destructor"]
+    assert complaints == b""
+    assert said.decode().splitlines() == [
+        f"{place} durable" for place in places
+    ]  # and no thread that was not there before
+    assert process.returncode == 0
+    assert delivered == [f"said in {places[0]}"]  # the others come after the end of the lanes
+    assert _delivered_by_the_next_start(state) == [f"said in {place}" for place in places[1:]]

@@ -1,0 +1,324 @@
+"""What is looked after once a minute: what others left behind, what has died, and what was dropped."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator
+from typing import NoReturn
+
+import pytest
+from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, benches, die, ours, until
+
+from notify.backends.memory import MemoryBackend
+from notify.delivery.announcer import Announcer
+from notify.delivery.housekeeping import Housekeeping
+from notify.delivery.lane import Lane
+from notify.delivery.outbox import Adopted, Dropped, Upkeep
+from notify.delivery.ticket import DELIVERED
+from notify.errors import RetryLater
+from notify.event import Event
+from notify.rules.routing import Route, parse_topics
+from notify.testing import FakeClock
+
+QUIET = Route(topics=parse_topics("!alert"))
+NOTHING = Upkeep((), ())
+MOST = 1000  # rows that are adopted in one go
+
+
+class Shelf:
+    """An outbox that gives away what is on it, and says what a list says."""
+
+    def __init__(self, *left: Adopted) -> None:
+        self.left = list(left)
+        self.asked: list[tuple[list[str], int]] = []
+        self.upkeep: list[Upkeep] = []
+        self.looks = threading.Semaphore(0)
+        self.within: Callable[[], object] = lambda: None
+
+    def adopt(self, destinations: Collection[str], limit: int) -> list[Adopted]:
+        self.asked.append((list(destinations), limit))
+        self.within()
+        given, self.left = self.left[:limit], self.left[limit:]
+        return given
+
+    def maintain(self) -> Upkeep:
+        found = self.upkeep.pop(0) if self.upkeep else NOTHING
+        self.looks.release()
+        return found
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with benches(FakeClock()) as bench:
+        yield bench
+
+
+@pytest.fixture
+def kept(bench: Bench) -> Iterator[Callable[..., Housekeeping]]:
+    """Makes housekeeping for the lanes of the bench, and ends it."""
+    made: list[Housekeeping] = []
+
+    def make(outbox: Shelf | None, revive: Callable[[], None] = lambda: None) -> Housekeeping:
+        announcer = Announcer(bench.clock)
+        announcer.lanes = bench.lanes
+        made.append(Housekeeping(bench.lanes, outbox, announcer=announcer, revive=revive))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        each.join(LONG)
+
+
+def left(destination: str, *messages: str) -> list[Adopted]:
+    return [Adopted(destination, Event(id=message, time=0.0, message=message, level=20)) for message in messages]
+
+
+def durable_lane(bench: Bench, ledger: Ledger | None = None, **more: object) -> tuple[MemoryBackend, Lane]:
+    backend = MemoryBackend(durable=True, max_batch=MOST)
+    return backend, bench.lane(backend, outbox=ledger or Ledger(), **more)
+
+
+# ---- what others left
+
+
+def test_what_was_left_goes_to_its_lane_in_order_and_leaves_the_disk_when_it_has_arrived(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    ledger = Ledger()
+    (first, _), (second, _) = durable_lane(bench, ledger), durable_lane(bench, ledger)
+
+    kept(Shelf(*left("lane0", "a", "b"), *left("lane1", "c"), *left("lane0", "d"))).adopt()
+
+    assert [event.message for event in first.wait_for(3)] == ["a", "b", "d"]
+    assert [event.message for event in second.wait_for(1)] == ["c"]
+    until(lambda: not any(lane.pending() for lane in bench.lanes))
+    assert sorted(ledger.lines) == ["delivered lane0 a b d", "delivered lane1 c"]
+
+
+def test_who_got_the_most_at_once_asks_again(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    backend, _ = durable_lane(bench)
+    shelf = Shelf(*left("lane0", *map(str, range(2 * MOST + 1))))
+
+    kept(shelf).adopt()
+
+    assert len(backend.wait_for(2 * MOST + 1)) == 2 * MOST + 1
+    assert [limit for _, limit in shelf.asked] == [MOST, MOST, MOST]
+
+
+def test_only_durable_lanes_with_room_are_asked_for(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    gate = Gate(durable=True)
+    full = bench.lane(gate, outbox=Ledger(), capacity=2)
+    bench.put(full, "a", "b")  # more than half of two
+    bench.lane(MemoryBackend(), outbox=Ledger())
+    durable_lane(bench)
+    shelf = Shelf()
+
+    kept(shelf).adopt()
+
+    assert shelf.asked == [(["lane2"], MOST)]
+    gate.let.release(2)
+
+
+def test_without_a_lane_that_has_room_nobody_is_asked(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    bench.lane(MemoryBackend())
+    shelf = Shelf()
+
+    kept(shelf).adopt()
+
+    assert shelf.asked == []
+
+
+def test_without_an_outbox_there_is_nothing_to_adopt(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    bench.lane(MemoryBackend())
+
+    kept(None).adopt()
+
+    assert bench.lanes[0].stats()["accepted"] == 0
+
+
+def test_what_two_threads_adopt_does_not_mix(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    durable_lane(bench)
+    shelf = Shelf()
+    inside, let = threading.Semaphore(0), threading.Event()
+
+    def within() -> None:
+        inside.release()
+        let.wait(LONG)
+
+    shelf.within = within
+    housekeeping = kept(shelf)
+    adopting = [threading.Thread(target=housekeeping.adopt) for _ in range(2)]
+    for thread in adopting:
+        thread.start()
+    inside.acquire()
+
+    assert not inside.acquire(timeout=0.05)  # the second thread waits outside, however long
+    let.set()
+    for thread in adopting:
+        thread.join()
+    assert len(shelf.asked) == 2
+
+
+# ---- rounds
+
+
+def test_it_looks_at_once_again_when_it_is_woken_and_no_more_after_the_end(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    shelf = Shelf()
+    housekeeping = kept(shelf)
+
+    housekeeping.begin()
+    assert shelf.looks.acquire(timeout=LONG)
+    housekeeping.wake()
+    assert shelf.looks.acquire(timeout=LONG)
+    housekeeping.stop()
+    housekeeping.join(LONG)
+
+    assert ours("housekeeping") == []
+
+
+def test_every_round_adopts_and_revives(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    revived = threading.Semaphore(0)
+    backend, _ = durable_lane(bench)
+    shelf = Shelf()
+    housekeeping = kept(shelf, revived.release)
+    housekeeping.begin()
+    assert revived.acquire(timeout=LONG)
+    assert shelf.looks.acquire(timeout=LONG)
+    until(lambda: shelf.asked)
+
+    shelf.left = left("lane0", "a")
+    housekeeping.wake()
+
+    assert revived.acquire(timeout=LONG)
+    assert [event.message for event in backend.wait_for(1)] == ["a"]
+
+
+def test_every_round_starts_lanes_again_whose_thread_has_died(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    lane = bench.lane(Scripted(RetryLater(after=LONG)))
+    entries = bench.put(lane, "a")
+    bench.clock.next_wait()
+    die("lane-lane0", waiting_in="wait", wake=lambda: bench.clock.advance(LONG))
+
+    kept(None).begin()
+
+    assert all_settled(entries) == {DELIVERED}
+
+
+def test_a_round_that_raises_what_ends_threads_is_begun_again(
+    bench: Bench, kept: Callable[..., Housekeeping], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def raise_once() -> NoReturn:
+        shelf.within = lambda: None
+        raise MemoryError
+
+    durable_lane(bench)
+    shelf = Shelf()
+    shelf.within = raise_once
+    housekeeping = kept(shelf)
+    housekeeping.begin()
+    until(lambda: not ours("housekeeping"))
+    assert "the thread housekeeping died: MemoryError" in capsys.readouterr().err
+    assert shelf.looks.acquire(timeout=LONG)
+
+    housekeeping.revive()
+
+    assert shelf.looks.acquire(timeout=LONG)
+
+
+# ---- what is told
+
+
+def test_what_the_outbox_has_to_tell_is_told(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+    people = MemoryBackend()
+    bench.lane(people)
+    shelf = Shelf()
+    shelf.upkeep = [Upkeep(("The disk is full.", "Something else."), ())]
+
+    kept(shelf).begin()
+
+    assert [event.message for event in people.wait_for(2)] == ["The disk is full.", "Something else."]
+    assert {event.topic for event in people.events} == {"alert"}
+
+
+def test_what_the_outbox_gave_up_is_counted_at_its_lane_and_told_once(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    people, gate = MemoryBackend(), Gate(durable=True)
+    lane = bench.lane(gate, route=QUIET, outbox=Ledger())
+    bench.lane(people)
+    first, *rest = bench.put(lane, "in flight", "a", "b", stored=True)
+    gate.called.acquire()
+    shelf = Shelf()
+    shelf.upkeep = [Upkeep((), tuple(Dropped("lane0", each, "too old") for each in "ab"))]
+    housekeeping = kept(shelf)
+
+    housekeeping.begin()
+    assert [event.message for event in people.wait_for(1)] == ["Not delivered to lane0: 2 events (too old)."]
+    assert shelf.looks.acquire(timeout=LONG)
+    housekeeping.wake()
+    assert shelf.looks.acquire(timeout=LONG)
+    housekeeping.stop()
+    housekeeping.join(LONG)
+
+    assert all_settled(rest) == {"dropped: too old"}
+    assert lane.stats()["dropped"] == {"too old": 2}
+    assert len(people.events) == 1  # the second round had nothing new to tell
+    gate.let.release(2)
+    assert all_settled([first]) == {"delivered"}
+    assert gate.batches == [["in flight"]]
+
+
+def test_what_was_given_up_for_a_backend_that_is_not_here_is_told_too(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    people = MemoryBackend()
+    bench.lane(people)
+    shelf = Shelf()
+    shelf.upkeep = [Upkeep((), (Dropped("elsewhere", "a", "too old"),))]
+
+    kept(shelf).begin()
+
+    assert [event.message for event in people.wait_for(1)] == ["Not delivered to elsewhere: 1 event (too old)."]
+
+
+def test_drops_are_told_once_a_round_with_their_number_and_only_the_new_ones(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    people, gate = MemoryBackend(), Gate()
+    lane = bench.lane(gate, route=QUIET, capacity=2)
+    bench.lane(people)
+    bench.put(lane, "in flight")
+    gate.called.acquire()
+    shelf = Shelf()
+    housekeeping = kept(shelf)
+
+    bench.put(lane, "a", "b", "c", "d")  # one of them has room
+    housekeeping.begin()
+    people.wait_for(1)
+    bench.put(lane, "e")
+    housekeeping.wake()
+    people.wait_for(2)
+
+    assert people.messages == [
+        "Not delivered to lane0: 3 events (queue full).",
+        "Not delivered to lane0: 1 event (queue full).",
+    ]
+    assert {event.level for event in people.events} == {logging.WARNING}
+    gate.let.release(9)
+
+
+@pytest.mark.parametrize(("reason", "told"), [("rejected", False), ("too old", True)])
+def test_a_refusal_is_not_told_to_who_refuses(
+    bench: Bench, kept: Callable[..., Housekeeping], reason: str, told: bool
+) -> None:
+    concerned, other = MemoryBackend(), MemoryBackend()
+    lane = bench.lane(concerned)
+    bench.lane(other)
+    lane.discard(["a"], reason)
+
+    kept(Shelf()).begin()
+
+    assert len(other.wait_for(1)) == 1
+    assert (lane.stats()["accepted"] == 1) is told

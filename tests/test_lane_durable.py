@@ -1,0 +1,220 @@
+"""What a lane has on disk, too, and a lane whose thread dies."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
+
+import pytest
+from lanes import Bench, Gate, Ledger, Scripted, all_settled, benches, die, ours, outcome, until
+
+from notify.backends.memory import MemoryBackend
+from notify.delivery.queue import Entry
+from notify.delivery.ticket import DELIVERED, PENDING
+from notify.errors import Rejected, RetryLater
+from notify.testing import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def bench(clock: FakeClock) -> Iterator[Bench]:
+    with benches(clock) as bench:
+        yield bench
+
+
+# ---- what is on disk, too
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def test_what_was_delivered_leaves_the_disk_before_anybody_is_told(bench: Bench) -> None:
+    at_the_time: list[str] = []
+
+    class Asking(Ledger):
+        def delivered(self, destination: str, event_ids: Iterable[str]) -> None:
+            at_the_time.append(outcome_now(entries[0]))
+            super().delivered(destination, event_ids)
+
+    ledger = Asking()
+    gate = Gate(max_batch=3, durable=True)
+    lane = bench.lane(gate, outbox=ledger)
+    entries = bench.put(lane, "a", "b", stored=True)
+    entries += bench.put(lane, "in memory")
+    gate.let.release(9)
+
+    assert all_settled(entries) == {DELIVERED}
+    assert at_the_time == [PENDING]
+    assert ledger.lines == ["delivered lane0 a b"]
+
+
+def outcome_now(entry: Entry) -> str:
+    assert entry.ticket is not None
+    return dict(entry.ticket.wait(0))["lane0"]
+
+
+def test_what_was_refused_is_a_dead_letter_with_the_reason(bench: Bench, ledger: Ledger) -> None:
+    lane = bench.lane(Scripted(Rejected("too long"), durable=True), outbox=ledger)
+
+    refused, taken = bench.put(lane, "a", "b", stored=True)
+
+    assert (outcome(refused), outcome(taken)) == ("rejected: too long", DELIVERED)
+    assert ledger.lines == ["dead lane0 a: too long", "delivered lane0 b"]
+
+
+def test_what_is_in_memory_only_is_nothing_to_the_disk(bench: Bench, ledger: Ledger) -> None:
+    lane = bench.lane(Scripted(Rejected("too long"), durable=True), outbox=ledger)
+
+    all_settled(bench.put(lane, "a", "b"))
+
+    assert ledger.lines == []
+
+
+def test_a_backend_that_is_not_durable_has_nothing_on_disk(bench: Bench, ledger: Ledger) -> None:
+    lane = bench.lane(MemoryBackend(), outbox=ledger)
+
+    all_settled(bench.put(lane, "a", stored=True))  # another backend's row
+    lane.park(["a"])
+
+    assert not lane.durable
+    assert ledger.lines == []
+
+
+def test_a_full_queue_leaves_on_disk_what_is_there_and_drops_the_rest(bench: Bench, ledger: Ledger) -> None:
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger, capacity=3)
+    bench.put(lane, "in flight", stored=True)
+    gate.called.acquire()
+    (stored,) = bench.put(lane, "stored", stored=True)
+    (lost,) = bench.put(lane, "in memory")
+
+    bench.put(lane, "c", "d", stored=True)
+
+    assert (outcome_now(stored), outcome(lost)) == (PENDING, "dropped: queue full")
+    assert ledger.lines == ["park lane0 stored"]
+    assert lane.stats()["dropped"] == {"queue full": 1}
+    gate.let.release(9)
+
+
+def test_at_the_end_what_is_on_disk_stays_pending_and_is_not_counted_as_dropped(
+    bench: Bench, clock: FakeClock, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = bench.lane(Scripted(RetryLater(after=60), durable=True), outbox=ledger)
+    stored = bench.put(lane, "a", "b", stored=True)
+    (lost,) = bench.put(lane, "c")
+    clock.next_wait()
+
+    lane.stop()
+    lane.join(5)
+    (late,) = bench.put(lane, "d", stored=True)
+
+    assert {outcome_now(entry) for entry in [*stored, late]} == {PENDING}
+    assert outcome(lost) == "dropped: closed"
+    assert lane.stats()["dropped"] == {"closed": 1}
+    assert ledger.lines == []  # it is for the next process, as it is
+    assert "lane0: dropped 1 of its events: closed" in capsys.readouterr().err
+
+
+def test_what_arrives_after_the_end_leaves_the_disk_all_the_same(bench: Bench, ledger: Ledger) -> None:
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger)
+    bench.put(lane, "stuck", stored=True)
+    gate.called.acquire()
+    lane.stop()
+    lane.join(0.01)
+
+    gate.let.release()
+    lane.join(5)
+
+    assert ledger.lines == ["delivered lane0 stuck"]
+
+
+def test_what_the_outbox_has_given_up_is_settled_and_counted(bench: Bench, ledger: Ledger) -> None:
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger)
+    bench.put(lane, "in flight", stored=True)
+    gate.called.acquire()
+    given_up, kept = bench.put(lane, "a", "b", stored=True)
+
+    lane.discard(["a", "not in memory"], "too old")
+    gate.let.release(9)
+
+    assert (outcome(given_up), outcome(kept)) == ("dropped: too old", DELIVERED)
+    assert lane.stats()["dropped"] == {"too old": 2}
+    assert lane.dropped() == Counter({"too old": 2})
+    assert gate.batches == [["in flight"], ["b"]]
+
+
+def test_a_lane_is_roomy_while_half_of_it_is_free(bench: Bench) -> None:
+    gate = Gate()
+    lane = bench.lane(gate, capacity=4)
+
+    bench.put(lane, "a", "b")
+    assert lane.roomy()
+    bench.put(lane, "c")
+    assert not lane.roomy()
+    gate.let.release(9)
+
+
+# ---- a thread that dies
+
+
+def test_a_lane_whose_thread_died_is_started_again_with_the_next_event_and_counted(
+    bench: Bench, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = Scripted(RetryLater(after=60))
+    lane = bench.lane(backend)
+    entries = bench.put(lane, "a")
+    clock.next_wait()
+    assert "restarted" not in lane.stats()
+
+    die("lane-lane0", waiting_in="wait", wake=lambda: clock.advance(60))
+    assert "the thread lane-lane0 died: SystemError" in capsys.readouterr().err
+    entries += bench.put(lane, "b")
+
+    assert all_settled(entries) == {DELIVERED}
+    assert backend.batches == ["a", "a", "b"]
+    assert lane.stats()["restarted"] == 1
+    assert len(ours("lane-lane0")) == 1
+
+
+def test_a_lane_whose_thread_died_is_started_again_on_demand(bench: Bench, clock: FakeClock) -> None:
+    lane = bench.lane(Scripted(RetryLater(after=60)))
+    entries = bench.put(lane, "a")
+    clock.next_wait()
+    die("lane-lane0", waiting_in="wait", wake=lambda: clock.advance(60))
+
+    lane.revive()
+
+    assert all_settled(entries) == {DELIVERED}
+
+
+def test_what_a_thread_that_died_had_taken_waits_its_turn_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    class Failing(Ledger):
+        def delivered(self, destination: str, event_ids: Iterable[str]) -> None:
+            super().delivered(destination, event_ids)
+            if len(self.lines) == 1:
+                raise MemoryError  # the outbox itself never raises; it stands for any bad moment
+
+    backend = Scripted(durable=True, max_batch=2)
+    lane = bench.lane(backend, outbox=Failing())
+    entries = bench.put(lane, "a", "b", stored=True)
+    until(lambda: not ours("lane-lane0"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        entries += bench.put(lane, "urgent", level=logging.ERROR, stored=True)
+    lane.revive()
+
+    assert all_settled(entries) == {DELIVERED}
+    assert backend.batches == ["a b", "urgent a", "b"]

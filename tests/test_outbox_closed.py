@@ -1,0 +1,172 @@
+"""What is said after the outbox was closed, and while the interpreter shuts down."""
+
+import logging
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from outboxes import ALL, an_event, everything_in, opened, output, running
+
+from notify.delivery.outbox import listing
+from notify.delivery.outbox.file import NAME
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.CRITICAL])
+def test_what_comes_after_the_end_is_on_disk_for_whoever_looks_next(state, level):
+    with opened(state) as other, opened(state) as outbox:
+        assert other.adopt(ALL) == []
+        outbox.close()
+
+        assert outbox.accept(late := an_event(level=level), ["discord"])
+
+        assert [each.event for each in other.adopt(ALL)] == [late]
+        assert outbox.broken is None
+
+
+def test_what_comes_late_is_found_by_the_next_process_although_nobody_marks_it(state):
+    with opened(state) as outbox:
+        outbox.close()
+        outbox.accept(late := an_event(), ["discord"])
+        (state / "owners" / "nobody.lock").unlink()
+
+    assert everything_in(state) == [late]
+
+
+def test_a_closed_outbox_holds_no_file_open_also_after_a_late_write(state):
+    with opened(state) as outbox:
+        outbox.accept(early := an_event(), ["discord"])
+        outbox.close()
+
+        outbox.accept(an_event(), ["discord"])
+        outbox.delivered("discord", [early.id])
+
+    # Whoever closes a database last removes its log.
+    assert {path.name for path in state.iterdir()} == {NAME, "outbox.lock", "owners"}
+
+
+def test_a_lane_that_comes_back_late_still_settles_its_events(state):
+    with opened(state) as outbox:
+        delivered, dead, waiting = [an_event() for _ in range(3)]
+        for event in (delivered, dead, waiting):
+            outbox.accept(event, ["discord"])
+        outbox.close()
+
+        outbox.delivered("discord", [delivered.id])
+        outbox.dead("discord", dead.id, "no")
+
+    assert [letter.event for letter in listing.dead(state, 10)] == [dead]
+    assert everything_in(state) == [waiting]
+
+
+def test_a_closed_outbox_adopts_and_maintains_nothing(state):
+    with opened(state) as outbox:
+        outbox.accept(event := an_event(), ["discord"])
+        outbox.close()
+
+        assert outbox.adopt(ALL) == []
+        assert outbox.maintain() == ((), ())
+        assert outbox.retry()
+
+    assert everything_in(state) == [event]
+
+
+def test_an_outbox_that_was_broken_when_it_was_closed_takes_nothing(state):
+    state.write_text("a file")
+    with opened(state) as outbox:
+        outbox.close()
+
+        assert not outbox.accept(an_event(), ["discord"])
+        assert not outbox.retry()
+
+
+def test_a_late_event_waits_for_another_that_writes(state):
+    with opened(state) as outbox:
+        outbox.close()
+        accepted: list[bool] = []
+        late = threading.Thread(target=lambda: accepted.append(outbox.accept(an_event(), ["discord"])))
+        with closing(sqlite3.connect(state / NAME, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            late.start()
+            late.join(0.1)  # twice what a caller waits otherwise
+            other.execute("COMMIT")
+            late.join()
+
+    assert accepted == [True]
+
+
+def test_several_threads_that_are_late_all_find_room(state):
+    events = [an_event() for _ in range(8)]
+    with opened(state) as outbox:
+        outbox.close()
+        late = [threading.Thread(target=outbox.accept, args=(event, ["discord"])) for event in events]
+        for thread in late:
+            thread.start()
+        for thread in late:
+            thread.join()
+
+    assert sorted(event.id for event in everything_in(state)) == [event.id for event in events]
+
+
+LAST_WORDS = """
+import atexit
+
+class Trader:
+    def __del__(self):
+        say("__del__", sys.is_finalizing(), outbox.accept(event("from __del__"), ["discord"]))
+        outbox.delivered("discord", [settled.id])
+
+outbox = Outbox(directory)
+settled = event("settled")
+outbox.accept(settled, ["discord"])
+atexit.register(lambda: say("atexit", outbox.accept(event("from atexit", level=50), ["discord"])))
+if sys.argv[3] == "closed":
+    atexit.register(outbox.close)  # runs first
+
+if sys.argv[2] == "busy":
+    # It is frozen somewhere inside, with or without the lock. Its names are its own: it would keep ours alive.
+    names = {"outbox": outbox, "made": event("from a daemon thread")}
+    threading.Thread(target=exec, args=("while True: outbox.accept(made, ['telegram'])", names), daemon=True).start()
+    while outbox.stats()["waiting"] < 2:
+        outbox.maintain()
+    del names
+trader = Trader()
+trader.itself = trader  # so that it is found by the collector only, when the modules are gone
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("others", ["alone", "busy"])
+@pytest.mark.parametrize("ending", ["closed", "open"])
+def test_fault_21_last_words_of_atexit_and_del_are_on_disk(state, ending, others):
+    said = output(LAST_WORDS, state, others, ending)
+
+    assert said == [["atexit", "True"], ["__del__", "True", "True"]]
+    found = [event.message for event in everything_in(state) if event.message != "from a daemon thread"]
+    assert found == ["from atexit", "from __del__"]
+
+
+FORKS_WHEN_CLOSED = """
+outbox = Outbox(directory)
+outbox.close()
+child = os.fork()
+say(outbox.accept(event("child" if child == 0 else "parent"), ["discord"]))
+if child:
+    os.waitpid(child, 0)
+os._exit(0)
+"""
+
+
+@pytest.mark.process
+def test_a_child_of_a_closed_outbox_is_late_too(state):
+    with running(FORKS_WHEN_CLOSED, state) as process:
+        said = process.communicate()[0].split()
+
+    assert said == ["True", "True"]
+    assert {event.message for event in everything_in(state)} == {"child", "parent"}

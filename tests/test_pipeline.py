@@ -1,0 +1,203 @@
+"""Everything between a caller and the backends, put together, and how it stops."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lanes import LONG, Hanging, Scripted, ours
+
+from notify import threads
+from notify.backend import Backend
+from notify.backends.memory import MemoryBackend
+from notify.clock import SystemClock
+from notify.delivery.outbox import Outbox
+from notify.delivery.pipeline import Pipeline
+from notify.delivery.ticket import DELIVERED, PENDING, Ticket
+from notify.errors import RetryLater
+from notify.event import Event, new_id
+from notify.levels import TRADE
+from notify.rules.routing import Route, parse_topics
+from notify.testing import FakeClock
+
+MANY = 30  # backends that hang
+LAST_MOMENT = 0.1  # seconds that threads are given to end: the dispatcher, and all lanes together
+BUSY = 0.5  # seconds that a busy machine may take on top of a deadline
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    backend = Hanging(durable=True)
+    yield backend
+    backend.let.set()  # its threads end, and the fixture that looks for threads sees them end
+
+
+@pytest.fixture
+def begun() -> Iterator[Callable[..., Pipeline]]:
+    """Makes pipelines, and closes those that the test has not."""
+    made: list[Pipeline] = []
+
+    def begin(
+        backends: dict[str, Backend],
+        routes: dict[str, Route] | None = None,
+        outbox: Outbox | None = None,
+        clock: FakeClock | None = None,
+    ) -> Pipeline:
+        made.append(
+            Pipeline(
+                backends,
+                routes or {},
+                outbox=outbox,
+                durable_level=TRADE,
+                redact=lambda event: event,
+                clock=clock or SystemClock(),
+            )
+        )
+        return made[-1]
+
+    yield begin
+    for pipeline in made:
+        pipeline.close(0)
+
+
+def say(pipeline: Pipeline, message: str = "m", level: int = TRADE, topic: str = "log") -> Ticket:
+    now = time.time()  # what is too old would be given up
+    event = Event(id=new_id(now), time=now, message=message, level=level, topic=topic)
+    ticket = pipeline.ticket(event.id)
+    pipeline.accept(event, ticket)
+    return ticket
+
+
+# ---- put together
+
+
+def test_each_backend_gets_what_its_route_wants_or_info_without_one(begun: Callable[..., Pipeline]) -> None:
+    people, machine = MemoryBackend(), MemoryBackend()
+    pipeline = begun({"people": people, "machine": machine}, {"people": Route(logging.ERROR)})
+
+    assert say(pipeline, "debug", logging.DEBUG).wait(LONG) == {}
+    assert say(pipeline, "info", logging.INFO).wait(LONG) == {"machine": DELIVERED}
+    assert say(pipeline, "error", logging.ERROR).wait(LONG) == {"people": DELIVERED, "machine": DELIVERED}
+
+
+def test_the_least_level_is_that_of_the_most_curious_backend(begun: Callable[..., Pipeline]) -> None:
+    routes = {"a": Route(logging.ERROR), "b": Route(logging.DEBUG)}
+
+    assert begun({"a": MemoryBackend(), "b": MemoryBackend()}, routes).least_level == logging.DEBUG
+    assert begun({"a": MemoryBackend()}, routes).least_level == logging.ERROR
+    assert begun({}).least_level > logging.CRITICAL
+
+
+def test_without_a_durable_backend_nothing_is_written_to_an_outbox(
+    begun: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    pipeline = begun({"stdout": MemoryBackend()}, outbox=Outbox(tmp_path / "state"))
+
+    assert not say(pipeline).durable
+
+
+def test_stats_are_by_lane_and_tell_of_the_outbox_and_of_an_intake_that_refused(
+    begun: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    pipeline = begun({"discord": MemoryBackend(durable=True)}, outbox=Outbox(tmp_path / "state"))
+    assert list(pipeline.stats()) == ["outbox", "discord"]
+    assert pipeline.stats()["outbox"]["broken"] is None
+
+    pipeline.intake.capacity = 0
+    say(pipeline, level=logging.INFO)
+
+    assert pipeline.stats()["intake"]["dropped"] == {"intake full": 1}
+    assert list(begun({"stdout": MemoryBackend()}).stats()) == ["stdout"]
+
+
+def test_what_is_refused_is_pending_where_it_is_on_disk_and_dropped_elsewhere(
+    begun: Callable[..., Pipeline], hanging: Hanging, tmp_path: Path
+) -> None:
+    backends = {"discord": hanging, "stdout": MemoryBackend(), "gas": MemoryBackend()}
+    pipeline = begun(backends, {"gas": Route(topics=parse_topics("gas"))}, outbox=Outbox(tmp_path / "state"))
+    pipeline.intake.close()
+
+    assert say(pipeline).wait(0) == {"discord": PENDING, "stdout": "dropped: closed"}
+    assert say(pipeline, level=logging.INFO).wait(0) == {"discord": "dropped: closed", "stdout": "dropped: closed"}
+
+
+# ---- the end
+
+
+def test_thirty_backends_that_hang_are_given_a_tenth_of_a_second_all_together(
+    begun: Callable[..., Pipeline], hanging: Hanging
+) -> None:
+    pipeline = begun({f"hanging{number}": hanging for number in range(MANY)})
+    say(pipeline)
+    assert hanging.called.wait(LONG)
+    begin = time.monotonic()
+
+    pipeline.close(0.2)
+
+    took = time.monotonic() - begin
+    assert 0.2 <= took < 0.2 + 2 * LAST_MOMENT + BUSY < MANY * LAST_MOMENT
+
+
+def test_closing_without_time_still_gives_a_tenth_of_a_second(begun: Callable[..., Pipeline], hanging: Hanging) -> None:
+    pipeline = begun({f"hanging{number}": hanging for number in range(MANY)})
+    say(pipeline)
+    assert hanging.called.wait(LONG)
+    begin = time.monotonic()
+
+    pipeline.close(0)
+
+    assert time.monotonic() - begin < 2 * LAST_MOMENT + BUSY
+
+
+def test_what_is_on_disk_is_pending_after_the_end_and_not_counted_as_dropped(
+    begun: Callable[..., Pipeline], hanging: Hanging, tmp_path: Path
+) -> None:
+    pipeline = begun({"discord": hanging, "telegram": hanging}, outbox=Outbox(tmp_path / "state"))
+    stored, lost = say(pipeline), say(pipeline, level=logging.INFO)
+    assert hanging.called.wait(LONG)
+
+    pipeline.close(0.01)
+
+    assert stored.wait(0) == {"discord": PENDING, "telegram": PENDING}
+    assert lost.wait(0) == {"discord": "dropped: closed", "telegram": "dropped: closed"}
+    for name in ("discord", "telegram"):
+        assert pipeline.stats()[name]["dropped"] == {"closed": 1}
+
+
+def test_closing_ends_every_thread(begun: Callable[..., Pipeline], tmp_path: Path) -> None:
+    pipeline = begun({"discord": MemoryBackend(durable=True)}, outbox=Outbox(tmp_path / "state"))
+    say(pipeline).wait(LONG)
+    assert ours("housekeeping")
+
+    pipeline.close(LONG)
+
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("notify-")] == []
+
+
+def test_closing_does_not_wait_for_an_attempt_that_is_due_later(begun: Callable[..., Pipeline]) -> None:
+    clock = FakeClock()
+    pipeline = begun({"busy": Scripted(RetryLater(after=2 * LONG))}, clock=clock)  # type: ignore[dict-item]
+    ticket = say(pipeline)
+    clock.next_wait()
+    begin = time.monotonic()
+
+    pipeline.close(LONG)
+
+    assert time.monotonic() - begin < LONG / 2
+    assert ticket.wait(0) == {"busy": "dropped: closed"}
+
+
+def test_what_is_closed_starts_nothing_again(begun: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = begun({"stdout": MemoryBackend()})
+    pipeline.close(LONG)
+    monkeypatch.setattr(pipeline._dispatcher._worker, "_ended", False)  # as if it had died in the end
+    started: list[str] = []
+    monkeypatch.setattr(threads, "start", lambda name, *args, **more: started.append(name))
+
+    pipeline.revive()
+    say(pipeline)
+    pipeline.flush(0)
+
+    assert started == []

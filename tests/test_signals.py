@@ -1,0 +1,579 @@
+"""SIGTERM and SIGINT: somebody hears of them, and they do what they did without us, if a little later."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import notify
+from notify.crash import signals
+from notify.levels import TRADE
+from notify.notifier import Notifier
+from notify.testing import FakeClock, MemoryBackend
+
+ENDING = 30.0  # seconds after which a process counts as hanging; it needs one
+BOTH = [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_they_were() -> Iterator[None]:
+    before = {signum: signal.getsignal(signum) for signum in BOTH}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    return MemoryBackend()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def notifier(backend: MemoryBackend, clock: FakeClock) -> Iterator[Notifier]:
+    with Notifier({"memory": backend}, clock=clock) as made:
+        yield made
+
+
+def _told(notifier: Notifier, backend: MemoryBackend) -> list[str]:
+    """What was announced so far."""
+    assert notifier.flush(ENDING)
+    return backend.messages
+
+
+def _handler_that_notes(heard: list[int]) -> Callable[..., None]:
+    return lambda signum, frame: heard.append(signum)
+
+
+# ---- a program that has handlers of its own
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_signal_is_announced_so_that_people_get_it(
+    notifier: Notifier, backend: MemoryBackend, signum: signal.Signals
+) -> None:
+    signal.signal(signum, _handler_that_notes([]))
+    signals.install(notifier)
+
+    signal.raise_signal(signum)
+
+    notifier.flush(ENDING)
+    (event,) = backend.events
+    assert event.message == f"Told to stop: {signum.name}"
+    assert event.topic == "shutdown"
+    assert event.level == TRADE  # what Discord shows, and what is on disk at once, by default
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_the_programs_own_handler_is_called_with_what_python_passes(notifier: Notifier, signum: int) -> None:
+    calls: list[tuple[object, ...]] = []
+    signal.signal(signum, lambda *arguments: calls.append(arguments))
+    signals.install(notifier)
+
+    signal.raise_signal(signum)
+
+    ((number, frame),) = calls
+    assert number == signum
+    assert frame.f_code.co_name == test_the_programs_own_handler_is_called_with_what_python_passes.__name__  # type: ignore[attr-defined]
+
+
+def test_the_programs_own_handler_is_called_before_a_hanging_destination_has_got_anything() -> None:
+    never = threading.Event()
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+
+    class Hanging(MemoryBackend):
+        def send(self, events: object, /) -> int:
+            never.wait()
+            return 1
+
+    notifier = Notifier({"hanging": Hanging()})
+    signals.install(notifier)
+    signal.raise_signal(signal.SIGTERM)
+
+    assert heard == [signal.SIGTERM]
+    assert not notifier.flush(0)
+    never.set()
+    notifier.close()
+
+
+def test_the_programs_own_handler_is_called_also_when_ours_fails(
+    notifier: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise SystemExit
+
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    signals.install(notifier)
+    monkeypatch.setattr(notifier, "notify", fails)
+
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+
+    assert heard == [signal.SIGTERM]
+
+
+def test_several_signals_within_a_minute_are_one_announcement(
+    notifier: Notifier, backend: MemoryBackend, clock: FakeClock
+) -> None:
+    for signum in BOTH:
+        signal.signal(signum, _handler_that_notes([]))
+    signals.install(notifier)
+
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+    clock.advance(59)
+    signal.raise_signal(signal.SIGTERM)
+    first = _told(notifier, backend)
+    clock.advance(2)
+    signal.raise_signal(signal.SIGTERM)
+
+    assert first == ["Told to stop: SIGINT"]
+    assert _told(notifier, backend) == ["Told to stop: SIGINT", "Told to stop: SIGTERM"]
+
+
+def test_what_is_said_in_a_signal_handler_that_interrupts_ours_arrives(
+    notifier: Notifier, backend: MemoryBackend
+) -> None:
+    signal.signal(signal.SIGTERM, lambda signum, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, lambda signum, frame: notifier.notify("closing positions"))
+    signals.install(notifier)
+
+    signal.raise_signal(signal.SIGTERM)
+
+    assert _told(notifier, backend) == ["Told to stop: SIGTERM", "closing positions"]
+
+
+# ---- Ctrl-C without a handler
+
+
+def test_ctrl_c_still_raises_keyboard_interrupt(notifier: Notifier, backend: MemoryBackend) -> None:
+    signals.install(notifier)
+
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+    assert not notifier.closed  # what the program says while it ends is heard
+    assert _told(notifier, backend) == ["Told to stop: SIGINT"]
+
+
+def _cancelled_by_ctrl_c() -> list[str]:
+    """What a program sees that ends in an orderly way: its main task is cancelled while the other tasks go on."""
+    seen = []
+
+    async def main() -> None:
+        other = asyncio.create_task(asyncio.sleep(ENDING))
+        await asyncio.sleep(0)
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(ENDING)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            await asyncio.sleep(0)
+            seen.append(f"the other task is {'being cancelled' if other.cancelling() else 'running'}")
+            raise
+
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        seen.append("KeyboardInterrupt")
+    return seen
+
+
+def test_ctrl_c_cancels_the_main_task_of_asyncio_as_it_does_without_us(
+    notifier: Notifier, backend: MemoryBackend
+) -> None:
+    without = _cancelled_by_ctrl_c()
+    signals.install(notifier)
+
+    with_us = _cancelled_by_ctrl_c()
+
+    assert with_us == without == ["cancelled", "the other task is running", "KeyboardInterrupt"]
+    assert _told(notifier, backend) == ["Told to stop: SIGINT"]
+
+
+def test_a_second_ctrl_c_interrupts_asyncio_itself(notifier: Notifier) -> None:
+    async def main() -> None:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.sleep(ENDING)
+        except asyncio.CancelledError:
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("asyncio was to be interrupted")
+
+    signals.install(notifier)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+
+
+# ---- what is left alone, and put back
+
+
+@pytest.mark.parametrize("signum", BOTH)
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, None], ids=["ignored", "handled in C"])
+def test_a_signal_that_is_ignored_or_handled_in_c_is_left_alone(
+    notifier: Notifier, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals, handler: object
+) -> None:
+    installed = []
+    monkeypatch.setattr(signal, "getsignal", lambda number: handler if number == signum else print)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: installed.append(number))
+
+    signals.install(notifier)
+
+    assert installed == [other for other in BOTH if other != signum]
+
+
+def test_outside_the_main_thread_nothing_is_installed(notifier: Notifier) -> None:
+    before = [signal.getsignal(signum) for signum in BOTH]
+    undone = []
+
+    thread = threading.Thread(target=lambda: undone.append(signals.install(notifier)()))
+    thread.start()
+    thread.join()
+
+    assert undone == [None]
+    assert [signal.getsignal(signum) for signum in BOTH] == before
+
+
+def test_the_handlers_before_are_put_back() -> None:
+    before = [signal.getsignal(signum) for signum in BOTH]
+    with Notifier({}) as notifier:
+        notifier.at_close(signals.install(notifier))
+        assert [signal.getsignal(signum) for signum in BOTH] != before
+
+    assert [signal.getsignal(signum) for signum in BOTH] == before
+
+
+def test_a_handler_that_chains_to_ours_stays_and_ours_only_passes_on(
+    notifier: Notifier, backend: MemoryBackend
+) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    undo = signals.install(notifier)
+    ours = signal.getsignal(signal.SIGTERM)
+    assert callable(ours)
+
+    def theirs(signum: int, frame: object) -> None:
+        ours(signum, frame)
+
+    signal.signal(signal.SIGTERM, theirs)
+
+    undo()
+    signal.raise_signal(signal.SIGTERM)
+
+    assert signal.getsignal(signal.SIGTERM) is theirs
+    assert heard == [signal.SIGTERM]
+    assert _told(notifier, backend) == []
+
+
+def test_handlers_that_another_thread_takes_off_only_pass_on(notifier: Notifier, backend: MemoryBackend) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    undo = signals.install(notifier)
+
+    thread = threading.Thread(target=undo)
+    thread.start()
+    thread.join()
+    signal.raise_signal(signal.SIGTERM)
+
+    assert heard == [signal.SIGTERM]
+    assert _told(notifier, backend) == []
+
+
+# ---- the end of a process
+
+# Every script begins with this. One call writes a line, so that an end cuts none in two.
+PRELUDE = """
+import atexit, os, signal, sys, threading, time
+from notify.backends.registry import adapt
+from notify.crash import signals
+from notify.notifier import Notifier
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+def idle():  # in short sleeps: Python handles a signal that comes just before a sleep after it
+    while True:
+        time.sleep(0.01)
+
+def listen(destination=lambda event: say("delivered:", event.message)):
+    notifier = Notifier({"destination": adapt(destination)})
+    atexit.register(notifier.close)
+    notifier.at_close(signals.install(notifier))
+    return notifier
+"""
+
+
+@contextmanager
+def _running(script: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [*command, sys.executable, "-c", PRELUDE + dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,  # so that what was not read yet is left to communicate()
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
+            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # from Python 3.12 on, for a fork with threads
+        },
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing, if it has ended
+
+
+def _wait_for(process: subprocess.Popen[bytes], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while said := process.stdout.readline():
+        if said == f"{line}\n".encode():
+            return
+    pytest.fail(f"ended without saying {line!r}: {process.stderr.read()!r}")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> tuple[list[str], int]:
+    """The lines that a process said since, and its exit code. Nothing may be on its stderr."""
+    said, complaints = process.communicate(timeout=ENDING)
+    assert complaints == b""
+    return said.decode().splitlines(), process.returncode
+
+
+@pytest.mark.process
+def test_sigterm_ends_a_process_as_ever_but_first_delivers_what_waits() -> None:
+    with _running(
+        """
+        def slow(event):
+            time.sleep(0.2)
+            say("delivered:", event.message)
+
+        notifier = listen(slow)
+        atexit.register(say, "atexit")
+        notifier.notify("bought")
+        try:
+            say("ready")
+            idle()
+        finally:
+            say("finally")
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+        said, code = _ended(process)
+
+    assert said == ["delivered: bought", "delivered: Told to stop: SIGTERM"]
+    assert code == -signal.SIGTERM
+
+
+@pytest.mark.process
+def test_a_program_that_makes_sigint_deadly_dies_of_it() -> None:
+    with _running('signal.signal(signal.SIGINT, signal.SIG_DFL)\nlisten()\nsay("ready")\nidle()') as process:
+        _wait_for(process, "ready")
+        process.send_signal(signal.SIGINT)
+        said, code = _ended(process)
+
+    assert said == ["delivered: Told to stop: SIGINT"]
+    assert code == -signal.SIGINT
+
+
+HANGS = """
+def hangs(event):
+    say("delivering")
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("second", BOTH)
+def test_a_second_signal_during_the_delivery_ends_the_process_at_once(second: signal.Signals) -> None:
+    with _running(
+        HANGS
+        + """
+signals._DELIVERY = signals._END = 1000  # so that nothing but the second signal ends it
+listen(hangs)
+say("ready")
+idle()
+"""
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+        _wait_for(process, "delivering")
+        process.send_signal(second)
+        _, code = _ended(process)
+
+    assert code == -second
+
+
+@pytest.mark.process
+def test_a_handler_that_raises_during_the_delivery_does_not_save_the_process() -> None:
+    with _running(
+        HANGS
+        + """
+def raises(signum, frame):
+    raise ValueError
+
+signals._DELIVERY = 1.0  # seconds
+signal.signal(signal.SIGUSR1, raises)
+listen(hangs)
+say("ready")
+idle()
+"""
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+        _wait_for(process, "delivering")
+        process.send_signal(signal.SIGUSR1)
+        process.communicate(timeout=ENDING)
+
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_ends_in_time_also_when_the_delivery_does_not(signum: signal.Signals) -> None:
+    with _running(
+        """
+        def deadlocks(timeout):
+            say("closing")
+            lock = threading.Lock()
+            lock.acquire()
+            lock.acquire()
+
+        signals._END = 0.5  # seconds
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        notifier = listen()
+        notifier.close = deadlocks
+        say("ready")
+        idle()
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.send_signal(signum)
+        said, code = _ended(process)
+
+    assert "closing" in said
+    assert code == -signum
+
+
+@pytest.mark.process
+def test_without_a_thread_that_could_end_it_in_time_the_process_ends_at_once() -> None:
+    with _running(
+        """
+        def refuses(function, arguments):
+            raise RuntimeError("can't start new thread")
+
+        notifier = listen()
+        notifier.close = lambda timeout: say("closing")
+        signals.start_new_thread = refuses
+        say("ready")
+        idle()
+        """
+    ) as process:
+        _wait_for(process, "ready")
+        process.terminate()
+        said, code = _ended(process)
+
+    assert "closing" not in said
+    assert code == -signal.SIGTERM
+
+
+@pytest.mark.process
+def test_sigterm_ends_process_one_of_a_container() -> None:
+    probe = subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("may not make a process namespace")
+    with _running(
+        'listen()\nsay("process", os.getpid())\nos.kill(1, signal.SIGTERM)\nsay("still here")',
+        *("unshare", "--pid", "--fork", "--kill-child"),
+    ) as process:
+        said, code = _ended(process)
+
+    assert said == ["process 1", "delivered: Told to stop: SIGTERM"]
+    assert code == 128 + signal.SIGTERM
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("theirs", "signum"), list(product([False, True], BOTH)))
+def test_a_signal_to_a_forked_child_does_there_what_it_did_before(theirs: bool, signum: signal.Signals) -> None:
+    with _running(
+        f"""
+        THEIRS, SIGNAL = {theirs}, {int(signum)}
+
+        def handler(signum, frame):
+            say("their handler")
+            os._exit(3)
+
+        if THEIRS:
+            signal.signal(SIGNAL, handler)
+        notifier = listen()
+        child = os.fork()
+        if not child:
+            try:
+                say("ready")
+                idle()
+            except KeyboardInterrupt:
+                say("KeyboardInterrupt")
+                os._exit(4)
+        say("child", child)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        say("code", code)
+        notifier.notify("the parent goes on")
+        """
+    ) as process:
+        assert process.stdout is not None
+        first = sorted(process.stdout.readline().split() for _ in range(2))
+        assert first[1] == [b"ready"]
+        os.kill(int(first[0][1]), signum)
+        said, code = _ended(process)
+
+    if theirs:
+        expected = ["their handler", "code 3"]
+    elif signum == signal.SIGINT:
+        expected = ["KeyboardInterrupt", "code 4"]
+    else:
+        expected = [f"code {-signal.SIGTERM}"]
+    assert said == [*expected, "delivered: the parent goes on"]
+    assert code == 0
+
+
+@pytest.mark.process
+def test_a_worker_of_multiprocessing_is_terminated_at_once_and_unannounced() -> None:
+    with _running(
+        """
+        import multiprocessing
+
+        def work(connection):
+            connection.send("ready")
+            idle()
+
+        signals._DELIVERY = signals._END = 1000  # so that a worker which delivers does not end
+        notifier = listen(lambda event: say("delivered:", event.message))
+        ours, theirs = multiprocessing.Pipe()
+        worker = multiprocessing.get_context("fork").Process(target=work, args=(theirs,))
+        worker.start()
+        ours.recv()
+        worker.terminate()
+        worker.join()
+        say("code", worker.exitcode)
+        """
+    ) as process:
+        said, code = _ended(process)
+
+    assert said == [f"code {-signal.SIGTERM}"]
+    assert code == 0
