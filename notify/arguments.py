@@ -12,7 +12,20 @@ from typing import Any, TypedDict, Unpack
 from notify.event import Attachment, Event, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import parse_level
-from notify.plain import MAX_ITEMS, came_from_a_signal, class_name, clean, keep, keep_fields, safe_str
+from notify.plain import (
+    MAX_ITEMS,
+    MAX_MESSAGE,
+    came_from_a_signal,
+    class_name,
+    clean,
+    clip,
+    keep,
+    keep_fields,
+    safe_str,
+)
+
+_MAX_FILES = 25 * 2**20  # bytes of all files of an event: more than Discord takes without a paid server
+_NAME = 100  # code points of a file's name in such a note
 
 
 class Parts(TypedDict, total=False):
@@ -102,8 +115,8 @@ def _read(
     return Event(
         id=new_id(now),
         time=now,
-        message=clean(safe_str(message)),
-        body=clean(safe_str(body)),
+        message=clean(clip(safe_str(message), MAX_MESSAGE)),
+        body=clean(clip(safe_str(body), MAX_MESSAGE)),
         level=logging.INFO if number is None else number,
         topic=clean(safe_str(topic)),
         key=None if key is None else clean(safe_str(key)),
@@ -127,10 +140,18 @@ def _files(attachments: Any) -> tuple[tuple[Attachment, ...], str]:
         if came_from_a_signal(error):
             raise
         unread = f"<unreadable: {class_name(error)}>"
-    files = tuple(file for one in given[:MAX_ITEMS] if (file := _attachment(one)) is not None)
+    files = [file for one in given[:MAX_ITEMS] if (file := _attachment(one)) is not None]
     if not unread and len(files) < len(given):
         unread = f"{len(given) - len(files)} of {len(given)} are no Attachment, or too many"
-    return files, unread
+    room = _MAX_FILES
+    fitting: list[Attachment] = []
+    for file in files:
+        if len(file.data) > room:
+            unread = f"{clip(file.filename, _NAME)} is left out: {len(file.data):,} bytes are too many"
+        else:
+            room -= len(file.data)
+            fitting.append(file)
+    return tuple(fitting), unread
 
 
 def _attachment(given: Any) -> Attachment | None:

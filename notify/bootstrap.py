@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
 
 
@@ -140,6 +141,8 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
     for name, candidate in passed.items():
+        if name in _TAKEN:
+            raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
         if name in reached:
             reached[name].close()
         try:

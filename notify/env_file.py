@@ -5,6 +5,7 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from notify.errors import ConfigError
 
@@ -12,14 +13,14 @@ _MAX_BYTES = 1_000_000  # no secrets file is larger; a device or a log given by 
 
 
 class Environment(dict[str, str]):
-    """Names and values, with those names whose value came from a secrets file."""
+    """Names and values, and what a secrets file has, also where the environment wins over it."""
 
-    from_file: frozenset[str] = frozenset()
+    file: Mapping[str, str] = MappingProxyType({})
 
     def but(self, **values: str) -> "Environment":
         """Return the same with other values for some names."""
         changed = Environment(self)
-        changed.from_file = self.from_file - values.keys()
+        changed.file = self.file
         changed.update(values)
         return changed
 
@@ -32,7 +33,7 @@ def above_file(env: Mapping[str, str], path: str | os.PathLike[str] | None, *, i
     below = read_env_file(path, insecure=insecure) if path is not None else {}
     merged = Environment(below)
     merged.update((name, value) for name, value in env.items() if value.strip() or name not in below)
-    merged.from_file = getattr(env, "from_file", frozenset()) | below.keys()
+    merged.file = {**getattr(env, "file", {}), **below}
     return merged
 
 

@@ -1,4 +1,4 @@
-"""Every exception of this package.
+"""Every public exception of this package.
 
 NotifyError
 ├── ConfigError       a setting is unusable: raised by setup(), never later

@@ -19,6 +19,7 @@ from typing import Any
 MAX_DEPTH = 6
 MAX_ITEMS = 100
 MAX_TOTAL = 2000  # items of one value at all depths: a list that holds itself many times over is small, its copy is not
+MAX_MESSAGE = 12 * 2**20  # code points of a message or a body: what is longer belongs into a file
 MAX_TEXT = 32_768  # code points of one string inside fields
 _SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 

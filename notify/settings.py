@@ -87,6 +87,8 @@ def _backend_names(text: str) -> tuple[str, ...]:
     names = tuple(name.lower() for name in _names(text))
     if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
         raise ValueError("not a comma list of backend names")
+    if any(name in {"intake", "outbox"} for name in names):
+        raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
     if any(name in {"stdout", "logstash"} or name.split("_")[0] == "discord" for name in names):
         raise ValueError("stdout, discord and logstash are built in; they have settings of their own")
     return names
@@ -198,7 +200,7 @@ class Settings:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = {name: value.strip() for name, value in env.items()}
-        self._from_file: frozenset[str] = getattr(env, "from_file", frozenset())
+        self._file: Mapping[str, str] = getattr(env, "file", {})
 
     def get(self, setting: Setting[T]) -> T:
         """Return the value of *setting*. Raises `ConfigError`, naming the variable and not its value."""
@@ -245,11 +247,9 @@ class Settings:
         from notify.rules.secret_names import is_secret
 
         ours = {setting.name: setting.secret for setting in self.rows()}
-        return [
-            value
-            for name, value in self.env.items()
-            if value and ours.get(name, name in self._from_file or is_secret(name, value))
-        ]
+        in_file = (value.strip() for name, value in self._file.items() if ours.get(name, True))
+        outside = (value for name, value in self.env.items() if ours.get(name, is_secret(name, value)))
+        return list(filter(None, dict.fromkeys((*in_file, *outside))))
 
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every `NOTIFY_…` variable that nothing reads, with the name it resembles."""

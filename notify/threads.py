@@ -75,6 +75,7 @@ class Worker:
         self._marked = marked
         self._starting = threading.RLock()  # a signal handler may interrupt whoever holds it
         self._ended = False
+        self._being_started = False
         self._thread: threading.Thread | None = None
         self._start()
 
@@ -85,7 +86,8 @@ class Worker:
         with self._starting:
             if self._thread is not None and self._thread.is_alive():
                 return
-            if self._start():
+            died = self._thread is not None
+            if self._start() and died:
                 self.restarts += 1
                 diagnostics.report(f"thread {self._name}", f"the thread {self._name} had died and was started again")
 
@@ -96,10 +98,15 @@ class Worker:
             thread.join(timeout)
 
     def _start(self) -> bool:
+        if self._being_started:  # a signal handler has interrupted this, and two threads must not run
+            return False
+        self._being_started = True
         try:
             self._thread = start(self._name, self._run, marked=self._marked)
         except RuntimeError as error:
             diagnostics.report(f"thread {self._name}", f"the thread {self._name} could not be started: {error}")
+        finally:
+            self._being_started = False
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:

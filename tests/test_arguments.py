@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from notify.arguments import caller, event_of
 from notify.event import Attachment, Event, Source
+from notify.plain import MAX_MESSAGE
 
+MOST_BYTES = 25 * 2**20  # of all files of an event
 NOW = 1_767_225_600.0  # 2026-01-01
 
 
@@ -173,6 +175,49 @@ def test_of_attachments_that_raise_halfway_what_came_is_attached() -> None:
 
     assert [file.filename for file in event.attachments] == ["a"]
     assert event.fields == {"attachments": "<unreadable: SystemExit>"}
+
+
+def test_files_that_are_too_many_bytes_together_are_left_out_by_name() -> None:
+    half = b"0" * (MOST_BYTES // 2)
+    files = [Attachment("a", half), Attachment("b", half + b"0"), Attachment("c", half), Attachment("d", b"0")]
+
+    event = said(attachments=files)
+
+    assert [file.filename for file in event.attachments] == ["a", "c"]  # each that still fits
+    assert event.fields == {"attachments": "d is left out: 1 bytes are too many"}
+
+
+def test_files_of_25_mebibytes_together_are_attached() -> None:
+    event = said(attachments=[Attachment("a", b"0" * MOST_BYTES)])
+
+    assert len(event.attachments) == 1
+    assert not event.fields
+
+
+def test_the_name_of_a_file_that_is_left_out_is_cut() -> None:
+    event = said(attachments=[Attachment("n" * 1000, b"0" * (MOST_BYTES + 1))])
+
+    assert event.attachments == ()
+    assert "26,214,401 bytes" in str(event.fields["attachments"])
+    assert len(str(event.fields["attachments"])) < 200  # 100 of them are of the name
+
+
+# ---- long texts
+
+
+@pytest.mark.parametrize("part", ["message", "body"])
+def test_a_text_above_twelve_mebi_characters_is_cut_with_its_middle_marked(part: str) -> None:
+    parts = {"message": "said", part: "a" * MAX_MESSAGE + "z"}
+
+    text = getattr(said(**parts), part)
+
+    assert len(text) <= MAX_MESSAGE == 12 * 2**20
+    assert (text[0], text[-1]) == ("a", "z")
+    assert " characters cut]…" in text
+
+
+def test_a_text_of_eight_mebi_characters_stays_whole() -> None:
+    assert said("a" * MAX_MESSAGE).message == "a" * MAX_MESSAGE
 
 
 # ---- the place in the code

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -47,7 +47,7 @@ def test_more_than_there_were_did_not_arrive(answer: int) -> None:
     assert answering(answer) == Outcome(Verdict.DELIVERED, len(EVENTS))
 
 
-def test_a_number_that_cannot_be_compared_is_a_bug() -> None:
+def test_a_number_that_cannot_be_compared_counts_all_the_same() -> None:
     class Evil(int):
         def _refuse(self, other: object) -> NoReturn:
             raise RuntimeError("no")
@@ -55,7 +55,24 @@ def test_a_number_that_cannot_be_compared_is_a_bug() -> None:
         __lt__ = __gt__ = __le__ = __ge__ = __eq__ = _refuse  # type: ignore[assignment]  # the point
         __hash__ = int.__hash__
 
-    assert answering(Evil(2)) == Outcome(Verdict.BUG, reason="RuntimeError")
+    assert answering(Evil(2)) == Outcome(Verdict.DELIVERED, 2)
+
+
+def test_a_number_that_lies_about_itself_is_taken_for_what_it_is() -> None:
+    class Liar(int):
+        def __lt__(self, other: object) -> bool:
+            return True
+
+        def __gt__(self, other: object) -> bool:
+            return True
+
+        def __int__(self) -> int:
+            return 99
+
+    outcome = answering(Liar(2))
+
+    assert outcome == Outcome(Verdict.DELIVERED, 2)
+    assert type(outcome.delivered) is int  # or the lie would live on in the counts
 
 
 async def answer_later() -> int:
@@ -66,7 +83,11 @@ def answer_bit_by_bit() -> Iterator[int]:
     yield 1
 
 
-@pytest.mark.parametrize("send", [answer_later, answer_bit_by_bit])
+async def answer_bit_by_bit_later() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("send", [answer_later, answer_bit_by_bit, answer_bit_by_bit_later])
 def test_a_send_that_has_not_run_yet_has_delivered_nothing(send: object) -> None:
     outcome = answering(send())  # type: ignore[operator]  # either is a function
     gc.collect()  # Python would warn here that nobody awaited it, which fails the test

@@ -321,3 +321,11 @@ def test_a_backend_in_place_of_another_has_its_route_and_the_other_is_closed() -
 def test_a_third_party_backend_may_not_be_called_as_one_that_is_built_in(name: str) -> None:
     with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: .*built in"):
         notify.setup(env={**QUIET, "NOTIFY_BACKENDS": name})
+
+
+@pytest.mark.parametrize("name", ["intake", "outbox"])
+def test_no_backend_may_have_a_name_that_means_something_else_in_stats(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"backends\['{name}'\]: this name stands for something else"):
+        notify.setup(env=QUIET, backends={name: MemoryBackend()})
+
+    assert current_notifier() is None

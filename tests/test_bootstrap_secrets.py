@@ -125,3 +125,12 @@ def test_the_callers_own_event_stays_as_it_was(state: Path, secrets: Path) -> No
 
     assert backend.messages == [MASK]
     assert (mine.message, mine.fields) == (SECRET, {"words": SECRET, "more": [SECRET]})
+
+
+def test_a_value_of_the_secrets_file_that_the_environment_replaces_is_still_redacted(secrets: Path) -> None:
+    backend = MemoryBackend()
+    env = {**QUIET, "WORDS": "other words"}
+    with notify.setup(env=env, env_file=secrets, backends={"sink": backend}) as notifier:
+        notifier.notify(f"the words: {SECRET}")
+
+    assert backend.messages == [f"the words: {MASK}"]

@@ -184,13 +184,15 @@ def test_what_was_kept_is_redacted_already_and_leaves_the_disk_when_it_has_arriv
         assert house.ledger.lines == ["delivered durable 1"]
 
 
-def test_what_the_intake_had_no_room_for_is_parked_in_every_durable_lane() -> None:
-    with floor(durable_a=Route(), durable_b=Route(), people=Route()) as house:
-        house.intake._parked.extend("12")
+def test_what_the_intake_had_no_room_for_is_parked_in_every_durable_lane_that_wants_it() -> None:
+    crashes = Route(level=logging.CRITICAL)
+    with floor(durable_a=Route(), durable_b=Route(), durable_c=crashes, people=Route()) as house:
+        event = Event(id="1", time=0.0, message="", level=logging.INFO)
+        house.intake._parked.append(Kept(event, None, stored=True))
         house.intake.wake()
 
         until(lambda: len(house.ledger.lines) == 2)
-        assert house.ledger.lines == ["park durable_a 1 2", "park durable_b 1 2"]
+        assert house.ledger.lines == ["park durable_a 1", "park durable_b 1"]
 
 
 def test_what_is_to_be_first_is_done_before_anything_is_handed_over() -> None:

@@ -1,5 +1,6 @@
 """The README and the pages under docs/ say what is so."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
@@ -59,3 +60,44 @@ def test_every_link_between_pages_leads_somewhere(page):
 
 def test_the_changelog_speaks_of_this_version():
     assert f"## {notify.__version__} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+# ---- docs/faults.md
+
+FAULTS = (ROOT / "docs" / "faults.md").read_text()
+HOW_MANY = 60
+_ROW = re.compile(r"^\| (\d+) \| .*$", re.MULTILINE)
+_NAMED = re.compile(r"`(test_\w+\.py::test_\w+)`")
+
+
+def _tests_there_are() -> set[str]:
+    return {
+        f"{path.name}::{node.name}"
+        for path in (ROOT / "tests").glob("test_*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_every_fault_has_a_row_in_their_order():
+    assert [int(row[1]) for row in _ROW.finditer(FAULTS)] == list(range(1, HOW_MANY + 1))
+
+
+def test_every_row_names_a_test_or_says_that_there_is_none_yet():
+    wrong = [row[1] for row in _ROW.finditer(FAULTS) if bool(_NAMED.search(row[0])) is row[0].endswith("| not yet |")]
+
+    assert wrong == []
+
+
+def test_every_test_that_the_page_of_faults_names_exists():
+    assert set(_NAMED.findall(FAULTS)) - _tests_there_are() == set()
+
+
+def test_every_test_of_a_fault_is_named_in_its_row():
+    rows = {int(row[1]): _NAMED.findall(row[0]) for row in _ROW.finditer(FAULTS)}
+    numbers = {
+        name: int(found[1]) for name in _tests_there_are() if (found := re.search(r"::test_fault_(\d\d)_", name))
+    }
+
+    assert numbers
+    assert [name for name, number in numbers.items() if name not in rows[number]] == []

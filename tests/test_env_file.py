@@ -180,11 +180,11 @@ def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, line:
 # ---- which values came from the file
 
 
-def test_an_environment_above_a_file_knows_what_came_from_there(secrets: Path) -> None:
+def test_an_environment_above_a_file_knows_what_is_there(secrets: Path) -> None:
     merged = above_file({"HOME": "/root"}, secrets)
 
     assert merged == {"HOME": "/root", "DISCORD_WEBHOOK_URL": CANARY}
-    assert merged.from_file == {"DISCORD_WEBHOOK_URL"}
+    assert merged.file == {"DISCORD_WEBHOOK_URL": CANARY}
 
 
 def test_the_environment_wins_over_the_file_unless_it_is_empty(secrets: Path) -> None:
@@ -193,18 +193,19 @@ def test_the_environment_wins_over_the_file_unless_it_is_empty(secrets: Path) ->
     merged = above_file({"A": "env", "B": " ", "D": ""}, secrets)
 
     assert merged == {"A": "env", "B": "file", "C": "file", "D": ""}
+    assert merged.file == {"A": "file", "B": "file", "C": "file"}  # also what the environment replaces
 
 
-def test_without_a_file_nothing_came_from_one() -> None:
+def test_without_a_file_there_is_nothing_in_it() -> None:
     merged = above_file({"A": "env"}, None)
 
-    assert (merged, merged.from_file) == ({"A": "env"}, frozenset())
+    assert (merged, merged.file) == ({"A": "env"}, {})
 
 
-def test_an_environment_above_another_keeps_what_came_from_its_file(secrets: Path) -> None:
+def test_an_environment_above_another_keeps_what_its_file_has(secrets: Path) -> None:
     merged = above_file(above_file({"A": "env"}, secrets), None)
 
-    assert merged.from_file == {"DISCORD_WEBHOOK_URL"}
+    assert merged.file == {"DISCORD_WEBHOOK_URL": CANARY}
 
 
 def test_a_file_that_cannot_be_used_is_refused_for_an_environment_too(secrets: Path) -> None:
@@ -215,11 +216,11 @@ def test_a_file_that_cannot_be_used_is_refused_for_an_environment_too(secrets: P
     assert above_file({}, secrets, insecure=True) == {"DISCORD_WEBHOOK_URL": CANARY}
 
 
-def test_an_environment_with_other_values_is_another_and_those_are_of_no_file(secrets: Path) -> None:
+def test_an_environment_with_other_values_is_another_and_keeps_what_its_file_has(secrets: Path) -> None:
     secrets.write_text("A=file\nB=file\n")
     merged = above_file({}, secrets)
 
     changed = merged.but(A="demo", C="demo")
 
-    assert (changed, changed.from_file) == ({"A": "demo", "B": "file", "C": "demo"}, {"B"})
-    assert (merged, merged.from_file) == ({"A": "file", "B": "file"}, {"A", "B"})
+    assert (changed, changed.file) == ({"A": "demo", "B": "file", "C": "demo"}, {"A": "file", "B": "file"})
+    assert (merged, merged.file) == ({"A": "file", "B": "file"}, {"A": "file", "B": "file"})

@@ -3,6 +3,7 @@ import logging.handlers
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -228,4 +229,32 @@ def test_after_the_end_records_are_dropped_without_an_exception(backend: MemoryB
     logging.log(TRADE, "too late")
 
     assert backend.events == []
-    assert notifier._pipeline.intake.dropped == 2
+    assert notifier._pipeline.intake.dropped == {"closed": 2}
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit], ids=lambda error: error.__name__)
+def test_a_record_whose_reading_would_end_the_program_does_not(
+    notifier: Notifier,
+    monkeypatch: pytest.MonkeyPatch,
+    internal_errors: list[str],
+    capsys: pytest.CaptureFixture[str],
+    error: type[BaseException],
+) -> None:
+    def ending(record: logging.LogRecord) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(handler_module, "Snapshot", ending)
+
+    logging.getLogger("strategy").info("lost")
+
+    assert f"a record of strategy was lost: {error.__name__}" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_record_is_read_reaches_the_program(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(record: logging.LogRecord) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(handler_module, "Snapshot", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        notifier.handler.handle(logging.makeLogRecord({}))

@@ -11,11 +11,14 @@ from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, benches, die
 from notify.backends.memory import MemoryBackend
 from notify.delivery.announcer import Announcer
 from notify.delivery.housekeeping import Housekeeping
+from notify.delivery.intake import Intake
 from notify.delivery.lane import Lane
 from notify.delivery.outbox import Adopted, Dropped, Upkeep
+from notify.delivery.queue import Entry
 from notify.delivery.ticket import DELIVERED
 from notify.errors import RetryLater
 from notify.event import Event
+from notify.levels import TRADE
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
 
@@ -31,6 +34,7 @@ class Shelf:
         self.left = list(left)
         self.asked: list[tuple[list[str], int]] = []
         self.upkeep: list[Upkeep] = []
+        self.broken: str | None = None
         self.looks = threading.Semaphore(0)
         self.within: Callable[[], object] = lambda: None
 
@@ -53,20 +57,35 @@ def bench() -> Iterator[Bench]:
 
 
 @pytest.fixture
-def kept(bench: Bench) -> Iterator[Callable[..., Housekeeping]]:
+def intake() -> Intake:
+    return Intake()
+
+
+@pytest.fixture
+def kept(bench: Bench, intake: Intake) -> Iterator[Callable[..., Housekeeping]]:
     """Makes housekeeping for the lanes of the bench, and ends it."""
     made: list[Housekeeping] = []
 
     def make(outbox: Shelf | None, revive: Callable[[], None] = lambda: None) -> Housekeeping:
         announcer = Announcer(bench.clock)
         announcer.lanes = bench.lanes
-        made.append(Housekeeping(bench.lanes, outbox, announcer=announcer, revive=revive))
+        made.append(Housekeeping(intake, bench.lanes, outbox, announcer=announcer, revive=revive))
         return made[-1]
 
     yield make
     for each in made:
         each.stop()
         each.join(LONG)
+
+
+class Lost:
+    """A draft that is refused, of which no event is made."""
+
+    level = logging.INFO
+    ticket = None
+
+    def event(self) -> NoReturn:
+        raise AssertionError("no event is needed to count it")
 
 
 def left(destination: str, *messages: str) -> list[Adopted]:
@@ -95,14 +114,14 @@ def test_what_was_left_goes_to_its_lane_in_order_and_leaves_the_disk_when_it_has
     assert sorted(ledger.lines) == ["delivered lane0 a b d", "delivered lane1 c"]
 
 
-def test_who_got_the_most_at_once_asks_again(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
+def test_who_got_some_asks_again_until_there_is_nothing(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
     backend, _ = durable_lane(bench)
     shelf = Shelf(*left("lane0", *map(str, range(2 * MOST + 1))))
 
     kept(shelf).adopt()
 
     assert len(backend.wait_for(2 * MOST + 1)) == 2 * MOST + 1
-    assert [limit for _, limit in shelf.asked] == [MOST, MOST, MOST]
+    assert [limit for _, limit in shelf.asked] == [MOST] * 4  # the last answer is empty
 
 
 def test_only_durable_lanes_with_room_are_asked_for(bench: Bench, kept: Callable[..., Housekeeping]) -> None:
@@ -313,12 +332,53 @@ def test_drops_are_told_once_a_round_with_their_number_and_only_the_new_ones(
 def test_a_refusal_is_not_told_to_who_refuses(
     bench: Bench, kept: Callable[..., Housekeeping], reason: str, told: bool
 ) -> None:
-    concerned, other = MemoryBackend(), MemoryBackend()
-    lane = bench.lane(concerned)
-    bench.lane(other)
+    gate, other = Gate(), MemoryBackend()
+    lane = bench.lane(gate)
+    bench.put(lane, "in flight", "a")
+    gate.called.acquire()
     lane.discard(["a"], reason)
+    bench.lane(other)
 
     kept(Shelf()).begin()
 
     assert len(other.wait_for(1)) == 1
-    assert (lane.stats()["accepted"] == 1) is told
+    assert (lane.stats()["accepted"] == 3) is told  # with the two above
+    gate.let.release(9)
+
+
+def test_what_the_intake_has_refused_is_told_once_as_lost_for_all(
+    bench: Bench, kept: Callable[..., Housekeeping], intake: Intake
+) -> None:
+    people = MemoryBackend()
+    bench.lane(people)
+    intake.capacity = 0
+    shelf = Shelf()
+    housekeeping = kept(shelf)
+    for _ in range(2):
+        intake.accept(Lost())
+
+    housekeeping.begin()
+    people.wait_for(1)
+    intake.accept(Lost())
+    housekeeping.wake()
+    people.wait_for(2)
+
+    assert people.messages == [
+        "Not delivered to anybody: 2 events (intake full).",
+        "Not delivered to anybody: 1 event (intake full).",
+    ]
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_what_was_parked_is_forgotten_only_when_nothing_waits_on_disk_any_more(
+    bench: Bench, kept: Callable[..., Housekeeping], empty: bool
+) -> None:
+    _, lane = durable_lane(bench)
+    lane.park(Entry.of(Event(id="a", time=0.0, message="", level=TRADE), None, stored=True))
+    shelf = Shelf()
+    shelf.upkeep = [Upkeep((), (), empty=empty)]
+
+    kept(shelf).begin()
+    shelf.looks.acquire()
+
+    until(lambda: lane.parked() == (0 if empty else 1))

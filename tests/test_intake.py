@@ -51,7 +51,7 @@ def test_a_full_intake_drops_what_comes_and_counts_it() -> None:
     accepted = [intake.accept(Draft()) for _ in range(5)]
 
     assert accepted == [True, True, False, False, False]
-    assert (len(intake), intake.dropped) == (2, 3)
+    assert (len(intake), intake.dropped) == (2, {"intake full": 3})
 
 
 def test_a_closed_intake_takes_nothing_and_keeps_what_it_has() -> None:
@@ -184,15 +184,15 @@ def test_a_keeper_sees_every_draft_from_its_level_on(least: int) -> None:
     assert intake.wake_level == min(TRADE, least)  # or the handler would put it past the keeper
 
 
-def test_what_is_on_disk_and_finds_no_room_is_parked_and_not_counted_as_dropped(
+def test_what_is_on_disk_and_finds_no_room_is_parked_and_counted_apart(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     intake = full_intake(Keeper(), monkeypatch)
 
     assert [intake.accept(Draft(number, TRADE)) for number in range(2)] == [False, False]
 
-    assert (intake.dropped, len(intake)) == (0, 0)
-    assert intake.take_parked() == ["0", "1"]
+    assert (intake.dropped, len(intake)) == ({"intake full, but kept on disk": 2}, 0)
+    assert [kept.made.id for kept in intake.take_parked()] == ["0", "1"]
     assert intake.take_parked() == []
     assert capsys.readouterr().err == ""
 
@@ -204,7 +204,7 @@ def test_what_is_not_on_disk_and_finds_no_room_is_dropped(
 
     assert not intake.accept(Draft(level=TRADE))
 
-    assert (intake.dropped, intake.take_parked()) == (1, [])
+    assert (intake.dropped, intake.take_parked()) == ({"intake full": 1}, [])
     assert capsys.readouterr().err == "notify: an event was dropped: intake full\n"
 
 
@@ -260,3 +260,26 @@ def test_a_forked_child_forgets_what_its_parent_had(monkeypatch: pytest.MonkeyPa
     intake.wake()
     assert not waited_in_vain(intake)  # though its parent had not seen the last wake
     assert waited_in_vain(intake)  # and of that one the child knows nothing
+
+
+@pytest.mark.parametrize(("disk", "reason"), [(False, "closed"), (True, "closed, but kept on disk")])
+def test_what_nobody_has_taken_at_the_end_is_counted_and_not_parked(disk: bool, reason: str) -> None:
+    intake = Intake(keeper=Keeper(disk=disk))  # type: ignore[arg-type]  # our Draft
+    intake.accept(Draft(1, TRADE))
+    intake.close()
+
+    (left,) = intake.clear()
+
+    assert left.event().id == "1"
+    assert (len(intake), intake.dropped) == (0, {reason: 1})
+    assert intake.take_parked() == []
+
+
+def test_who_was_given_the_counts_does_not_see_them_change() -> None:
+    intake = Intake()
+    intake.close()
+    before = intake.dropped
+
+    intake.accept(Draft())
+
+    assert (before, intake.dropped) == ({}, {"closed": 1})

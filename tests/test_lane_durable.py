@@ -10,7 +10,8 @@ import pytest
 from lanes import Bench, Gate, Ledger, Scripted, all_settled, benches, die, ours, outcome, until
 
 from notify.backends.memory import MemoryBackend
-from notify.delivery.queue import Entry
+from notify.delivery.lane import Lane
+from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Rejected, RetryLater
 from notify.testing import FakeClock
@@ -85,6 +86,7 @@ def test_a_backend_that_is_not_durable_has_nothing_on_disk(bench: Bench, ledger:
 
     assert not lane.durable
     assert ledger.lines == []
+    assert (lane.parked(), lane.stats()["accepted"]) == (0, 1)
 
 
 def test_a_full_queue_leaves_on_disk_what_is_there_and_drops_the_rest(bench: Bench, ledger: Ledger) -> None:
@@ -101,6 +103,102 @@ def test_a_full_queue_leaves_on_disk_what_is_there_and_drops_the_rest(bench: Ben
     assert ledger.lines == ["park lane0 stored"]
     assert lane.stats()["dropped"] == {"queue full": 1}
     gate.let.release(9)
+
+
+def test_an_event_heavier_than_a_whole_lane_is_dropped_and_a_dead_letter(
+    bench: Bench, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LaneQueue.__init__.__kwdefaults__, "max_bytes", 1000)
+    backend = Scripted(durable=True)
+    lane = bench.lane(backend, outbox=ledger)
+
+    entries = bench.put(lane, "a", "b" * 2000, "c", stored=True)
+    entries += bench.put(lane, "d" * 2000)  # in memory only
+    outcomes = [outcome(entry) for entry in entries]
+
+    assert outcomes == [DELIVERED, "dropped: too large", DELIVERED, "dropped: too large"]
+    assert [line for line in ledger.lines if "dead" in line] == [f"dead lane0 {'b' * 2000}: too large"]
+    assert "park" not in str(ledger.lines)  # it would come back for ever
+    assert lane.stats()["dropped"] == {"too large": 2}
+    assert_sums(lane)
+
+
+def assert_sums(lane: Lane) -> None:
+    stats = lane.stats()
+    dropped: dict[str, int] = stats["dropped"]  # type: ignore[assignment]  # it is one
+    assert stats["accepted"] == stats["delivered"] + sum(dropped.values()) + stats["pending"]  # type: ignore[operator]
+
+
+def parked_lane(bench: Bench, ledger: Ledger) -> tuple[Gate, Lane, list[Entry]]:
+    """Return a lane with two events in memory, and one on disk only, which is the second of three."""
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger, capacity=2)
+    entries = bench.put(lane, "in flight", stored=True)
+    gate.called.acquire()
+    entries += bench.put(lane, "parked", "waiting", stored=True)
+    return gate, lane, entries
+
+
+def test_what_was_parked_is_counted_once_and_keeps_its_ticket_when_it_comes_back(bench: Bench, ledger: Ledger) -> None:
+    gate, lane, entries = parked_lane(bench, ledger)
+    assert (lane.parked(), lane.pending(), lane.stats()["pending"]) == (1, 2, 3)
+    assert_sums(lane)
+    gate.let.release(9)
+    all_settled([entries[0], entries[2]])
+
+    lane.put([Entry.of(entries[1].event, None, stored=True)])  # as housekeeping adopts it
+
+    assert all_settled(entries) == {DELIVERED}
+    assert (lane.stats()["accepted"], lane.parked()) == (3, 0)
+    assert_sums(lane)
+
+
+def test_what_was_parked_and_given_up_is_settled_and_counted(bench: Bench, ledger: Ledger) -> None:
+    gate, lane, entries = parked_lane(bench, ledger)
+
+    lane.discard(["parked"], "too old")
+    gate.let.release(9)
+
+    assert outcome(entries[1]) == "dropped: too old"
+    assert_sums(lane)
+
+
+def test_what_another_process_has_taken_over_is_not_counted_any_more(bench: Bench, ledger: Ledger) -> None:
+    gate, lane, _ = parked_lane(bench, ledger)
+
+    lane.forget_parked([*lane.parked_ids(), "of another lane"])
+    gate.let.release(9)
+
+    assert (lane.parked(), lane.stats()["accepted"]) == (0, 2)
+    assert_sums(lane)
+
+
+def test_after_the_end_nothing_is_parked_again_but_it_counts_as_pending(bench: Bench, ledger: Ledger) -> None:
+    lane = bench.lane(Scripted(durable=True), outbox=ledger, capacity=1)
+    lane.stop()
+    lane.join(5)
+
+    entries = bench.put(lane, "a", "b", "c", stored=True)
+
+    assert {outcome_now(entry) for entry in entries} == {PENDING}
+    assert (lane.stats()["pending"], ledger.lines) == (3, [])
+
+
+def test_the_reason_of_a_dead_letter_is_redacted_as_the_rest(
+    bench: Bench, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = bench.lane(
+        Scripted(Rejected("no c4nary"), durable=True),
+        outbox=ledger,
+        redact=lambda text: text.replace("c4nary", "***"),
+    )
+
+    (refused,) = bench.put(lane, "a", stored=True)
+
+    assert outcome(refused) == "rejected: no ***"
+    assert ledger.lines == ["dead lane0 a: no ***"]
+    assert lane.stats()["last_error"] == "no ***"
+    assert "c4nary" not in capsys.readouterr().err
 
 
 def test_at_the_end_what_is_on_disk_stays_pending_and_is_not_counted_as_dropped(
@@ -143,12 +241,12 @@ def test_what_the_outbox_has_given_up_is_settled_and_counted(bench: Bench, ledge
     gate.called.acquire()
     given_up, kept = bench.put(lane, "a", "b", stored=True)
 
-    lane.discard(["a", "not in memory"], "too old")
+    assert lane.discard(["a", "not of this process"], "too old") == 1
     gate.let.release(9)
 
     assert (outcome(given_up), outcome(kept)) == ("dropped: too old", DELIVERED)
-    assert lane.stats()["dropped"] == {"too old": 2}
-    assert lane.dropped() == Counter({"too old": 2})
+    assert lane.stats()["dropped"] == {"too old": 1}
+    assert lane.dropped() == Counter({"too old": 1})
     assert gate.batches == [["in flight"], ["b"]]
 
 

@@ -207,6 +207,16 @@ def test_what_no_destination_says_is_tried_five_times_and_costs_one_event(
     assert backend.batches == ["a"] * 5 + ["b"]
 
 
+def test_an_outage_between_two_bugs_does_not_count_as_one(bench: Bench, clock: FakeClock) -> None:
+    backend = Scripted(Bug(), OSError(), OSError(), OSError(), Bug())  # as many as attempts that a bug gets
+    entries = bench.put(bench.lane(backend), "a")
+
+    for _ in range(5):
+        clock.advance(clock.next_wait())
+
+    assert all_settled(entries) == {DELIVERED}
+
+
 def test_the_text_of_a_foreign_error_is_not_shown(bench: Bench, clock: FakeClock) -> None:
     lane = bench.lane(Scripted(Bug("https://discord.com/api/webhooks/1/token")))
     entries = bench.put(lane, "a")
@@ -319,7 +329,7 @@ def test_a_destination_that_is_gone_is_told_once_and_when_it_is_there_again(benc
     entries = bench.put(lane, "a", "b", "c")
     clock.advance(clock.next_wait())
     assert told == [
-        ("lane0", "lane0 takes no messages any more: no such webhook. It is asked every ten minutes."),
+        ("lane0", "lane0 takes no messages any more: no such webhook. It is tried again every ten minutes."),
     ]
 
     clock.advance(clock.next_wait())
@@ -333,6 +343,21 @@ def test_a_destination_that_is_gone_is_told_once_and_when_it_is_there_again(benc
         "lane0 takes no messages any more: forbidden",
         "lane0 takes messages again",
     ]
+
+
+def test_a_destination_that_refuses_an_event_is_there_again(bench: Bench, clock: FakeClock) -> None:
+    told: list[str] = []
+    lane = bench.lane(
+        Scripted(Gone("x"), Rejected("long"), Gone("x")), tell=lambda name, text: told.append(text.split(".")[0])
+    )
+    entries = bench.put(lane, "a", "b")
+    for _ in range(2):
+        clock.advance(clock.next_wait())
+    outcomes = [outcome(entry) for entry in entries]
+    bench.end()  # it is told after the tickets
+
+    assert outcomes == ["rejected: long", DELIVERED]
+    assert told == ["lane0 takes no messages any more: x", "lane0 takes messages again"] * 2
 
 
 @pytest.mark.parametrize("answer", [RetryLater(after=1), OSError(), Rejected("too long"), Bug()], ids=repr)

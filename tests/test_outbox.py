@@ -169,7 +169,8 @@ def test_nobody_is_left_in_the_directory_of_owners_but_the_living(tmp_path, open
     outbox.close()
     second = opened()
 
-    second.adopt(ALL)
+    while second.adopt(ALL):
+        pass
 
     assert len(list((tmp_path / "state" / "owners").iterdir())) == 1
 
@@ -192,6 +193,23 @@ def test_one_whose_mark_was_tidied_away_makes_it_again_before_others_take_its_ev
     outbox.maintain()
 
     assert opened().adopt(ALL) == []
+
+
+@pytest.mark.parametrize(
+    "mark", ["", "1", "1-0000000", "1-000000000", "1-0000000g", "a1-00000000", "1-2-00000000", b"1-00000000"]
+)
+def test_rows_under_no_process_mark_are_found_however_many_they_are(tmp_path, opened, outbox, mark):
+    events = [_event() for _ in range(3)]
+    for event in events:
+        outbox.accept(event, ["discord"])
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / "state" / NAME)) as file, file:
+        file.execute("UPDATE outbox SET owner = ?", (mark,))
+    second = opened()
+
+    found = [[each.event for each in second.adopt(ALL, limit=2)] for _ in range(3)]
+
+    assert found == [events[:2], events[2:], []]
 
 
 def test_an_owner_mark_that_was_forged_leads_nowhere_else(tmp_path, opened, outbox):

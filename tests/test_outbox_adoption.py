@@ -1,21 +1,54 @@
 """Who gets which rows: those of dead processes, parked ones, and those for destinations that nobody has."""
 
+import fcntl
 import os
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from outboxes import ALL, an_event, everything_in, opened
 
-from notify.delivery.outbox import listing
-from notify.delivery.outbox import store as outbox_store
+from notify.delivery.outbox import Adopted, listing, owner
 from notify.delivery.outbox.file import NAME
+from notify.delivery.outbox.row import rows_of
+from notify.delivery.outbox.store import Store
+from notify.event import Event
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+def a_mark(number: int) -> str:
+    """Return the mark of a process that is long gone."""
+    return f"{number}-00000000"
+
+
+def left_behind(state: Path, marks: Sequence[str]) -> list[Event]:
+    """Write one event for each of *marks*, one after the other, and return them."""
+    with opened(state):  # which makes the file, if there is none
+        events = [an_event() for _ in marks][::-1]  # a later event may be written before an earlier one
+        with closing(Store(state / NAME)) as store:
+            for event, mark in zip(events, marks, strict=True):
+                store.insert([row._replace(owner=mark) for row in rows_of(event, ["discord"])])
+    for mark in marks:
+        lock_of(state, mark).touch(mode=0o600)
+    return events
+
+
+def lock_of(state: Path, mark: str) -> Path:
+    """Return where the lock's file of *mark* is."""
+    return state / "owners" / f"{mark}.lock"
+
+
+def owner_of(state: Path, event: Event) -> str:
+    """Return whose row *event* is."""
+    with closing(sqlite3.connect(state / NAME)) as file:
+        ((mark,),) = file.execute("SELECT owner FROM outbox WHERE event_id = ?", (event.id,))
+    return str(mark)
 
 
 # ---- destinations
@@ -72,21 +105,8 @@ def test_known_destinations_are_found_behind_thousands_of_rows_for_unknown_ones(
         first, second = living.adopt(["discord"]), living.adopt(["discord"])
 
         assert first == [("discord", known)]
-        assert second == []  # fewer than asked for: the caller need not ask again at once
+        assert second == []
         assert living.stats()["waiting"] == unknown + 1
-
-
-def test_more_dead_owners_than_locks_can_be_held_hide_nobody_for_good(state, monkeypatch):
-    monkeypatch.setattr("notify.delivery.outbox.adoption.LOCKS", 2)
-    with ExitStack() as all_alive:
-        several = [all_alive.enter_context(opened(state)) for _ in range(6)]
-        for outbox in several:
-            outbox.accept(an_event(), ["telegram"])
-        several[-1].accept(known := an_event(), ["discord"])
-
-    with opened(state) as living:
-        looks = 200  # of 6 owners 2 are looked at: a chance of (2/3) ** 200 to miss one
-        assert any(living.adopt(["discord"]) == [("discord", known)] for _ in range(looks))
 
 
 def test_the_locks_file_of_an_owner_goes_with_its_last_row(state):
@@ -95,12 +115,175 @@ def test_the_locks_file_of_an_owner_goes_with_its_last_row(state):
     owners = state / "owners"
 
     with opened(state) as living:
-        living.adopt(["discord"])
+        assert living.adopt(["discord"]) == []
         kept = len(list(owners.iterdir()))
-        living.adopt(["telegram"])
+        while living.adopt(["telegram"]):
+            pass
         left = len(list(owners.iterdir()))
 
     assert (kept, left) == (2, 1)  # the living one's, and the dead one's as long as there is something of it
+
+
+def test_one_without_the_destination_makes_an_owner_known_again_to_one_that_has_it(state):
+    with opened(state) as has_it:
+        assert has_it.adopt(ALL) == []
+        with opened(state) as dead:
+            dead.accept(event := an_event(), ["telegram"])
+            mark = owner_of(state, event)
+        lock_of(state, mark).unlink()
+        with opened(state) as without:
+            assert without.adopt(["discord"]) == []
+
+        assert has_it.adopt(ALL) == [("telegram", event)]
+
+
+# ---- the order of writing
+
+
+def test_what_hundreds_of_dead_owners_wrote_in_turns_is_adopted_in_turns(state):
+    marks = [a_mark(number) for number in range(300)]
+    events = left_behind(state, marks * 3)
+
+    with opened(state) as living:
+        found = []
+        while part := living.adopt(ALL, limit=250):  # fewer than there are owners
+            assert len(part) == 250 or len(found) + len(part) == len(events)
+            found += [each.event for each in part]
+
+    assert found == events
+
+
+def test_the_living_keep_their_rows_and_are_in_nobodys_way(state):
+    with opened(state) as alive, opened(state) as adopter:
+        events, kept = [], []
+        for number in range(3):
+            events += left_behind(state, [a_mark(number), a_mark(1)])
+            for _ in range(10):  # more than are adopted at once
+                alive.accept(event := an_event(), ["discord"])
+                kept.append(event)
+        mark = owner_of(state, kept[0])
+
+        found = [[each.event for each in adopter.adopt(ALL, limit=4)] for _ in range(3)]
+
+        assert found == [events[:4], events[4:], []]
+        assert {owner_of(state, event) for event in kept} == {mark}
+
+
+def test_one_that_dies_while_somebody_looks_keeps_the_order_of_its_rows(state, monkeypatch):
+    dead, dying = a_mark(1), a_mark(2)
+    one, two, three = left_behind(state, [dying, dead, dying])
+    answers = iter([True])  # alive when asked for the first time, dead ever after
+    monkeypatch.setattr(
+        "notify.delivery.outbox.adoption.lives",
+        lambda directory, mark: next(answers, False) if mark == dying else owner.lives(directory, mark),
+    )
+
+    with opened(state) as living:
+        found = [[each.event for each in living.adopt(ALL)] for _ in range(3)]
+
+    assert found == [[two], [one, three], []]
+
+
+def test_the_table_is_not_read_while_everybody_lives(state, monkeypatch):
+    with opened(state) as one, opened(state) as other:
+        other.accept(an_event(), ["discord"])
+        assert one.adopt(ALL) == []
+        for name in ("places", "owners"):
+            monkeypatch.setattr(Store, name, lambda *_, **__: pytest.fail("the table was read"))
+
+        assert one.adopt(ALL) == []
+
+
+def test_damaged_rows_do_not_end_the_adoption(state):
+    events = left_behind(state, [a_mark(1)] * 8)
+    with closing(sqlite3.connect(state / NAME)) as file, file:
+        for event in (*events[:4], events[5]):
+            file.execute("UPDATE outbox SET checksum = checksum + 1 WHERE event_id = ?", (event.id,))
+
+    with opened(state) as living:  # by twos: two answers would be nothing but damaged, one would be half
+        found = [[each.event for each in living.adopt(ALL, limit=2)] for _ in range(3)]
+
+    assert found == [[events[4]], events[6:], []]
+    assert len(listing.dead(state, 10)) == 5
+
+
+# ---- two at the same time
+
+
+@pytest.mark.parametrize("taken", [2, 3])  # of the three that the slower one is about to take
+def test_each_row_goes_to_one_of_two_that_adopt_at_the_same_time(state, monkeypatch, taken):
+    events = left_behind(state, [a_mark(1)] * 5)
+    with opened(state) as slow, opened(state) as quick:
+        hand_over = Store.hand_over
+        to_quick: list[Adopted] = []
+
+        def overtaken(*arguments):
+            monkeypatch.setattr(Store, "hand_over", hand_over)
+            to_quick.extend(quick.adopt(ALL, limit=taken))
+            return hand_over(*arguments)
+
+        monkeypatch.setattr(Store, "hand_over", overtaken)
+        to_slow = slow.adopt(ALL, limit=3)
+
+        assert [each.event for each in to_quick] == events[:taken]
+        # Never nothing, which would say that there is no more.
+        assert [each.event for each in to_slow] == (events[2:3] if taken == 2 else events[3:])
+
+
+def test_rows_that_a_damaged_table_does_not_let_go_of_are_left_alone(state, monkeypatch):
+    left_behind(state, [a_mark(1)])
+    with opened(state) as living, monkeypatch.context() as patched:
+        patched.setattr(Store, "hand_over", lambda *_: False)
+
+        assert living.adopt(ALL) == []
+
+
+def test_those_who_ask_at_the_same_time_do_not_take_each_other_for_the_living(state):
+    left_behind(state, [a_mark(1)])
+    with lock_of(state, a_mark(1)).open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+
+        assert not owner.lives(state, a_mark(1))
+
+
+def test_rows_given_to_nobody_while_locks_files_are_removed_are_found_all_the_same(state, monkeypatch):
+    with opened(state) as one, opened(state) as other:
+        one.accept(event := an_event(), ["discord"])
+        other.adopt(["telegram"])
+        owners = Store.owners
+
+        def too_early(store):
+            found = owners(store)
+            one.park("discord", [event.id])
+            return found
+
+        left_behind(state, [a_mark(1)])
+        owner.offer_to_adopters(state)
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "owners", too_early)
+            other.adopt(["telegram"])
+
+        assert event in [each.event for each in other.adopt(ALL)]
+
+
+def test_the_locks_file_of_one_that_has_made_it_again_stays(state):
+    with opened(state) as alive:
+        alive.accept(event := an_event(), ["discord"])
+        mark = owner_of(state, event)
+
+        owner.forget(state, mark)
+
+        assert owner.lives(state, mark)
+
+
+def test_looking_at_the_locks_leaves_no_descriptor_open(state):
+    left_behind(state, [a_mark(1)])
+    with opened(state) as living:
+        before = set(Path("/dev/fd").iterdir())
+        while living.adopt(ALL):
+            pass
+
+        assert set(Path("/dev/fd").iterdir()) == before
 
 
 # ---- parking
@@ -207,7 +390,7 @@ def test_the_numbers_do_not_touch_the_disk(state, monkeypatch):
         pytest.fail("the disk was asked")
 
     with opened(state) as outbox, monkeypatch.context() as patched:
-        patched.setattr(outbox_store.Store, "_execute", fail)
+        patched.setattr(Store, "_execute", fail)
         patched.setattr(os, "stat", fail)
         numbers = outbox.stats()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from outboxes import ALL, an_event, everything_in, opened, output, running
 
-from notify.delivery.outbox import listing
+from notify.delivery.outbox import Upkeep, listing
 from notify.delivery.outbox.file import NAME
 
 
@@ -71,7 +71,7 @@ def test_a_closed_outbox_adopts_and_maintains_nothing(state):
         outbox.close()
 
         assert outbox.adopt(ALL) == []
-        assert outbox.maintain() == ((), ())
+        assert outbox.maintain() == Upkeep((), ())
         assert outbox.retry()
 
     assert everything_in(state) == [event]

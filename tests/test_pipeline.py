@@ -5,9 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from lanes import LONG, Hanging, Scripted, ours
+from lanes import LONG, Hanging, Scripted, ours, until
 
 from notify import threads
 from notify.backend import Backend
@@ -123,6 +124,23 @@ def test_what_is_refused_is_pending_where_it_is_on_disk_and_dropped_elsewhere(
     assert say(pipeline, level=logging.INFO).wait(0) == {"discord": "dropped: closed", "stdout": "dropped: closed"}
 
 
+def test_nothing_is_empty_while_something_is_on_disk_only(begun: Callable[..., Pipeline], tmp_path: Path) -> None:
+    backend = MemoryBackend(durable=True)
+    pipeline = begun({"discord": backend}, outbox=Outbox(tmp_path / "state"))
+    pipeline._housekeeping.stop()  # or it might bring the event back before anybody looks
+    pipeline._housekeeping.join(LONG)
+    pipeline.intake.capacity = pipeline.intake._reserve = 0
+    say(pipeline, "Bought")
+    pipeline.intake.wake()
+    until(pipeline.lanes[0].parked)
+    assert not pipeline.flush(0.01)
+
+    pipeline._housekeeping.adopt()
+
+    assert pipeline.flush(LONG)
+    assert backend.messages == ["Bought"]
+
+
 # ---- the end
 
 
@@ -187,6 +205,25 @@ def test_closing_does_not_wait_for_an_attempt_that_is_due_later(begun: Callable[
 
     assert time.monotonic() - begin < LONG / 2
     assert ticket.wait(0) == {"busy": "dropped: closed"}
+
+
+def refuse(thread: threading.Thread) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
+def test_what_was_said_without_a_dispatcher_is_settled_and_counted_at_the_end(
+    begun: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    backends = {"discord": MemoryBackend(durable=True), "stdout": MemoryBackend()}
+    pipeline = begun(backends, outbox=Outbox(tmp_path / "state"))
+    stored, lost = say(pipeline), say(pipeline, level=logging.INFO)
+
+    pipeline.close(0)
+
+    assert stored.wait(0) == {"discord": PENDING, "stdout": "dropped: closed"}
+    assert lost.wait(0) == {"discord": "dropped: closed", "stdout": "dropped: closed"}
+    assert pipeline.stats()["intake"]["dropped"] == {"closed, but kept on disk": 1, "closed": 1}
 
 
 def test_what_is_closed_starts_nothing_again(begun: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def names(entries: Sequence[Entry]) -> str:
 def filled(*entries: Entry, **limits: int) -> LaneQueue:
     queue = LaneQueue(**limits)
     for each in entries:
-        assert queue.put(each) == []
+        assert queue.put([each]) == []
     return queue
 
 
@@ -67,7 +67,7 @@ def test_a_batch_of_urgent_and_ordinary_entries_is_given_back_in_its_order() -> 
 def test_an_urgent_entry_that_came_meanwhile_overtakes_what_is_given_back() -> None:
     queue = filled(entry("a"), entry("b"))
     queue.take(2)
-    queue.put(entry("c", logging.ERROR))
+    queue.put([entry("c", logging.ERROR)])
 
     queue.give_back()
 
@@ -87,7 +87,7 @@ def test_clearing_returns_everything_in_the_order_of_delivery() -> None:
 
     assert names(queue.clear()) == "c a b"
     assert len(queue) == 0
-    assert queue.put(entry("d", size=1)) == []  # and what it weighed is forgotten
+    assert queue.put([entry("d", size=1)]) == []  # and what it weighed is forgotten
 
 
 def test_a_full_queue_drops_the_oldest_of_the_least_severe() -> None:
@@ -95,27 +95,27 @@ def test_a_full_queue_drops_the_oldest_of_the_least_severe() -> None:
         entry("a", logging.WARNING), entry("b"), entry("c", logging.ERROR), entry("d"), entry("e"), capacity=5
     )
 
-    assert names(queue.put(entry("f"))) == "b"
+    assert names(queue.put([entry("f")])) == "b"
     assert names(queue.take(9)) == "c a d e f"
 
 
 def test_a_full_queue_drops_what_comes_when_that_is_the_least_severe() -> None:
     queue = filled(*(entry(name, logging.WARNING) for name in "abcde"), capacity=5)
 
-    assert names(queue.put(entry("f"))) == "f"
+    assert names(queue.put([entry("f")])) == "f"
 
 
 def test_a_decision_is_dropped_like_a_trade_whatever_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(logging._levelToName, 51, "TRADE_HIGH")  # as some programs have it
     queue = filled(entry("a", logging.WARNING), entry("b", 51), capacity=2)
 
-    assert names(queue.put(entry("c", logging.ERROR))) == "b"
+    assert names(queue.put([entry("c", logging.ERROR)])) == "b"
 
 
 def test_a_large_queue_frees_a_tenth_at_once() -> None:
     queue = filled(*(entry(str(number)) for number in range(100)), capacity=100)
 
-    dropped = queue.put(entry("new"))
+    dropped = queue.put([entry("new")])
 
     assert names(dropped) == " ".join(str(number) for number in range(11))  # down to 90, from 101
     assert len(queue) == 90
@@ -125,14 +125,14 @@ def test_what_is_in_flight_is_never_dropped() -> None:
     queue = filled(entry("a", logging.DEBUG), entry("b"), entry("c"), capacity=3)
     queue.take(1)
 
-    assert names(queue.put(entry("d"))) == "b"
+    assert names(queue.put([entry("d")])) == "b"
     assert names(queue.acknowledge(1)) == "a"
 
 
 def test_heavy_entries_are_dropped_before_the_memory_is_full() -> None:
     queue = filled(entry("a", size=400), entry("b", logging.ERROR, size=400), max_bytes=1000)
 
-    assert names(queue.put(entry("c", size=300))) == "a"
+    assert names(queue.put([entry("c", size=300)])) == "a"
     assert names(queue.take(9)) == "b c"
 
 
@@ -141,14 +141,23 @@ def test_what_was_delivered_weighs_no_more() -> None:
     queue.take(1)
     queue.acknowledge(1)
 
-    assert queue.put(entry("b", size=900)) == []
+    assert queue.put([entry("b", size=900)]) == []
 
 
-def test_one_entry_that_is_too_heavy_does_not_cost_the_others() -> None:
-    queue = filled(entry("a"), entry("b"), max_bytes=1000)
+@pytest.mark.parametrize(("size", "fits"), [(900, True), (901, False)])  # a tenth is left for others
+def test_one_entry_that_would_leave_no_room_for_others_does_not_fit(size: int, fits: bool) -> None:
+    queue = LaneQueue(max_bytes=1000)
 
-    assert names(queue.put(entry("c", logging.CRITICAL, size=1001))) == "c"
-    assert names(queue.take(9)) == "a b"
+    assert queue.fits(entry("a", logging.CRITICAL, size=size)) is fits
+
+
+def test_many_entries_are_put_at_once_and_make_room_once() -> None:
+    queue = LaneQueue(capacity=3)
+
+    dropped = queue.put(entry(name, level) for name, level in zip("abcde", (20, 40, 20, 20, 30), strict=True))
+
+    assert names(dropped) == "a c"
+    assert names(queue.take(9)) == "b d e"
 
 
 def test_texts_and_files_are_what_an_entry_weighs() -> None:
@@ -169,7 +178,7 @@ def test_where_order_matters_urgent_entries_wait_their_turn() -> None:
     queue = LaneQueue(in_order=True)
     entries = [entry("a", logging.INFO), entry("b", logging.CRITICAL)]
     for each in entries:
-        queue.put(each)
+        queue.put([each])
 
     assert queue.take(2) == entries
 
@@ -229,7 +238,7 @@ def test_what_is_discarded_is_gone_with_its_weight_and_the_rest_keeps_its_order(
     assert sorted(names(queue.discard({"a", "c", "elsewhere"})).split()) == ["a", "c"]
 
     assert len(queue) == 2
-    assert queue.put(entry("e", size=600)) == []  # 300 and 600 have room, 1500 had none
+    assert queue.put([entry("e", size=600)]) == []  # 300 and 600 have room, 1500 had none
     assert names(queue.take(9)) == "b d e"
 
 

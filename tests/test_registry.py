@@ -3,7 +3,7 @@
 import importlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,27 @@ def test_who_passes_a_class_is_told_so() -> None:
         adapt(MemoryBackend)
 
 
+class Later:
+    """A backend that somebody wrote for an event loop."""
+
+    async def send(self, events: Sequence[Event], /) -> int:
+        return len(events)
+
+    def close(self) -> None:
+        pass
+
+
+class LaterAndLater(Later):
+    async def send(self, events: Sequence[Event], /) -> AsyncIterator[int]:  # type: ignore[override]  # another one
+        yield len(events)
+
+
+@pytest.mark.parametrize("kind", [Later, LaterAndLater])
+def test_a_backend_whose_send_is_asynchronous_is_refused(kind: type[Later]) -> None:
+    with pytest.raises(ValueError, match=r"send\(\) is asynchronous"):
+        adapt(kind())
+
+
 # ---- what is installed
 
 
@@ -188,6 +209,13 @@ def test_a_backend_without_send_and_close_is_an_error(install: Install, returned
 
     with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: backend 'pager' has no send\(\) and close\(\)"):
         load("pager", {})
+
+
+def test_an_installed_backend_whose_send_is_asynchronous_is_refused(install: Install) -> None:
+    install("pager", PAGER.replace("def send", "async def send"))
+
+    with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: backend 'pager': send\(\) is asynchronous"):
+        load("pager", {"PAGER_URL": "x"})
 
 
 def test_third_parties_can_use_our_exceptions(install: Install) -> None:

@@ -263,7 +263,7 @@ def test_without_a_name_for_it_each_speaker_has_a_directory_of_its_own(
 
 def of_file(**values: str) -> Environment:
     environment = Environment(values)
-    environment.from_file = frozenset(values)
+    environment.file = values
     return environment
 
 
@@ -287,7 +287,13 @@ def test_elsewhere_the_name_gives_a_secret_away() -> None:
     assert sorted(Settings(env).secrets()) == ["0x123", "https://webhook/ops", "key of the exchange"]
 
 
-def test_a_value_that_replaced_one_of_the_file_is_judged_by_its_name() -> None:
-    env = of_file(JSON_RPC="https://rpc.example.com/x").but(JSON_RPC="demo")
+def test_a_value_of_the_file_is_a_secret_also_when_another_one_replaces_it() -> None:
+    env = of_file(JSON_RPC=" https://rpc.example.com/x ").but(JSON_RPC="demo")
 
-    assert Settings(env).secrets() == []
+    assert Settings(env).secrets() == ["https://rpc.example.com/x"]  # the other is judged by its name
+
+
+@pytest.mark.parametrize("name", ["intake", "outbox", "pager, Outbox"])
+def test_no_backend_may_have_a_name_that_means_something_else_in_stats(name: str) -> None:
+    with pytest.raises(ConfigError, match="NOTIFY_BACKENDS: intake and outbox are no names"):
+        Settings({"NOTIFY_BACKENDS": name}).get(settings.NOTIFY_BACKENDS)

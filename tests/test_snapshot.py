@@ -2,6 +2,7 @@ import gc
 import logging
 import logging.handlers
 import pickle
+import signal
 import sys
 import time
 import weakref
@@ -13,6 +14,7 @@ import pytest
 from notify.capture.snapshot import Snapshot
 from notify.event import Event, Source
 from notify.levels import TRADE
+from notify.plain import MAX_MESSAGE
 
 
 class Logged(logging.Handler):
@@ -472,3 +474,85 @@ def test_a_stack_is_the_body(logger: logging.Logger, logged: Logged) -> None:
 
     assert logged.event.body.startswith("Stack (most recent call last):")
     assert sys._getframe().f_code.co_name in logged.event.body
+
+
+# ---- what would end the program, and what is too long
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit], ids=lambda error: error.__name__)
+def test_an_object_that_would_end_the_program_when_it_is_shown_does_not(
+    logger: logging.Logger, logged: Logged, error: type[BaseException]
+) -> None:
+    class Ending:
+        def __str__(self) -> NoReturn:
+            raise error
+
+    logger.info("%s", Ending())
+
+    assert logged.event.message.startswith(f"%s [not formatted, {error.__name__}: ")
+
+
+def test_a_signal_that_ends_the_program_does_so_while_a_record_is_looked_at(
+    logger: logging.Logger, logged: Logged
+) -> None:
+    class Signalled:
+        def __str__(self) -> str:
+            signal.raise_signal(signal.SIGTERM)
+            return "went on"
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(SystemExit):
+            logger.info("%s", Signalled())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_extras_of_a_class_that_cannot_be_hashed_arrive_with_those_after_them(
+    logger: logging.Logger, logged: Logged
+) -> None:
+    class Unhashable(type):
+        def __hash__(cls) -> NoReturn:
+            raise TypeError("no")
+
+        def __eq__(cls, other: object) -> NoReturn:
+            raise TypeError("no")
+
+    class Odd(metaclass=Unhashable):
+        def __repr__(self) -> str:
+            return "odd"
+
+    logger.info("x", extra={"before": 1, "odd": Odd(), "after": "2"})
+
+    assert list(logged.event.fields) == ["before", "odd", "after"]
+    assert logged.event.fields["before"] == 1
+    assert logged.event.fields["odd"] == "odd"
+    assert "2" in str(logged.event.fields["after"])
+
+
+def test_a_message_of_a_class_of_the_programs_own_becomes_a_text(logger: logging.Logger, logged: Logged) -> None:
+    class Own(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return self  # and so "%s" gives it as it is
+
+    logger.info("%s", Own("text"))
+
+    assert type(logged.event.message) is str
+    assert logged.event.message == "text"
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"])
+def test_a_message_above_twelve_mebi_characters_is_cut_with_its_middle_marked(
+    logger: logging.Logger, logged: Logged, letter: str
+) -> None:
+    logger.info("%s", letter * MAX_MESSAGE + "z")
+
+    message = logged.event.message
+    assert len(message) <= MAX_MESSAGE
+    assert (message[0], message[-1]) == (letter, "z")
+    assert " characters cut]…" in message

@@ -209,6 +209,8 @@ def test_a_thread_that_the_system_refuses_is_told_of_and_started_as_soon_as_it_m
     worker.revive()
 
     assert job.begun.acquire(timeout=LONG)
+    assert worker.restarts == 0  # it had never lived
+    assert capsys.readouterr().err == ""
 
 
 def test_a_thread_that_the_system_refuses_leaves_the_dead_one_to_the_next_look(

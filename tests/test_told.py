@@ -6,9 +6,11 @@ import pytest
 from lanes import LONG, Hanging, Scripted, until
 
 from notify.backends.memory import MemoryBackend
+from notify.delivery import intake
 from notify.delivery.lane import PROBE_INTERVAL, Lane
 from notify.errors import Gone, Rejected
 from notify.notifier import Notifier
+from notify.rules.redaction import MASK, Redactor
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
 
@@ -43,7 +45,7 @@ def test_every_other_backend_is_told_once_who_is_gone_and_when_he_is_there_again
         notifier.notify("b").wait(LONG)
 
     told = [
-        "discord takes no messages any more: no such webhook. It is asked every ten minutes.",
+        "discord takes no messages any more: no such webhook. It is tried again every ten minutes.",
         "discord takes messages again.",
     ]
     assert alerts(first) == alerts(second) == told
@@ -98,3 +100,36 @@ def test_who_refuses_is_not_told_of_it_and_the_others_are() -> None:
     assert picky.batches == ["0", "1", "2"]
     assert sum(int(message.split(": ")[1].split()[0]) for message in alerts(people)) == 3
     assert {message.split(" (")[1] for message in alerts(people)} == {"rejected)."}
+
+
+def test_a_reason_that_holds_a_secret_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = FakeClock()
+    people = MemoryBackend()
+    pager = Scripted(Gone("404 at https://pager/s3cret-token-1"))
+    redact = Redactor(["s3cret-token-1"]).event
+    backends = {"pager": pager, "people": people}
+    with Notifier(backends, redact=redact, clock=clock) as notifier:  # type: ignore[arg-type]  # send and close
+        notifier.notify("a")
+        until(lambda: alerts(people))
+        reason = notifier.stats()["pager"]["last_error"]
+        clock.advance(clock.next_wait())
+
+    assert reason == f"404 at https://pager/{MASK}"
+    assert alerts(people)[0].startswith(f"pager takes no messages any more: {reason}.")
+    assert "s3cret-token-1" not in capsys.readouterr().err
+
+
+def test_what_the_intake_has_no_room_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "CAPACITY", 0)
+    monkeypatch.setattr(intake, "RESERVE", 0)
+    people = MemoryBackend()
+    with Notifier({"people": people}) as notifier:
+        for number in range(3):
+            notifier.notify(str(number))
+        look_after(notifier)
+        told = [event.message for event in people.wait_for(1)]
+
+    # The first look, at the start, may have come in between.
+    assert sum(int(message.split(": ")[1].split()[0]) for message in told) <= 3
+    assert told[0].startswith("Not delivered to anybody: ")
+    assert told[0].endswith(" (intake full).")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from inspect import isasyncgenfunction, iscoroutinefunction
 
 from notify.backend import Backend, max_batch
 from notify.backends.function import FunctionBackend
@@ -58,6 +59,8 @@ def load(name: str, env: Mapping[str, str]) -> Backend | None:
 
 
 def _check(backend: Backend) -> None:
+    if iscoroutinefunction(backend.send) or isasyncgenfunction(backend.send):
+        raise ValueError("send() is asynchronous: a lane calls it from a thread, and awaits nothing")
     try:
         max_batch(backend)
     except Exception:  # noqa: BLE001 - a third party's attribute may be anything

@@ -8,7 +8,7 @@ from notify import diagnostics
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import Intake
-from notify.plain import safe_str
+from notify.plain import came_from_a_signal, class_name, safe_str
 from notify.threads import is_ours
 
 
@@ -50,8 +50,10 @@ class NotifyHandler(logging.Handler):
                 intake.waiting.append(snapshot)
             else:
                 intake.accept(snapshot)
-        except Exception as error:  # noqa: BLE001 - guarantee 1: a log call never raises into the program
-            diagnostics.report("handler", f"a record of {safe_str(record.name)} was lost: {type(error).__name__}")
+        except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
+            if came_from_a_signal(error):
+                raise
+            diagnostics.report("handler", f"a record of {safe_str(record.name)} was lost: {class_name(error)}")
         return True
 
     def emit(self, record: LogRecord) -> None:

@@ -12,7 +12,19 @@ from typing import Any
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, event_of_record
 from notify.exceptions import Raised
-from notify.plain import MAX_ITEMS, MAX_TEXT, SCALARS, clean, clip, keep, safe_repr, safe_str
+from notify.plain import (
+    MAX_ITEMS,
+    MAX_MESSAGE,
+    MAX_TEXT,
+    SCALARS,
+    came_from_a_signal,
+    class_name,
+    clean,
+    clip,
+    keep,
+    safe_repr,
+    safe_str,
+)
 
 # Attributes that every record has; extras come after them, since makeRecord() adds them last.
 _STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
@@ -50,8 +62,12 @@ class Snapshot:
                 if type(message) is not str:
                     message = str.__str__(str(message))
                 self.message = message % record.args if record.args else message
-        except Exception as error:  # noqa: BLE001 - a template that does not fit its arguments, or a raising __repr__
+        except BaseException as error:  # a template that does not fit its arguments, or an object that raises anything
+            if came_from_a_signal(error):
+                raise
             self.message = _unformatted(record, error)
+        if type(self.message) is not str:  # "%s" of a string of the program's own class may be one itself
+            self.message = str.__str__(self.message)
         level = record.levelno
         self.level = level if type(level) is int else _number(level, logging.INFO)
         self.exception = None
@@ -71,9 +87,13 @@ class Snapshot:
         names: Iterator[Any] = islice(attributes, _STANDARD_COUNT - 1, None)
         if next(names, None) != _LAST_STANDARD:  # the program's own LogRecord may set attributes before LogRecord does
             names = filterfalse(_NO_EXTRAS.__contains__, attributes)
-        for name in names:
-            value = attributes[name]
-            extras[name] = value if type(value) in SCALARS else keep(value)
+        try:
+            for name in names:
+                value = attributes[name]
+                extras[name] = value if type(value) in SCALARS else keep(value)
+        except Exception:  # noqa: BLE001 - a class that cannot be hashed, of which there is none by accident
+            extras[name] = safe_repr(value)
+            extras.update((other, safe_repr(attributes[other])) for other in names)
 
     @property
     def time(self) -> float:
@@ -106,7 +126,7 @@ class Snapshot:
         message, exception = self.message, self.exception
         return event_of_record(
             self.time,
-            message if message.isascii() else clean(message),
+            message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
             self.level,
             _text(self._body),
             topic,
@@ -162,9 +182,9 @@ _origin_of = itemgetter(*_ORIGIN)
 _remembered_origin = lru_cache(maxsize=_ORIGINS, typed=True)(_origin)
 
 
-def _unformatted(record: LogRecord, error: Exception) -> str:
+def _unformatted(record: LogRecord, error: BaseException) -> str:
     """Return the template and its arguments, when they do not go together."""
     template = safe_str(record.msg) if isinstance(record.msg, str) else safe_repr(record.msg)
     args = record.args if isinstance(record.args, tuple) else (record.args,)
     shown = ", ".join(clip(safe_repr(argument), _SHORT) for argument in args[:MAX_ITEMS])
-    return f"{template} [not formatted, {type(error).__name__}: {shown}]"
+    return f"{template} [not formatted, {class_name(error)}: {shown}]"

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from inspect import isawaitable, isgenerator
+from inspect import isasyncgen, isawaitable, isgenerator
 from typing import NamedTuple
 
 from notify.backend import Backend
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Event
-from notify.plain import clean, safe_str
+from notify.plain import class_name, clean, safe_str
 
 LONGEST_WAIT = 86_400.0  # seconds that a destination may ask for; a nonsense Retry-After must not end a lane
 _SHORTEST_WAIT = 0.1  # seconds, also for a destination that keeps saying "at once"
@@ -57,10 +57,11 @@ def attempt(backend: Backend, events: Sequence[Event]) -> Outcome:
 
 
 def _delivered(answer: object, most: int) -> Outcome:
-    if isawaitable(answer) or isgenerator(answer):
+    if isawaitable(answer) or isgenerator(answer) or isasyncgen(answer):
         getattr(answer, "close", int)()  # or Python warns that nobody awaited it
         return Outcome(Verdict.BUG, reason="send() is asynchronous: a lane calls it from a thread, and awaits nothing")
-    return Outcome(Verdict.DELIVERED, min(max(1, answer), most) if isinstance(answer, int) else 1)
+    count = int.__int__(answer) if isinstance(answer, int) else 1  # a class of its own may lie about what is more
+    return Outcome(Verdict.DELIVERED, min(max(1, count), most))
 
 
 def _failed(error: BaseException) -> Outcome:
@@ -83,5 +84,5 @@ def _welcome(after: object) -> float | None:
 
 def _describe(error: BaseException) -> str:
     """Say what went wrong without saying where to: only our own errors are known to hold no credentials."""
-    text = safe_str(error) if isinstance(error, DeliveryError) else type.__getattribute__(type(error), "__name__")
+    text = safe_str(error) if isinstance(error, DeliveryError) else class_name(error)
     return clean(text[:_REASON_LENGTH])

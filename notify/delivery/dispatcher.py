@@ -8,6 +8,7 @@ from notify.delivery.intake import Draft, Intake, Kept
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.event import Event
+from notify.plain import class_name
 
 _BATCH = 256  # drafts taken at once, so that lanes start on the first while the last are being made
 
@@ -61,9 +62,12 @@ class Dispatcher:
         self._worker.revive()
 
     def _run(self) -> None:
-        if self._first is not None:
-            self._first()
-            self._first = None
+        first, self._first = self._first, None
+        if first is not None:
+            try:
+                first()
+            except BaseException as error:  # noqa: BLE001 - whatever was left on disk must not end what comes now
+                diagnostics.report("adopt", f"what was left on disk could not be read: {class_name(error)}")
         while True:
             stopping = self._stopping
             taken = self._round()
@@ -79,9 +83,10 @@ class Dispatcher:
             drafts = self._intake.take(_BATCH)
             if drafts:
                 self._hand_over(drafts)
-            if parked := self._intake.take_parked():
-                for lane in self._lanes:
-                    lane.park(parked)
+            for kept in self._intake.take_parked():
+                entry = Entry(kept.made, kept.ticket, 0, stored=True)
+                for lane in self._wanted(kept.made):
+                    lane.park(entry)
             return len(drafts)
         finally:
             self._working = False
@@ -90,13 +95,18 @@ class Dispatcher:
 
     def _hand_over(self, drafts: Sequence[Draft]) -> None:
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in self._lanes}
+        routed: dict[tuple[int, str], list[Lane]] = {}  # routes look at nothing else
         for draft in drafts:
             wanted: list[Lane] = []
             try:
                 entry = self._entry(draft)
-                wanted = [lane for lane in self._lanes if lane.route.wants(entry.event)]
+                event = entry.event
+                known = routed.get((event.level, event.topic))
+                wanted = self._wanted(event) if known is None else known
+                routed[event.level, event.topic] = wanted
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
-                diagnostics.report("draft", f"an event could not be made: {type(error).__name__}")
+                self._intake.count_dropped("could not be made")
+                diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
             if draft.ticket is not None:
                 draft.ticket.routed([lane.name for lane in wanted])
             for lane in wanted:
@@ -104,6 +114,9 @@ class Dispatcher:
         for lane, entries in batches.items():
             if entries:
                 lane.put(entries)
+
+    def _wanted(self, event: Event) -> list[Lane]:
+        return [lane for lane in self._lanes if lane.route.wants(event)]
 
     def _entry(self, draft: Draft) -> Entry:
         if type(draft) is Kept:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from notify import threads
 from notify.delivery.announcer import Announcer
+from notify.delivery.intake import KEPT, Intake
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.plain import class_name
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
     from notify.delivery.outbox import Outbox, Upkeep
 
 _INTERVAL = 60.0  # seconds
+_COUNTED = "too many dead letters"  # reason of the outbox for what was counted already
 _AT_ONCE = 1000  # rows that are adopted in one go
 
 
@@ -23,6 +26,7 @@ class Housekeeping:
     """Brings events that others left behind, mends the outbox, and says what was dropped.
 
     Args:
+        intake: whose drops are told, too.
         lanes: every lane.
         outbox: if there is one.
         announcer: tells people.
@@ -31,12 +35,14 @@ class Housekeeping:
 
     def __init__(
         self,
+        intake: Intake,
         lanes: Sequence[Lane],
         outbox: "Outbox | None",
         *,
         announcer: Announcer,
         revive: Callable[[], None],
     ) -> None:
+        self._intake = intake
         self._lanes = {lane.name: lane for lane in lanes}
         self._outbox = outbox
         self._announcer = announcer
@@ -60,13 +66,16 @@ class Housekeeping:
     def _adopt(self, outbox: "Outbox") -> None:
         while names := [name for name, lane in self._lanes.items() if lane.durable and lane.roomy()]:
             adopted = outbox.adopt(names, _AT_ONCE)
+            if not adopted:
+                return
             by_lane: defaultdict[str, list[Entry]] = defaultdict(list)
             for destination, event in adopted:
-                by_lane[destination].append(Entry.of(event, None, stored=True))
+                try:
+                    by_lane[destination].append(Entry.of(event, None, stored=True))
+                except Exception as error:  # noqa: BLE001 - a row that somebody has made by hand
+                    outbox.dead(destination, event.id, f"it cannot be read: {class_name(error)}")
             for name, entries in by_lane.items():
                 self._lanes[name].put(entries)
-            if len(adopted) < _AT_ONCE:
-                return
 
     def wake(self) -> None:
         """Look after everything now: something is known to be wrong. Safe in a signal handler."""
@@ -98,29 +107,42 @@ class Housekeeping:
             lane.revive()
         self._revive()
         if self._outbox is not None:
+            parked = {name: lane.parked_ids() for name, lane in self._lanes.items()}
             upkeep = self._outbox.maintain()
             for text in upkeep.alerts:
                 self._announcer.say(text)
             self._discard(upkeep)
+            if upkeep.empty:
+                for name, ids in parked.items():
+                    self._lanes[name].forget_parked(ids)
             self.adopt()
-        for lane in self._lanes.values():
-            self._tell_new_drops(lane)
+        self.tell_drops()
+
+    def tell_drops(self) -> None:
+        """Announce what was dropped since the last time."""
+        for name, lane in self._lanes.items():
+            self._tell_new_drops(name, lane.dropped())
+        dropped = self._intake.dropped
+        for reason in [reason for reason in dropped if reason.endswith(KEPT)]:
+            del dropped[reason]  # people get it, later
+        self._tell_new_drops("anybody", dropped)
 
     def _discard(self, upkeep: "Upkeep") -> None:
         gone: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for destination, event_id, reason in upkeep.dropped:
             gone[destination, reason].append(event_id)
         for (destination, reason), ids in gone.items():
-            if destination in self._lanes:  # which counts them, and so they are told with the others
-                self._lanes[destination].discard(ids, reason)
-            else:
-                self._tell_dropped(destination, reason, len(ids))
+            if reason == _COUNTED:
+                continue  # and told, when they were refused
+            lane = self._lanes.get(destination)
+            here = lane.discard(ids, reason) if lane is not None else 0  # counts them: they are told with the others
+            if here < len(ids):
+                self._tell_dropped(destination, reason, len(ids) - here)
 
-    def _tell_new_drops(self, lane: Lane) -> None:
-        dropped = lane.dropped()
-        for reason, count in (dropped - self._told.get(lane.name, Counter())).items():
-            self._tell_dropped(lane.name, reason, count)
-        self._told[lane.name] = dropped
+    def _tell_new_drops(self, destination: str, dropped: Counter[str]) -> None:
+        for reason, count in (dropped - self._told.get(destination, Counter())).items():
+            self._tell_dropped(destination, reason, count)
+        self._told[destination] = dropped
 
     def _tell_dropped(self, destination: str, reason: str, count: int) -> None:
         what = "1 event" if count == 1 else f"{count} events"

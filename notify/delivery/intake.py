@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
@@ -11,6 +12,8 @@ from notify.delivery.ticket import Ticket
 from notify.event import Event
 
 CAPACITY = 100_000  # events that may wait for the dispatcher: two seconds of the fastest caller measured
+KEPT = ", but kept on disk"
+"""The end of the reason for what is lost to those backends only that do without the disk."""
 RESERVE = 10_000  # more, for what is important: a flood of ordinary events must not cost those
 
 
@@ -86,7 +89,9 @@ class Intake:
         `capacity`, which saves it two calls."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
-        self._parked: deque[str] = deque()
+        self._parked: deque[Kept] = deque()
+        self.revive: Callable[[], None] = lambda: None
+        """Starts the dispatcher's thread again if it has died. Asked with what is important, or when it is late."""
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -96,24 +101,42 @@ class Intake:
 
         Then it was dropped and counted, unless it is on disk.
         """
+        self.revive()
         important = draft.level >= self.wake_level
         if important and self._keeper is not None and draft.level >= self._keeper.level:
             draft = self._keeper.keep(draft) or draft
         if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
-            if type(draft) is Kept and draft.stored:
-                self._parked.append(draft.made.id)
-            else:
-                self._dropped[self.refusal] += 1
-                diagnostics.report("intake", f"an event was dropped: {self.refusal}")
+            self._refuse(draft)
             return False
         self.waiting.append(draft)
         if important:
             self.wake()
         return True
 
-    def take_parked(self) -> list[str]:
-        """Remove and return the ids of events that are on disk only. For the dispatcher."""
-        parked: list[str] = []
+    def _refuse(self, draft: Draft) -> None:
+        reason = self.refusal
+        if type(draft) is Kept and draft.stored:  # lost for those backends only that do without the disk
+            self._dropped[reason + KEPT] += 1
+            if not self._closed:
+                self._parked.append(draft)
+        else:
+            self._dropped[reason] += 1
+            diagnostics.report("intake", f"an event was dropped: {reason}")
+
+    def clear(self) -> list[Draft]:
+        """Remove, count as dropped and return what nobody has taken. For the end, after `close`."""
+        left = self.take(len(self.waiting))
+        for draft in left:
+            self._refuse(draft)
+        return left
+
+    def count_dropped(self, reason: str) -> None:
+        """Count a draft that was taken, and of which nothing came."""
+        self._dropped[reason] += 1
+
+    def take_parked(self) -> list[Kept]:
+        """Remove and return the events that are on disk only. For the dispatcher."""
+        parked: list[Kept] = []
         with suppress(IndexError):
             while True:
                 parked.append(self._parked.popleft())
@@ -125,14 +148,14 @@ class Intake:
         return "closed" if self._closed else "intake full"
 
     @property
-    def dropped(self) -> int:
-        """How many drafts were not taken."""
-        return sum(self._dropped.values())
+    def dropped(self) -> Counter[str]:
+        """How many drafts were not taken, by reason."""
+        return self._dropped.copy()
 
     def stats(self) -> dict[str, object]:
         """Return the same counts as a lane: nothing is delivered from here."""
         return {
-            "accepted": self.dropped,
+            "accepted": self._dropped.total(),
             "delivered": 0,
             "retried": 0,
             "pending": len(self.waiting),
@@ -150,6 +173,7 @@ class Intake:
         """Begin anew in a forked child: what waits is the parent's, and so is who waits for a wake."""
         self.waiting.clear()
         self._parked.clear()
+        self._dropped.clear()
         self._wake = SimpleQueue()
         self._awake = False
 

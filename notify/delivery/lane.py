@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from notify import diagnostics, threads
@@ -11,7 +11,7 @@ from notify.clock import Clock
 from notify.delivery.attempt import LONGEST_WAIT, Outcome, Verdict, attempt
 from notify.delivery.backoff import Backoff
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
-from notify.delivery.ticket import DELIVERED
+from notify.delivery.ticket import DELIVERED, Ticket
 from notify.rules.routing import Route
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -35,6 +35,7 @@ class Lane:
         settled: notified whenever entries leave the queue.
         outbox: where stored entries are on disk. For a backend that is durable.
         tell: called with this lane's name and a text when the destination is gone, and when it is there again.
+        redact: takes secrets out of what a backend gives as its reason.
         capacity: events that may wait.
     """
 
@@ -48,6 +49,7 @@ class Lane:
         settled: threading.Condition,
         outbox: "Outbox | None" = None,
         tell: Callable[[str, str], None] = lambda name, text: None,
+        redact: Callable[[str], str] = lambda text: text,
         capacity: int = CAPACITY,
     ) -> None:
         self.name = name
@@ -58,13 +60,16 @@ class Lane:
         self._settled = settled
         self._outbox = outbox if durable(backend) else None
         self._tell = tell
+        self._redact = redact
         self._changed = threading.Condition()
         self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
         self._backoff = Backoff()
         self._not_before = 0.0  # monotonic seconds
         self._suspect: Entry | None = None  # the first event of the last attempt, if that met a bug
-        self._tries = 0  # attempts that failed since the last that did not
+        self._bugs = 0  # attempts at it
+        self._failures = 0  # attempts that failed since the last that did not
         self._gone = False
+        self._parked: dict[str, Ticket | None] = {}  # by id: what is on disk only, for want of room here
         self._stopping = False
         self._closed = False
         self._accepted = 0
@@ -87,21 +92,36 @@ class Lane:
         self._worker.revive()
         with self._settled, self._changed:
             self._accepted += len(entries)
-            closed = self._closed
-            surplus = entries if closed else [out for entry in entries for out in self._queue.put(entry)]
-            dropped = self._drop(surplus, "closed" if closed else "queue full")
+            if self._parked:
+                entries = [self._come_back(entry) for entry in entries]
+            if self._closed:
+                self._drop(entries, "closed")
+                self._remember_parked(entries)
+                return
+            fitting = [entry for entry in entries if self._queue.fits(entry)]
+            surplus = self._queue.put(fitting)
+            self._drop(surplus, "queue full")
+            self._remember_parked(surplus)
             self._changed.notify()
-        if not closed:
-            self.park(self._stored(surplus))
-        self._say_dropped(dropped, "closed" if closed else "queue full")
+        if len(fitting) < len(entries):
+            self._give_up([entry for entry in entries if not self._queue.fits(entry)])
+        self._park(self._stored(surplus))
 
-    def park(self, ids: Sequence[str]) -> None:
-        """Leave events that are on disk there, until there is room for them."""
-        if self._outbox is not None and ids:
-            self._outbox.park(self.name, ids)
+    def park(self, entry: Entry) -> None:
+        """Leave *entry*, which nobody has in memory, on disk until there is room for it. Only where it is on disk."""
+        if self._outbox is not None:
+            with self._settled, self._changed:
+                self._accepted += 1
+                self._remember_parked([entry])
+            self._park([entry.event.id])
+
+    def parked(self) -> int:
+        """Return how many events are on disk only."""
+        with self._settled, self._changed:
+            return len(self._parked)
 
     def pending(self) -> int:
-        """Return how many events are not settled yet."""
+        """Return how many events wait in memory or are under way."""
         with self._settled, self._changed:  # while the thread moves an entry about, it is nowhere for a moment
             return len(self._queue)
 
@@ -120,7 +140,7 @@ class Lane:
                 "accepted": self._accepted,
                 "delivered": self._delivered,
                 "retried": self._retried,
-                "pending": len(self._queue),
+                "pending": len(self._queue) + len(self._parked),
                 "dropped": {reason: count for reason, count in self._dropped.items() if count},
                 "last_success_at": self._last_success_at,
                 "last_error": self._last_error,
@@ -129,7 +149,7 @@ class Lane:
 
     def stop(self) -> None:
         """Make the thread end after what it is doing. Does not wait."""
-        with self._changed:
+        with self._settled, self._changed:
             self._stopping = True
             self._changed.notify()
 
@@ -141,8 +161,9 @@ class Lane:
         self._worker.join(timeout)
         with self._settled, self._changed:
             self._closed = True
-            dropped = self._drop(self._queue.clear(), "closed")
-        self._say_dropped(dropped, "closed")
+            left = self._queue.clear()
+            self._drop(left, "closed")
+            self._remember_parked(left)
 
     # ---- housekeeping's side
 
@@ -156,12 +177,29 @@ class Lane:
         with self._changed:
             return self._dropped.copy()
 
-    def discard(self, ids: Collection[str], reason: str) -> None:
-        """Drop events that the outbox has given up, whether or not they are in memory."""
+    def parked_ids(self) -> list[str]:
+        """Return which events are on disk only."""
         with self._settled, self._changed:
-            gone = self._queue.discard(frozenset(ids))
-            self._dropped[reason] += len(ids)
-            self._settle(gone, f"dropped: {reason}")
+            return list(self._parked)
+
+    def forget_parked(self, ids: Iterable[str]) -> None:
+        """Count these no more, nor as accepted: other processes have taken them over."""
+        with self._settled, self._changed:
+            for event_id in self._parked.keys() & ids:
+                del self._parked[event_id]
+                self._accepted -= 1
+
+    def discard(self, ids: Collection[str], reason: str) -> int:
+        """Drop events that the outbox has given up, and return how many of them waited here, on disk or in memory."""
+        with self._settled, self._changed:
+            held = self._queue.discard(frozenset(ids))
+            self._settle(held, f"dropped: {reason}")
+            on_disk = self._parked.keys() & ids
+            for event_id in on_disk:
+                if (ticket := self._parked.pop(event_id)) is not None:
+                    ticket.settle(self.name, f"dropped: {reason}")
+            self._dropped[reason] += len(held) + len(on_disk)
+            return len(held) + len(on_disk)
 
     def revive(self) -> None:
         """Start the thread again if it died."""
@@ -173,7 +211,8 @@ class Lane:
         with self._changed:
             self._queue.give_back()  # what a thread that died had taken
         while batch := self._next_batch():
-            self._finish(batch, attempt(self._backend, [entry.event for entry in batch]))
+            outcome = attempt(self._backend, [entry.event for entry in batch])
+            self._finish(batch, outcome._replace(reason=self._redact(outcome.reason)) if outcome.reason else outcome)
         try:
             self._backend.close()
         except BaseException as error:  # noqa: BLE001 - a third party's close() may raise anything
@@ -186,7 +225,7 @@ class Lane:
             self._limit()
             with self._changed:
                 if self._not_before <= self._clock.monotonic() and not self._stopping:
-                    alone = self._suspect is not None or self._tries >= _TRIES_TOGETHER
+                    alone = self._suspect is not None or self._failures >= _TRIES_TOGETHER
                     return self._queue.take(1 if alone else self._max_batch)
         return []
 
@@ -212,9 +251,9 @@ class Lane:
     def _finish(self, batch: list[Entry], outcome: Outcome) -> None:
         verdict, reason = outcome.verdict, outcome.reason
         if verdict is Verdict.BUG:
-            self._tries = self._tries + 1 if batch[0] is self._suspect else 1
+            self._bugs = self._bugs + 1 if batch[0] is self._suspect else 1
             self._suspect = batch[0]
-            if self._tries >= _TRIES_OF_A_BUG:
+            if self._bugs >= _TRIES_OF_A_BUG:
                 verdict = Verdict.REJECTED
         if verdict is Verdict.DELIVERED:
             self._acknowledge(batch[: outcome.delivered])
@@ -225,7 +264,7 @@ class Lane:
             self._say_gone(reason)
         else:
             if verdict is Verdict.AGAIN and outcome.after is None:
-                self._tries += 1
+                self._failures += 1
             self._try_again(self._backoff.next() if outcome.after is None else outcome.after, reason)
 
     def _acknowledge(self, delivered: Sequence[Entry]) -> None:
@@ -238,9 +277,7 @@ class Lane:
             self._last_success_at = self._clock.time()
             self._well()
             self._settle(done, DELIVERED)
-        if self._gone:
-            self._gone = False
-            self._tell(self.name, f"{self.name} takes messages again.")
+        self._say_back()
 
     def _reject(self, entry: Entry, reason: str) -> None:
         diagnostics.report(f"rejected {self.name}", f"{self.name}: an event was refused: {reason}")
@@ -253,6 +290,17 @@ class Lane:
             self._last_error = reason
             self._well()  # the destination has spoken
             self._settle(done, f"rejected: {reason}")
+        self._say_back()
+
+    def _give_up(self, entries: Sequence[Entry]) -> None:
+        """Drop what is larger than all that may wait here together."""
+        reason = "too large"
+        for entry in entries:
+            if self._outbox is not None and entry.stored:
+                self._outbox.dead(self.name, entry.event.id, reason)
+        with self._settled, self._changed:
+            self._dropped[reason] += len(entries)
+            self._settle(entries, f"dropped: {reason}")
 
     def _try_again(self, after: float, reason: str) -> None:
         diagnostics.report(f"retry {self.name}", f"{self.name}: {reason}; next attempt in {after:.0f} s")
@@ -266,7 +314,14 @@ class Lane:
     def _say_gone(self, reason: str) -> None:
         if not self._gone:
             self._gone = True
-            self._tell(self.name, f"{self.name} takes no messages any more: {reason}. It is asked every ten minutes.")
+            self._tell(
+                self.name, f"{self.name} takes no messages any more: {reason}. It is tried again every ten minutes."
+            )
+
+    def _say_back(self) -> None:
+        if self._gone:
+            self._gone = False
+            self._tell(self.name, f"{self.name} takes messages again.")
 
     # ---- either side, holding both locks, so that counts, tickets and flush() agree. Whoever may be interrupted by a
     # signal handler takes `_settled` first also where `_changed` would do: the handler takes both, in this order.
@@ -274,14 +329,26 @@ class Lane:
     def _well(self) -> None:
         self._backoff.reset()
         self._suspect = None
-        self._tries = 0
+        self._bugs = self._failures = 0
 
-    def _drop(self, entries: Sequence[Entry], reason: str) -> int:
-        """Settle as dropped those of *entries* that are not on disk, and return how many that are."""
+    def _drop(self, entries: Sequence[Entry], reason: str) -> None:
+        """Settle as dropped those of *entries* that are not on disk."""
         lost = [entry for entry in entries if self._outbox is None or not entry.stored]
-        self._dropped[reason] += len(lost)
-        self._settle(lost, f"dropped: {reason}")
-        return len(lost)
+        if lost:
+            self._dropped[reason] += len(lost)
+            self._settle(lost, f"dropped: {reason}")
+            diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {reason}")
+
+    def _remember_parked(self, entries: Sequence[Entry]) -> None:
+        if self._outbox is not None:
+            self._parked.update((entry.event.id, entry.ticket) for entry in entries if entry.stored)
+
+    def _come_back(self, entry: Entry) -> Entry:
+        """Return *entry* with the ticket that it had before it was parked, if it was."""
+        if not entry.stored or entry.event.id not in self._parked:
+            return entry
+        self._accepted -= 1  # it was counted when it came first
+        return entry._replace(ticket=self._parked.pop(entry.event.id))
 
     def _settle(self, entries: Sequence[Entry], outcome: str) -> None:
         for entry in entries:
@@ -292,9 +359,9 @@ class Lane:
 
     # ---- either side, holding none
 
+    def _park(self, ids: Sequence[str]) -> None:
+        if self._outbox is not None and ids:
+            self._outbox.park(self.name, ids)
+
     def _stored(self, entries: Sequence[Entry]) -> list[str]:
         return [entry.event.id for entry in entries if entry.stored]
-
-    def _say_dropped(self, count: int, reason: str) -> None:
-        if count:
-            diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {count} of its events: {reason}")

@@ -53,7 +53,9 @@ class Pipeline:
         self._redact = redact
         self._clock = clock
         self._closed = False
+        self._begun = False  # a signal handler may notify before everything is there
         self.intake = Intake(wake_level=TRADE, keeper=self._write_ahead(durable_level))
+        self.intake.revive = self.revive
         self._begin()
 
     def _write_ahead(self, durable_level: int) -> WriteAhead | None:
@@ -65,6 +67,7 @@ class Pipeline:
         )
 
     def _begin(self) -> None:
+        self._begun = False
         self._settled = threading.Condition()
         announcer = Announcer(self._clock)
         self.lanes = announcer.lanes = tuple(
@@ -76,16 +79,18 @@ class Pipeline:
                 settled=self._settled,
                 outbox=self._outbox,
                 tell=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+                redact=self._redact_text,
             )
             for name, backend in self._backends.items()
         )
         self._housekeeping = Housekeeping(
-            self.lanes, self._outbox, announcer=announcer, revive=lambda: self._dispatcher.revive()
+            self.intake, self.lanes, self._outbox, announcer=announcer, revive=lambda: self._dispatcher.revive()
         )
         self._dispatcher = Dispatcher(
             self.intake, self.lanes, settled=self._settled, redact=self._redact, first=self._housekeeping.adopt
         )
         self._housekeeping.begin()
+        self._begun = True
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
@@ -104,25 +109,27 @@ class Pipeline:
 
     def accept(self, event: Event, ticket: Ticket) -> None:
         """Take *event*. Raises whatever reading an event of odd types may raise."""
-        self.revive()
         if not self.intake.accept(_Made(event, ticket)):
             self._refuse(event, ticket)
 
     def revive(self) -> None:
         """Start again what has died of the threads that start the others again."""
-        if not self._closed:
+        if self._begun and not self._closed:
             self._dispatcher.revive()
             self._housekeeping.revive()
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing waits, *timeout* seconds at most. True: nothing does."""
         self.revive()
-        return self._wait_until(self._empty, time.monotonic() + timeout)
+        return self._wait_until(
+            lambda: self._empty() and not any(lane.parked() for lane in self.lanes), time.monotonic() + timeout
+        )
 
     def close(self, timeout: float) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. To be called once."""
         self._closed = True
         deadline = time.monotonic() + timeout
+        self._housekeeping.tell_drops()
         try:
             self._wait_until(lambda: self._empty(deadline), deadline)
         except BaseException:  # Ctrl-C ends the wait, and every other
@@ -144,6 +151,9 @@ class Pipeline:
         self.intake.close()
         self._housekeeping.stop()
         self._dispatcher.stop(max(_LAST_MOMENT, deadline - time.monotonic()))
+        for draft in self.intake.clear():  # only when the dispatcher hangs, or could never be started
+            if draft.ticket is not None:
+                self._refuse(draft.event(), draft.ticket)
         for lane in self.lanes:
             lane.stop()
         last_moment = max(deadline, time.monotonic() + _LAST_MOMENT)  # for all of them together
@@ -152,6 +162,9 @@ class Pipeline:
         self._housekeeping.join(max(0.0, last_moment - time.monotonic()))
         if self._outbox is not None:
             self._outbox.close()
+
+    def _redact_text(self, text: str) -> str:
+        return self._redact(Event(id="", time=0.0, message=text, level=logging.NOTSET)).message
 
     def _refuse(self, event: Event, ticket: Ticket) -> None:
         ticket.routed(())

@@ -18,6 +18,7 @@ from statistics import median
 
 import backlog
 import durable
+import loops
 import measure
 import memory
 import table
@@ -49,6 +50,7 @@ def main() -> None:
     imports: dict[str, list[float]] = defaultdict(list)
     flows: dict[str, list[Flow]] = defaultdict(list)
     trades: list[durable.Times] = []
+    stalls: dict[str, list[tuple[float, float]]] = defaultdict(list)
     weights: dict[str, list[float]] = defaultdict(list)
     crashes: list[float] = []
     with running() as ports:
@@ -65,6 +67,8 @@ def main() -> None:
                 for competitor in (competitor for competitor in BURSTS if competitor.installed()):
                     flows[competitor.name].append(flow(competitor))
                 trades.append(durable.trade(ports["http"]))
+                for loop in loops.LOOPS:
+                    stalls[loop].append(loops.stall(loop, ports["tcp, hanging"]))
                 crashes.append(backlog.crash())
         for kind in memory.KINDS:
             weights[kind].append(memory.waiting(kind, ports["tcp, hanging"]))
@@ -80,6 +84,14 @@ def main() -> None:
             _flows(flows),
             "### What a durable `logger.trade` costs its caller",
             _durable(trades),
+            "### How long durable trades hold up an event loop while Discord hangs",
+            table.markdown(
+                ["", "p99 ms", "longest ms"],
+                [
+                    [loop, *(table.number(median(column)) for column in zip(*found, strict=True))]
+                    for loop, found in stalls.items()
+                ],
+            ),
             "### What an event weighs that waits",
             table.markdown(
                 ["", "bytes an event"], [[kind, table.number(median(found))] for kind, found in weights.items()]

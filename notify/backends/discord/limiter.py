@@ -149,7 +149,7 @@ def _wait(gates: Iterable[_Gate], now: float) -> float:
 
 
 _of_process = Limiter()
-os.register_at_fork(after_in_child=_of_process.begin_in_child)
+os.register_at_fork(after_in_child=lambda: process_limiter().begin_in_child())
 
 
 def process_limiter() -> Limiter:

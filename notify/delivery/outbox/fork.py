@@ -54,6 +54,11 @@ class Locks:
         self.callers = Lock()
         """Taken last, and held across nothing that waits."""
 
+    def renew(self) -> None:
+        """Replace both: threads that hold them do not exist here."""
+        self.lanes = Lock()
+        self.callers = Lock()
+
     def take(self) -> bool:
         """Take both, or none if that lasts too long."""
         if not self.lanes.acquire(timeout=_PATIENCE):
@@ -100,9 +105,9 @@ def _before() -> None:
     _held[get_ident()] = held
     for outbox in list(_living):
         taken = outbox.locks.take()
+        held.append((outbox, taken))  # now: Ctrl-C may come while the connections are closed
         if taken:
             outbox.let_go()
-        held.append((outbox, taken))
 
 
 def _in_parent() -> None:
@@ -120,7 +125,7 @@ def _in_child() -> None:
         if clean:
             outbox.locks.release()
         else:
-            outbox.locks = Locks()
+            outbox.locks.renew()
 
 
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -34,10 +34,17 @@ _TROUBLE = (StoreError, StateDirError, OSError)
 
 
 class Upkeep(NamedTuple):
-    """What `maintain` has to tell: what went wrong, for people, and what was removed undelivered."""
+    """What `maintain` has to tell.
+
+    Args:
+        alerts: what went wrong, for people.
+        dropped: what was removed undelivered.
+        empty: nothing waits on disk, of whichever process.
+    """
 
     alerts: tuple[str, ...]
     dropped: tuple[Dropped, ...]
+    empty: bool = False
 
 
 class _Numbers(NamedTuple):
@@ -162,8 +169,8 @@ class Outbox:
         """Take over what was parked and what dead processes left for *destinations*, in the order of writing.
 
         Rows for other destinations stay where they are, for a process that has them. Of processes that do this at the
-        same time, each row goes to one. Ask at the start and every minute; when you got *limit* rows, which is the
-        most, at once again.
+        same time, each row goes to one. Ask at the start and every minute, and again until the answer is empty: it is
+        the oldest rows, *limit* at most, but may be fewer although there are more, for instance when some are damaged.
         """
         adopted: list[Adopted] = []
         with self.locks.lanes:
@@ -173,17 +180,13 @@ class Outbox:
                 store = self._store()
                 self._write_settled(store)
                 mine = self._writer.mark()
-                marks = set(owner.marks(self._directory))
                 if not self._knows_marks:
-                    store.give_unowned(owner.NOBODY)
-                    marks.update(store.owners())
-                marks.discard(mine)
+                    adoption.find_owners(store, self._directory)
+                    self._knows_marks = True
                 for each in adoption.adopt(
-                    store, self._directory, marks, destinations, mine=mine, limit=limit, now=self._clock.time()
+                    store, self._directory, destinations, mine=mine, limit=limit, now=self._clock.time()
                 ):
                     adopted.append(each)  # one by one: an error must not take those before it along
-                # What was looked at has a lock's file as long as it has rows.
-                self._knows_marks = len(marks) <= adoption.LOCKS
                 self._count(store)
             except _TROUBLE as error:
                 self._knows_marks = False
@@ -193,6 +196,7 @@ class Outbox:
     def maintain(self) -> Upkeep:
         """Repair, tidy up and enforce the limits. For a lane's thread, once a minute; flushes."""
         dropped: list[Dropped] = []
+        empty = False
         with self.locks.lanes:
             try:
                 if not self._closed and self._works():
@@ -201,13 +205,14 @@ class Outbox:
                     for row in enforce(store, self._limits, self._clock.time()):
                         dropped.append(row)
                     self._count(store)
+                    empty = not self._numbers.waiting
                     if self._writer.written or store.bytes_of_log() > _LOG_BYTES:
                         self._checkpoint(store)
             except _TROUBLE as error:
                 self._break(error)
             alerts = tuple(self._alerts)
             self._alerts.clear()
-        return Upkeep(alerts, tuple(dropped))
+        return Upkeep(alerts, tuple(dropped), empty)
 
     def _works(self) -> bool:
         """Say whether the outbox works, having tried to repair it."""

@@ -7,8 +7,6 @@ reused, or from times, which jump.
 import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from notify.delivery.state_dir import open_private, prepare
@@ -68,30 +66,34 @@ def lock_of(mark: str) -> str:
     return mark if _MARK.fullmatch(mark) else NOBODY
 
 
-@contextmanager
-def taken(directory: Path, mark: str) -> Iterator[bool]:
-    """Hold the lock of *mark* while the context lasts, if its owner is dead. False: it lives, or another adopts.
+def lives(directory: Path, mark: str) -> bool:
+    """Say whether the owner of *mark* runs. Once it does not, it never does again.
 
     Raises `StateDirError` or `OSError` when the lock cannot be tried.
     """
-    descriptor = _lock(_path(directory, mark))
-    try:
-        yield descriptor >= 0
-    finally:
-        if descriptor >= 0:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
-            os.close(descriptor)
+    descriptor = _lock(_path(directory, mark), fcntl.LOCK_SH)  # several may ask at the same time
+    if descriptor >= 0:
+        _unlock(descriptor)
+    return descriptor < 0
 
 
 def forget(directory: Path, mark: str) -> None:
-    """Remove the lock's file of a dead owner without rows. For whoever holds it. Raises `OSError`."""
-    if lock_of(mark) != NOBODY:  # rows may be given to nobody at any moment
-        _path(directory, mark).unlink(missing_ok=True)
+    """Remove the lock's file of a dead owner without rows. Raises `StateDirError` or `OSError`."""
+    path = _path(directory, mark)
+    descriptor = _lock(path)
+    if descriptor >= 0:
+        path.unlink(missing_ok=True)
+        _unlock(descriptor)
 
 
 def offer_to_adopters(directory: Path) -> None:
     """Make adopters look for rows of nobody. Raises `StateDirError` or `OSError`."""
-    path = _path(directory, NOBODY)
+    make_known(directory, NOBODY)
+
+
+def make_known(directory: Path, mark: str) -> None:
+    """Make adopters look for rows of *mark*, which has no lock's file. Raises `StateDirError` or `OSError`."""
+    path = _path(directory, mark)
     prepare(path.parent)
     os.close(open_private(path, os.O_RDWR | os.O_CREAT))
 
@@ -100,12 +102,12 @@ def _path(directory: Path, mark: str) -> Path:
     return directory / _DIRECTORY / (lock_of(mark) + _SUFFIX)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, kind: int = fcntl.LOCK_EX) -> int:
     """Return a descriptor that holds the lock of the file at *path*, -1 when somebody else holds it."""
     prepare(path.parent)
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return -1
@@ -116,6 +118,11 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         return -1
     return descriptor
+
+
+def _unlock(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
+    os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -40,6 +40,7 @@ _SCHEMA = (
 _NAMED = (
     "(event_id, destination) IN (SELECT json_extract(value, '$[1]'), json_extract(value, '$[0]') FROM json_each(?))"
 )
+_NUMBERED = "dead_at IS NULL AND seq IN (SELECT value FROM json_each(?))"
 _OWNED = "owner IN (SELECT value FROM json_each(?))"
 _ADDRESSED = "destination IN (SELECT value FROM json_each(?))"
 
@@ -167,25 +168,41 @@ class Store:
         self._execute(statement, new, old, _json(names))
 
     def owners(self) -> list[str]:
-        """Return the marks that waiting rows have. Reads the whole table."""
-        return [row[0] for row in self._execute("SELECT DISTINCT owner FROM outbox WHERE dead_at IS NULL")]
+        """Return the marks that waiting rows have, damaged ones as text of any kind. Reads the whole table."""
+        return [str(row[0]) for row in self._execute("SELECT DISTINCT owner FROM outbox WHERE dead_at IS NULL")]
 
     def give_unowned(self, new: str) -> None:
         """Make waiting rows whose owner can be nobody's mark, because it is damaged, rows of *new*."""
-        which = "WHERE dead_at IS NULL AND owner != ? AND (owner GLOB '*[^-0-9a-f]*' OR typeof(owner) != 'text')"
-        if self._execute(f"SELECT 1 FROM outbox {which} LIMIT 1", new):  # noqa: S608
-            self._execute(f"UPDATE outbox SET owner = ? {which}", new, new)  # noqa: S608
+        mark = "[0-9]*-" + "[0-9a-f]" * 8  # and nothing but figures before its only hyphen
+        self._execute(
+            "UPDATE outbox SET owner = ? WHERE dead_at IS NULL "
+            "AND (owner NOT GLOB ? OR owner GLOB '*[^0-9]*-*' OR typeof(owner) != 'text')",
+            new,
+            mark,
+        )
 
-    def waiting_of(self, owners: Iterable[str], destinations: Iterable[str], limit: int) -> list[Row]:
-        """Return the oldest waiting rows of *owners* for *destinations*, in the order of writing."""
-        which = f"WHERE dead_at IS NULL AND {_OWNED} AND {_ADDRESSED} ORDER BY seq LIMIT ?"
-        return self._rows(which, _json(owners), _json(destinations), limit)
+    def places(
+        self, owners: Iterable[str], destinations: Iterable[str], *, after: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return numbers and owners of the oldest waiting rows of *owners* for *destinations* behind number *after*."""
+        statement = (
+            "SELECT seq, owner FROM outbox "  # noqa: S608
+            f"WHERE seq > ? AND dead_at IS NULL AND {_OWNED} AND {_ADDRESSED} ORDER BY seq LIMIT ?"
+        )
+        return self._execute(statement, after, _json(owners), _json(destinations), limit)
 
-    def hand_over(self, rows: Iterable[Row], old: Iterable[str], new: str) -> None:
-        """Give those of *rows* that one of *old* still owns to *new*, at once."""
+    def numbered(self, numbers: Iterable[int], owners: Iterable[str]) -> list[Row]:
+        """Return those of the waiting rows with these *numbers* that one of *owners* has, in the order of writing."""
+        return self._rows(f"WHERE {_NUMBERED} AND {_OWNED} ORDER BY seq", _json(numbers), _json(owners))
+
+    def hand_over(self, numbers: Sequence[int], old: Iterable[str], new: str) -> bool:
+        """Give those of the waiting rows with these *numbers* that one of *old* still has to *new*. False: not all."""
         # By number: nobody writes rows for a dead owner any more, so a number that was given again has another owner.
-        statement = f"UPDATE outbox SET owner = ? WHERE {_OWNED} AND seq IN (SELECT value FROM json_each(?))"  # noqa: S608
-        self._execute(statement, new, _json(old), _json(row.seq for row in rows))
+        statement = f"UPDATE outbox SET owner = ? WHERE {_NUMBERED} AND {_OWNED}"  # noqa: S608
+        try:
+            return self._connection.execute(statement, (new, _json(numbers), _json(old))).rowcount == len(numbers)
+        except sqlite3.Error as error:
+            raise store_error(error) from None
 
     def waiting(self, limit: int) -> list[Row]:
         """Return the oldest waiting rows of everybody, in the order of writing."""
