@@ -82,7 +82,7 @@ def _set_up(
     notifier = Notifier(
         reached,
         routes=routes,
-        outbox=_outbox(config, reached),
+        outbox=open_outbox(config, reached),
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
         redact=redactor(config).event,
     )
@@ -104,7 +104,7 @@ def redactor(config: Settings) -> "Redactor":
     return Redactor(config.secrets())
 
 
-def _outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":
+def open_outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":
     """Return what keeps events on disk, None when no backend is worth it or nothing is to be kept."""
     if config.get(settings.NOTIFY_DURABLE_LEVEL) == settings.NEVER or not any(map(durable, reached.values())):
         return None

@@ -165,12 +165,13 @@ def chain(
 class World:
     """The server, the parent of all lives, and what is known of those."""
 
-    def __init__(self, server: "StandIn", parent: "subprocess.Popen[str]") -> None:
+    def __init__(self, server: "StandIn", parent: "subprocess.Popen[str]", complaints: Path) -> None:
         self.server = server
         self.lives: list[Lived] = []
         self.calls = 0
         """That touched the disk in the last life, if it counted them."""
         self._parent = parent
+        self._complaints = complaints
         self._next = 1
 
     def verdict(self) -> Verdict:
@@ -193,7 +194,8 @@ class World:
         (status,) = said["ended"]
         expected = -signal.SIGKILL if life.end == "disk" else _ENDED.get(life.end, -life.signal)
         peaceful = status == 0 and life.end in ("close", "disk")
-        assert peaceful or status == expected, f"{life} ended with {status}"
+        complained = f"{life} ended with {status}: {self._complaints.read_text()[-2000:]}"
+        assert peaceful or status == expected, complained
         last = max(said["durable"] + said["memory"], default=self._next - 1)
         self.calls = sum(said["calls"])
         # One more may have been written, and not said any more. So its number is not used again.
@@ -214,6 +216,6 @@ def world(complaints: Path) -> Iterator[World]:
         ) as parent,
     ):
         try:
-            yield World(server, parent)
+            yield World(server, parent, complaints)
         finally:
             os.killpg(parent.pid, signal.SIGKILL)  # with its child, if the test has failed in the middle of a life

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 GRACE = 30  # seconds after which a life ends that nothing else has ended; it needs one or two
 
@@ -68,6 +69,7 @@ def live(life: Life) -> int:
     if life.outbox == "hasty":
         acknowledge_before_sending()
     if life.end == "disk":
+        sys.path.append(str(Path(__file__).parent))  # which PYTHONSAFEPATH keeps off
         from disk_calls import die_at  # ctypes into SQLite: not for the others
 
         calls = die_at(life.at, life.state, torn=life.torn)

@@ -85,6 +85,10 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("key in capitals", "The private key is 0x", key.upper(), " now")
     yield Sample("key in call", "Account.from_key('0x", key, "')")
     yield Sample("key, short name", "pk=", f"0x{key}", ", nonce=1")
+    yield Sample("key, its owner's short name", "DEPLOYER_PK=", f"0x{key}", " nonce=1")
+    yield Sample("key in dict, its owner's short name", "{'DEPLOYER_PK': '", f"0x{key}", "', 'nonce': 1}")
+    yield Sample("key in a call of viem", "privateKeyToAccount('0x", key, "')")
+    yield Sample("key of an address", f"private key for 0x{some(hexes, 40)}: 0x", key, " loaded")
     yield Sample("key option", "trade-executor start --private-key ", f"0x{key}", " --id x")
     yield Sample("key, as secret", "wallet secret 0x", key, " used")
     for second in "HJK":
@@ -194,6 +198,10 @@ def harmless() -> list[str]:
         wei = chance.getrandbits(90)
         lines += [
             f"Broadcasted tx {hash_} from {address}, nonce {wei % 1000}",
+            f"KeyError: '{hash_}'",
+            f"KeyError: 'uniswap_v3_{address}'",
+            f"KeyError: 'ETHUSDT2026{wei % 12 + 1:02}{wei % 28 + 1:02}PERP'",
+            f"signing_key_address={address} session_id={wei % 1000} api_key_count={wei % 1000} cookie_count={wei}",
             f"tx_hash={hash_} status=1 gas_used={wei % 10**6}",
             f'{{"blockHash": "{hash_}", "blockNumber": "{wei % 10**8:#x}", "transactionIndex": "0x1"}}',
             f"topics=['{hash_}', '0x{address[2:]:0>64}'] data=0x{chance.getrandbits(512):0128x}",

@@ -241,7 +241,7 @@ def test_doctor_finds_nothing_wrong_with_nothing_set() -> None:
     assert cells(result.stdout) == [["stdout", "ok", "gets INFO and above, topics: all"]]
 
 
-def test_doctor_looks_at_settings_and_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_looks_at_settings_the_disk_and_destinations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     backend = CheckedPager("pages somebody")
     monkeypatch.setattr(bootstrap, "load", lambda name, env: backend)
     env = {
@@ -251,6 +251,7 @@ def test_doctor_looks_at_settings_and_destinations(monkeypatch: pytest.MonkeyPat
         "DISCORD_WEBHOOK_URL": WEBHOOK,
         "DISCORD_LEVEL": "off",
         "UNIT_TESTING": "false",
+        "NOTIFY_STATE_DIR": str(tmp_path / "state"),
     }
     # Discord's own check would ask Discord.
     monkeypatch.setattr("notify.backends.discord.DiscordBackend.check", lambda self: "a channel", raising=False)
@@ -266,11 +267,27 @@ def test_doctor_looks_at_settings_and_destinations(monkeypatch: pytest.MonkeyPat
         "UNIT_TESTING": ("ok", "false"),
         "PAGER_LEVEL": ("ok", "trade"),
         "PAGER_TOPICS": ("ok", "trade, crash"),
+        "NOTIFY_STATE_DIR": ("ok", str(tmp_path / "state")),
+        "outbox": ("ok", f"{tmp_path / 'state'}: durable events are kept there until they are delivered"),
         "discord": ("ok", "a channel; gets nothing: its level is off"),
         "pager": ("ok", "pages somebody; gets TRADE and above, topics: crash,trade"),
     }
     assert backend.closed
     assert backend.events == []  # it sends nothing
+
+
+def test_doctor_says_what_is_wrong_with_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    env = {"UNIT_TESTING": "false", "DISCORD_WEBHOOK_URL": WEBHOOK, "NOTIFY_STATE_DIR": str(tmp_path / "state")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("notify.backends.discord.DiscordBackend.check", lambda self: "a channel", raising=False)
+        result = invoke("doctor", "--json", env=env)
+
+    assert result.exit_code == 1
+    assert found(result)["outbox"] == (
+        "wrong",
+        f"events are not kept on disk: {tmp_path / 'state'}: cannot be used as a directory: Not a directory",
+    )
 
 
 def test_doctor_takes_a_backend_without_a_check_at_its_word(pager: Pager) -> None:

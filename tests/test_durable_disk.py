@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from lanes import LONG, until, waits
+from lanes import LONG, Hanging, until, waits
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.outbox import Outbox, listing
@@ -204,3 +204,19 @@ def test_a_file_that_is_no_outbox_of_ours_is_set_aside_and_that_is_told(
     (aside,) = state.glob(f"*.damaged{Path(NAME).suffix}")
     assert aside.name in said
     assert aside.read_bytes() == before
+
+
+def test_what_waits_is_on_disk_again_when_somebody_has_removed_it(state: Path) -> None:
+    hanging = Hanging(durable=True)
+    with Notifier({"discord": hanging}, outbox=Outbox(state)) as notifier:
+        waiting = notifier.trade("waiting")
+        assert waiting.durable
+        shutil.rmtree(state)
+
+        assert not notifier.trade("unlucky").durable
+
+        until(lambda: notifier.stats()["outbox"]["broken"] is None)
+        until(lambda: [listed.event.message for listed in listing.waiting(state, 10) if listed.event] == ["waiting"])
+        hanging.let.set()
+        assert notifier.flush()
+    assert listing.waiting(state, 10) == []

@@ -132,7 +132,7 @@ def test_fault_38_a_burst_to_a_reader_that_stalls_is_handed_over_whole_and_in_or
     assert "intake" not in stats
     assert (stats["logstash"]["accepted"], stats["logstash"]["delivered"]) == (burst, burst)
     assert stats["logstash"]["dropped"] == {}
-    arrived = [document["number"] for document in what_came(receiver)]
+    arrived = [document["number"] for document in what_came(receiver) if "number" in document]  # and what tells of it
     assert arrived == list(range(len(arrived)))
     assert 0 < len(arrived) < burst  # what the reader's own buffer did not hold nobody can know
 
@@ -155,7 +155,7 @@ def test_fault_38_what_we_drop_ourselves_is_counted(receiver, monkeypatch):
         outcomes = Counter(ticket.wait(PATIENCE)["logstash"] for ticket in tickets)
         stats = notifier.stats()["logstash"]
 
-    arrived = [document["number"] for document in what_came(receiver)]
+    arrived = [document["number"] for document in what_came(receiver) if "number" in document]  # not what tells of it
     assert outcomes == {"delivered": len(arrived), "dropped: queue full": 200 - len(arrived)}
     assert stats["dropped"] == {"queue full": 200 - len(arrived)}
     assert 0 < len(arrived) < 200

@@ -51,7 +51,8 @@ def set_up(*args, env={{}}):
 def program(script: str, *arguments: object, prelude: str = PRELUDE) -> list[str]:
     """Run *script*, which has to end well, and return the lines that it wrote."""
     ended = subprocess.run(
-        [sys.executable, "-c", prelude + dedent(script), *map(str, arguments)],
+        # From 3.12 on Python warns of forks beside threads, and the warning would be an event like any other.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", prelude + dedent(script), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=ENDING,

@@ -235,6 +235,54 @@ def test_a_number_that_is_a_known_value_is_masked_as_a_number_too():
         assert REDACTOR.event(an_event(fields=fields, attachments=())).fields == left
 
 
+def test_a_known_key_is_masked_as_bytes_and_as_a_number():
+    number, raw = int(PRIVATE_KEY, 16), bytes.fromhex(PRIVATE_KEY[2:])
+    fields = {"n": number, "deep": [number], "raw": raw, "array": bytearray(raw)}
+
+    redacted = REDACTOR.event(an_event(fields=fields, message=f"key {number} is {raw!r}", attachments=()))
+
+    assert redacted.message == f"key {MASK} is b'{MASK}'"
+    assert redacted.fields == {"n": MASK, "deep": [MASK], "raw": MASK.encode(), "array": f"bytearray(b'{MASK}')"}
+
+
+def test_the_bytes_of_a_known_key_are_overwritten_in_other_files():
+    raw = bytes.fromhex(PRIVATE_KEY[2:])
+
+    (attachment,) = REDACTOR.event(an_event(attachments=(Attachment("a.bin", b"\x00" + raw),))).attachments
+
+    assert attachment.data == b"\x00" + MASK.encode().ljust(len(raw), b"*")
+
+
+def test_a_known_number_of_one_digit_only_does_not_make_padding_a_secret():
+    event = an_event(attachments=(Attachment("a.bin", bytes(64)),))
+
+    assert Redactor(["0x" + "0" * 64]).event(event) is event
+
+
+MNEMONIC = "legal winner thank year wave sausage worth useful letter advice cage the"
+WORDS_OF_MNEMONIC = MNEMONIC.split()  # the last is no word of the standard, so nothing here is found by its looks
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (MNEMONIC, MASK),
+        (str(WORDS_OF_MNEMONIC), f"['{MASK}']"),
+        (json.dumps(WORDS_OF_MNEMONIC), f'["{MASK}"]'),
+        (", ".join(WORDS_OF_MNEMONIC), MASK),
+        ("\n".join(f"{n}. {word}" for n, word in enumerate(WORDS_OF_MNEMONIC, start=1)), MASK),
+    ],
+)
+def test_a_known_mnemonic_is_masked_as_a_list(said, left):
+    assert Redactor([MNEMONIC]).text(f"see {said} there") == f"see {left} there"
+
+
+def test_a_known_mnemonic_is_masked_as_a_list_in_a_field():
+    event = an_event(fields={"a": WORDS_OF_MNEMONIC, "b": tuple(WORDS_OF_MNEMONIC[1:])}, attachments=())
+
+    assert Redactor([MNEMONIC]).event(event).fields == {"a": MASK, "b": tuple(WORDS_OF_MNEMONIC[1:])}
+
+
 @pytest.mark.parametrize(
     ("said", "left"),
     [
@@ -302,6 +350,22 @@ def test_a_text_file_that_is_no_text_loses_known_values_all_the_same():
     (attachment,) = REDACTOR.event(an_event(attachments=(Attachment("a.log", data),))).attachments
 
     assert PASSWORD.encode() not in attachment.data
+
+
+@pytest.mark.parametrize("name", [".env", "a.yaml", "a.YML", "a.toml", "a.ini", "a.cfg", "a.conf", "a.xml", "a.html"])
+def test_files_of_settings_and_markup_are_searched_as_text(name):
+    (attachment,) = BLIND.event(an_event(attachments=(Attachment(name, b"DB_PASSWORD=hunter2"),))).attachments
+
+    assert attachment.data == f"DB_PASSWORD={MASK}".encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_text_file_in_utf_16_is_searched_as_text(encoding):
+    data = f"\ufeffthe {PASSWORD}\npassword=hunter2".encode(encoding)
+
+    (attachment,) = REDACTOR.event(an_event(attachments=(Attachment("a.txt", data),))).attachments
+
+    assert attachment.data == f"\ufeffthe {MASK}\npassword={MASK}".encode(encoding)
 
 
 # What must not happen

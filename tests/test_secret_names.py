@@ -20,6 +20,7 @@ def an_event(fields: dict[str, object]) -> Event:
         "privateKey", "PRIVATE-KEY", "privkey", "api_key", "apikey", "X-Api-Key", "api_token", "auth_token",
         "access_token", "Authorization", "cookie", "Set-Cookie", "session_id", "seed_phrase", "credentials",
         "DISCORD_WEBHOOK_URL", "webhook", "db_pwd", "aws_secret_access_key", "signing_key", "TELEGRAM_API_KEY", "pin",
+        "secret_account",
     ],
 )  # fmt: skip
 def test_a_strong_name_hides_any_value(name):
@@ -54,6 +55,12 @@ def test_a_strong_name_hides_any_value(name):
         ("password", True),
         ("password", ""),
         ("secrets", 12),
+        ("session_id", "5"),
+        ("api_key_count", 123456),
+        ("cookieCount", "12345"),
+        ("signing_key_address", "0x7fD7Bd4D5E5fC9fE9cA0e4Dd5dA1Ec1Cd4d8D4B6"),
+        ("KeyError", "0x" + "ab12" * 16),
+        ("AuthException", "Zk3x9QpL2mN8vB5tR7wY"),
     ],
 )
 def test_what_a_trading_program_calls_token_or_key_stays_readable(name, value):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from notify import settings
 from notify.backend import Backend
-from notify.bootstrap import destinations
+from notify.bootstrap import destinations, open_outbox
 from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
@@ -47,6 +47,7 @@ def findings(config: Settings) -> list[Finding]:
         # Some settings are looked at twice, and the second, closer look is what counts.
         found = [finding for finding in found if finding.subject != subject]
         return [*found, Finding(subject, WRONG, text)]
+    found += _outbox(config, reached)
     found += [_destination(name, backend, _described(routes[name])) for name, backend in reached.items()]
     if not reached:
         found.append(Finding("setup()", WARNING, "no backend at all: what the program says is heard by nobody"))
@@ -59,6 +60,22 @@ def _setting(config: Settings, setting: settings.Setting[object]) -> Finding:
     except ConfigError as error:
         return Finding(setting.name, WRONG, str(error).partition(": ")[2])
     return Finding(setting.name, OK, "set" if setting.secret else Redactor().text(config.env[setting.name]))
+
+
+def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
+    """Say whether the disk works, by using it, when there is anything to be kept on it."""
+    try:
+        outbox = open_outbox(config, reached)
+    except ConfigError:  # of a setting, which has a row of its own
+        return []
+    if outbox is None:
+        return []
+    broken = outbox.broken
+    outbox.close()
+    where = settings.state_dir(config)
+    if broken is not None:
+        return [Finding("outbox", WRONG, f"events are not kept on disk: {broken}")]
+    return [Finding("outbox", OK, f"{where}: durable events are kept there until they are delivered")]
 
 
 def _described(route: Route) -> str:

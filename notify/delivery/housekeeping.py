@@ -112,6 +112,9 @@ class Housekeeping:
             for text in upkeep.alerts:
                 self._announcer.say(text)
             self._discard(upkeep)
+            if upkeep.renewed:
+                for lane in self._lanes.values():
+                    lane.store_again()
             if upkeep.empty:
                 for name, ids in parked.items():
                     self._lanes[name].forget_parked(ids)

@@ -35,6 +35,7 @@ class Lane:
         settled: notified whenever entries leave the queue.
         outbox: where stored entries are on disk. For a backend that is durable.
         tell: called with this lane's name and a text when the destination is gone, and when it is there again.
+        more: called when nothing waits here any more, and something on disk that had no room.
         redact: takes secrets out of what a backend gives as its reason.
         capacity: events that may wait.
     """
@@ -49,6 +50,7 @@ class Lane:
         settled: threading.Condition,
         outbox: "Outbox | None" = None,
         tell: Callable[[str, str], None] = lambda name, text: None,
+        more: Callable[[], None] = lambda: None,
         redact: Callable[[str], str] = lambda text: text,
         capacity: int = CAPACITY,
     ) -> None:
@@ -60,6 +62,7 @@ class Lane:
         self._settled = settled
         self._outbox = outbox if durable(backend) else None
         self._tell = tell
+        self._more = more
         self._redact = redact
         self._changed = threading.Condition()
         self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
@@ -182,6 +185,19 @@ class Lane:
         with self._settled, self._changed:
             return list(self._parked)
 
+    def store_again(self) -> None:
+        """Write what is to be on disk there once more: its file was removed, and there is a new one."""
+        if self._outbox is None:
+            return
+        with self._settled, self._changed:
+            entries = self._queue.stored()
+        for entry in entries:
+            self._outbox.accept(entry.event, [self.name])
+        with self._settled, self._changed:
+            waiting = {entry.event.id for entry in self._queue.stored()}
+        if settled := [entry.event.id for entry in entries if entry.event.id not in waiting]:
+            self._outbox.delivered(self.name, settled)
+
     def forget_parked(self, ids: Iterable[str]) -> None:
         """Count these no more, nor as accepted: other processes have taken them over."""
         with self._settled, self._changed:
@@ -277,7 +293,10 @@ class Lane:
             self._last_success_at = self._clock.time()
             self._well()
             self._settle(done, DELIVERED)
+            room = bool(self._parked) and not len(self._queue)
         self._say_back()
+        if room:
+            self._more()
 
     def _reject(self, entry: Entry, reason: str) -> None:
         diagnostics.report(f"rejected {self.name}", f"{self.name}: an event was refused: {reason}")

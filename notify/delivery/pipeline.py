@@ -79,6 +79,7 @@ class Pipeline:
                 settled=self._settled,
                 outbox=self._outbox,
                 tell=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+                more=lambda: self._housekeeping.wake(),
                 redact=self._redact_text,
             )
             for name, backend in self._backends.items()

@@ -15,6 +15,8 @@ from notify.rules.routing import URGENT, is_urgent
 CAPACITY = 50_000  # events; 45 MB at the 900 bytes of a waiting event
 MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long tracebacks cannot fill the memory
 
+_ITEM = 32  # bytes of a place in a list, with the number or the head of the text that is there
+
 
 class Entry(NamedTuple):
     """An event that waits, with the ticket that somebody may hold.
@@ -58,8 +60,8 @@ def _weight(value: object) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_weight, value)) + sum(map(_weight, value.values()))
-    return sum(map(_weight, value)) if isinstance(value, list | tuple) else 0
+        return sum(map(_weight, value)) + sum(map(_weight, value.values())) + _ITEM * len(value)
+    return sum(map(_weight, value)) + _ITEM * len(value) if isinstance(value, list | tuple) else 0
 
 
 class LaneQueue:
@@ -127,6 +129,10 @@ class LaneQueue:
         while self._taken:
             entry = self._taken.pop()
             self._line_of(entry).appendleft(entry)
+
+    def stored(self) -> list[Entry]:
+        """Return the entries that are on disk, those that were taken included."""
+        return [entry for entry in (*self._taken, *self._urgent, *self._ordinary) if entry.stored]
 
     def discard(self, ids: Container[str]) -> list[Entry]:
         """Remove and return the waiting entries of these events. What was taken stays."""

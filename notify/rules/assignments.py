@@ -10,7 +10,7 @@ _UP_TO_VALUE = r"(?P<rest>[\w.-]{0,24})(?:\\{0,3}[\"'])?[\])]?[ \t]{0,3}(?:=>|[:
 
 # Each begins with its literal, in small letters; whether the whole name is a secret's is asked later.
 STARTS = {
-    "k": re.compile(rf"k(?:ey|(?<=tok)en|(?<=cook)ie|(?<=\bpk)){_UP_TO_VALUE}"),
+    "k": re.compile(rf"k(?:ey|(?<=tok)en|(?<=cook)ie|(?<=\bpk)|(?<=_pk)){_UP_TO_VALUE}"),
     "secret": re.compile(rf"secret{_UP_TO_VALUE}"),
     "pass": re.compile(rf"pass(?=w|phrase|code){_UP_TO_VALUE}"),
     "mnemonic": re.compile(rf"mnemonic{_UP_TO_VALUE}"),

@@ -1,7 +1,8 @@
 """Takes secrets out of events: known values, what looks like a secret, and what a name gives away."""
 
+import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,17 +11,22 @@ from typing import Any
 
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.plain import safe_str
-from notify.rules import secret_values
+from notify.rules import mnemonic, secret_values
 from notify.rules.secret_names import is_secret, weight
 from notify.rules.secret_search import SecretSearch
 
 MASK = "[redacted]"
 
 _HARMLESS = frozenset({float, bool, type(None), Decimal, datetime, date, time, timedelta})
-_TEXT_FILES = (".txt", ".log", ".json", ".csv", ".md")
+_TEXT_FILES = (
+    *(".txt", ".log", ".json", ".csv", ".md", ".env", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf"),
+    *(".xml", ".html", ".svg", ".py"),
+)
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 _NAMES = 4096  # names of fields, loggers, files, functions and threads that are remembered: they come again and again
 _ROUNDS = 4  # at most, of which the last finds nothing
+_LONGEST_NUMBER = 80  # digits: a wallet's key has up to 78
 _HOLDS_SECRET = 3  # beyond the weights of names
 
 
@@ -35,8 +41,9 @@ class Redactor:
     def __init__(self, values: Iterable[str] = ()) -> None:
         # What is part of the mask would be found again in what replaced it.
         forms = tuple(form for form in secret_values.forms(values) if form not in MASK)
-        self._numbers = frozenset(int(form) for form in forms if re.fullmatch("-?[0-9]{1,20}", form))
-        self._data = tuple(form.encode("utf-8", "surrogatepass") for form in forms)
+        self._numbers = frozenset(int(form) for form in forms if re.fullmatch(f"-?[0-9]{{1,{_LONGEST_NUMBER}}}", form))
+        self._data = tuple(map(_as_data, forms))
+        self._phrases = frozenset(form for form in forms if " " in form)
         self._search = SecretSearch(forms)
         self._weight = lru_cache(maxsize=_NAMES)(self._weigh)
         self._are_plain = lru_cache(maxsize=_NAMES)(self._weigh_nothing)
@@ -105,9 +112,16 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._gather(value, texts)
         if isinstance(value, list | tuple):
-            return any(self._gather({name: item}, texts) for item in value)
+            return self._is_phrase(value) or any(self._gather({name: item}, texts) for item in value)
         texts.append(_as_text(value) if isinstance(value, bytes) else safe_str(value))
         return False
+
+    def _is_phrase(self, items: Sequence[object]) -> bool:
+        """Say whether *items* are the words of a known value, such as a mnemonic."""
+        if not self._phrases or len(items) < mnemonic.FEWEST:
+            return False
+        words = [item for item in items if isinstance(item, str)]
+        return len(words) == len(items) and " ".join(words) in self._phrases
 
     def _text(self, text: str) -> str:
         # What stands beside a mask may be seen for what it is only now: a word that had been glued to a known value.
@@ -163,6 +177,8 @@ class Redactor:
             return self._text(value)
         if isinstance(value, Mapping):
             return self._fields(value)
+        if isinstance(value, list | tuple) and self._is_phrase(value):
+            return MASK
         if isinstance(value, list):
             return [self._value(name, item) for item in value]
         if isinstance(value, tuple):
@@ -191,11 +207,27 @@ class Redactor:
             try:
                 return self._text(data.decode()).encode()
             except UnicodeDecodeError:
-                pass  # not the text that it says it is
+                data = self._utf_16(data)
         for known in self._data:
             data = data.replace(known, MASK.encode()[: len(known)].ljust(len(known), b"*"))
         return data
 
+    def _utf_16(self, data: bytes) -> bytes:
+        """Search what a byte order mark says is UTF-16, which may be wrong: then nothing is found."""
+        encoding = _UTF_16.get(data[:2])
+        if encoding is None:
+            return data
+        text = data.decode(encoding, "replace")
+        redacted = self._text(text)
+        return data if redacted == text else redacted.encode(encoding)
+
 
 def _as_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
+
+
+def _as_data(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return text.encode("utf-8", "surrogatepass")

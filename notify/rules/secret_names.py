@@ -16,6 +16,9 @@ _PUBLIC = re.compile(
     r"public|pub_?key|hash|tx|address|symbol|pair|pool|market|position|storage|cache|price|amount|logo"
 )
 
+# What is about a secret and holds none: `KeyError: 'WETH-USDC'`, `api_key_count=12`, `signing_key_address=0x…`.
+_ABOUT = re.compile(r"(?:error|exception|(?<!ac)count|address)$")
+
 _NO_SECRET = frozenset({"", "none", "null", "true", "false"})
 _SHORTEST_NUMBER = 4  # digits of a PIN
 _SHORTEST_RANDOM = 16
@@ -34,8 +37,13 @@ _LONGEST_LEFT = 49
 
 @lru_cache(maxsize=4096)
 def weight(name: str) -> int:
-    """Return 2 for a name that always means a secret, 1 for one that may, 0 for any other. Case is ignored."""
+    """Return 2 for a name that always means a secret, 1 for one that may, 0 for any other. Case is ignored.
+
+    The names of exceptions, counts and addresses are among the others, whatever they begin with.
+    """
     plain = re.sub(r"[\s.\-]+", "_", name.lower())
+    if _ABOUT.search(plain):
+        return 0
     if _STRONG.search(plain):
         return 2
     return 1 if _WEAK.search(plain) and not _PUBLIC.search(plain) else 0
@@ -50,8 +58,8 @@ def is_secret(name: str, value: object) -> bool:
     """Say whether *value*, called *name*, is a secret.
 
     Under a strong name such as `password`, everything is but None, booleans, empty values and numbers of fewer than
-    four digits. Under a weak one such as `token` or `key`, only text that looks random is: no symbol, no name, no
-    sentence, no Ethereum address, and under `token` nothing of 43 or 44 base58 characters, as Solana's have.
+    four digits, as text too. Under a weak one such as `token` or `key`, only text that looks random is: no symbol, no
+    name, no sentence, no Ethereum address, and under `token` nothing of 43 or 44 base58 characters, as Solana's have.
     """
     if not weight(name) or value is None or isinstance(value, bool):
         return False
@@ -62,7 +70,7 @@ def is_secret(name: str, value: object) -> bool:
             isinstance(value, str) and looks_random(value) and not ("token" in name.lower() and _COIN.fullmatch(value))
         )
     if isinstance(value, str):
-        return value.lower() not in _NO_SECRET
+        return value.lower() not in _NO_SECRET and not (value.isdecimal() and len(value) < _SHORTEST_NUMBER)
     if isinstance(value, dict | list | tuple):
         return bool(value)
     return sum(map(str.isdigit, str(value))) >= _SHORTEST_NUMBER

@@ -116,13 +116,14 @@ CASED: tuple[Rule, ...] = (
 
 # A transaction's hash is 64 hex digits too, so a private key is one only where something says so.
 _PRIVATE = r"\W{1,6}(?:(?:is|was|hex)\W{1,3})?b?[\"']?(?:0x)?([0-9a-f]{64})(?![0-9a-f])"
+_OF_WHAT = r"(?:s|_hex|toaccount| (?:for|of) 0x[0-9a-f]{40}(?![0-9a-f]))"
 # One by one, numbered, quoted or in capitals: only where something says so.
 _WORD_LIST = (
     rf"[\w ]{{0,12}}[^a-z]{{1,6}}((?:[a-z]{{3,8}}[^a-z]{{1,6}}){{{mnemonic.FEWEST - 1},23}}[a-z]{{3,8}}(?![a-z]))"
 )
 
 LOWER: tuple[Rule, ...] = (
-    _rule("k", rf"(?:ey(?:s|_hex)?|(?<=\bpk)){_PRIVATE}", spans=_of_wallet),
+    _rule("k", rf"(?:ey{_OF_WHAT}?|(?<=\bpk)|(?<=_pk)){_PRIVATE}", spans=_of_wallet),
     _rule("secret", _PRIVATE),
     _rule("mnemonic", _WORD_LIST, spans=_of_words),
 )

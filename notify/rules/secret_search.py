@@ -8,7 +8,7 @@ from notify.rules.secret_patterns import Span
 
 # From the rarest to the most frequent character of log lines and hashes: a value is looked for from its rarest on.
 # J and K come first because patterns look for them anyway.
-_BY_RARITY = "JKqQZXjYzVGHLIWkxUFOBMRPNDCTSvEAwyb+%fgpmuh_/:-98765c4d31=l20.srinoate "
+_BY_RARITY = "JKqQZXjYzVGHLIWkxUFOBMRPNDCTSvEAwyb+%fgpmuh_/:-98765c4d31=l20.srinoate'\",\n "
 _LOOKED_FOR = 8  # characters of a value, from its rarest on
 
 # A word is what stands between two places of white space. All secrets hold a long one, but for those that a sign gives

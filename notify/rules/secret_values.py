@@ -3,15 +3,18 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus, unquote
 
+from notify.rules import mnemonic
 from notify.rules.secret_names import looks_random
 
 SHORTEST = 6  # characters of a value worth hiding: shorter ones stand in ordinary words
 
 _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s,;|\"'<>]+")
 _USER_AND_PASSWORD = re.compile(r"://([^/@:\s]*)(?::([^/@\s]*))?@")
+_LONGEST_NUMBER = 64  # hex digits of a wallet's key
+_BETWEEN_WORDS = (" ", "\n", ", ", ",", "', '", '", "', '","')
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{32,})")
 
 
@@ -19,14 +22,17 @@ def forms(values: Iterable[str]) -> tuple[str, ...]:
     """Return every text under which *values* may show up.
 
     As they are, URL-quoted, JSON-escaped, as Python's `repr`, and as base64 at each of the three places where a value
-    may begin, in either alphabet. Hex numbers also without `0x`, in capitals and in small letters. Of URLs also the
-    password and the parts that look random. What is shorter than six characters is left out.
+    may begin, in either alphabet. Hex numbers also without `0x`, in capitals, in small letters, in decimal and as the
+    bytes that they stand for. Twelve words or more also as a list. Of URLs also the password and the parts that look
+    random. What is shorter than six characters is left out.
     """
     found: set[str] = set()
     for value in values:
         for part in _parts(value):
             if len(part) >= SHORTEST:
                 found.update(_spellings(part))
+        found.update(_of_number(value.strip()))
+        found.update(_of_words(value.split()))
     return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=len, reverse=True))
 
 
@@ -55,6 +61,26 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value).replace("/", r"\/")[1:-1]  # as PHP has it
     yield repr(value)[1:-1]
     yield from _in_base64(data)
+
+
+def _of_number(value: str) -> Iterator[str]:
+    number = _HEX.fullmatch(value)
+    if not number or len(number[1]) > _LONGEST_NUMBER:
+        return
+    yield str(int(number[1], 16))
+    data = bytes.fromhex(number[1]) if len(number[1]) % 2 == 0 else b""
+    if len(set(data)) > 1:  # a run of one byte is the padding of many a file
+        yield repr(data)[2:-1]
+        yield data.decode("utf-8", "surrogateescape")
+
+
+def _of_words(words: Sequence[str]) -> Iterator[str]:
+    if len(words) < mnemonic.FEWEST or not all(map(str.isalpha, words)):
+        return
+    for between in _BETWEEN_WORDS:
+        yield between.join(words)
+    for between in (" ", "\n"):
+        yield between.join(f"{number}. {word}" for number, word in enumerate(words, start=1))
 
 
 def _in_base64(data: bytes) -> Iterator[str]:

@@ -40,11 +40,13 @@ class Upkeep(NamedTuple):
         alerts: what went wrong, for people.
         dropped: what was removed undelivered.
         empty: nothing waits on disk, of whichever process.
+        renewed: it works again after it did not: what was on disk may be there no more.
     """
 
     alerts: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     empty: bool = False
+    renewed: bool = False
 
 
 class _Numbers(NamedTuple):
@@ -79,6 +81,7 @@ class Outbox:
         self._numbers = _Numbers()
         self._closed = False
         # Under locks.lanes:
+        self._renewals = 0  # how often it worked again
         self._lanes: Store | None = None
         self._settled = Settled()
         self._knows_marks = False  # False: rows may belong to owners whose lock's file is gone
@@ -119,6 +122,9 @@ class Outbox:
             return False
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
             diagnostics.report("outbox event", f"an event cannot be kept on disk: {type(error).__name__}")
+            return False
+        if store is not None and not self._closed and not store.is_linked():
+            self._break(StoreError("its file was moved or removed"))
             return False
         if store is not None and rows[0].severity >= CRITICAL:
             try:
@@ -196,9 +202,10 @@ class Outbox:
     def maintain(self) -> Upkeep:
         """Repair, tidy up and enforce the limits. For a lane's thread, once a minute; flushes."""
         dropped: list[Dropped] = []
-        empty = False
+        empty = renewed = False
         with self.locks.lanes:
             try:
+                renewals = self._renewals
                 if not self._closed and self._works():
                     store = self._store()
                     self._write_settled(store)
@@ -206,13 +213,14 @@ class Outbox:
                         dropped.append(row)
                     self._count(store)
                     empty = not self._numbers.waiting
+                    renewed = self._renewals > renewals
                     if self._writer.written or store.bytes_of_log() > _LOG_BYTES:
                         self._checkpoint(store)
             except _TROUBLE as error:
                 self._break(error)
             alerts = tuple(self._alerts)
             self._alerts.clear()
-        return Upkeep(alerts, tuple(dropped), empty)
+        return Upkeep(alerts, tuple(dropped), empty, renewed)
 
     def _works(self) -> bool:
         """Say whether the outbox works, having tried to repair it."""
@@ -269,6 +277,7 @@ class Outbox:
             self._say(told)
         if self._broken is not None:
             self._broken = None
+            self._renewals += 1
             self._say("Events are kept on disk again.")
         return True
 

@@ -265,6 +265,15 @@ class Store:
         """Say whether the files are where others look for them: somebody may have tidied up."""
         return [_identity(file) for file in self._files] == self._identities
 
+    def is_linked(self) -> bool:
+        """Say whether what was just written is in the files that others find. As cheap as that can be told."""
+        try:
+            return all(map(_is_at, self._files[:2], self._identities))
+        except FileNotFoundError:
+            return False
+        except OSError:  # no permission to look: the files are where they were
+            return True
+
     # ---- opening
 
     def create(self) -> None:
@@ -333,3 +342,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return about.st_dev, about.st_ino
+
+
+def _is_at(path: Path, identity: tuple[int, int] | None) -> bool:
+    about = os.stat(path)  # noqa: PTH116 - twice for each event that is kept, and pathlib's costs double
+    return (about.st_dev, about.st_ino) == identity
