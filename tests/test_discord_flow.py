@@ -210,7 +210,8 @@ def test_two_backends_of_one_webhook_ask_it_as_rarely_as_one(discord, clock):
             clock.advance(clock.next_wait())
         notifier.close(0)
 
-    assert 24 <= discord.requests <= DAY / 600 + 1
+    # Both may ask at the start, before either has an answer.
+    assert 24 <= discord.requests <= DAY / 600 + len(backends)
 
 
 def test_a_ban_stops_every_backend_of_the_process(discord, clock):
