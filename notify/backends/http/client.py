@@ -68,12 +68,13 @@ class HttpClient:
         else:
             worker.submit(exchange)
             if not exchange.done.wait(exchange.deadline_seconds):
+                taken = exchange.taken  # before the connection is cut: an answer that ends so looks like a whole one
                 worker.abandon()
                 self._worker = None
                 self._stuck.append(worker)
                 # To send again what was taken would be to send it twice, for as long as the server dawdles.
-                if exchange.taken is not None:
-                    return exchange.taken
+                if taken is not None:
+                    return taken
                 raise RetryLater(None, f"no answer within {exchange.deadline_seconds:g} s")
         # Raised here, outside any except block: what requests raised holds the URL and must not be its context.
         if exchange.answer is None:
