@@ -186,7 +186,8 @@ def test_fault_16_what_a_multiprocessing_child_says_before_it_returns_or_raises_
 
     said = Counter(line for line in lines if not line.startswith("Crashed"))
     assert set(said) == {"parent", *(f"child {number}" for number in range(10))}
-    assert max(said.values()) <= 2  # a child ends as if killed, perhaps in the middle of a delivery
+    # Each child ends as if killed, perhaps in the middle of a delivery, be it of what another one left.
+    assert said.total() - len(said) <= 10
 
 
 def test_fault_17_forks_while_a_lane_delivers_lose_nothing_and_hang_nobody(
