@@ -18,7 +18,7 @@ from notify.delivery import intake
 from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.ticket import DELIVERED, PENDING
-from notify.errors import Rejected
+from notify.errors import Rejected, RetryLater
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
@@ -57,6 +57,11 @@ def speaking(
 
 def durable() -> MemoryBackend:
     return MemoryBackend(durable=True)
+
+
+def postponing() -> MemoryBackend:
+    """Return a backend that takes nothing within any test's time."""
+    return MemoryBackend([RetryLater(after=3600.0)], durable=True)
 
 
 def on_disk(state: Path) -> list[tuple[str, str]]:
@@ -140,10 +145,8 @@ def test_what_is_refused_is_a_dead_letter_with_the_reason(state: Path) -> None:
 # ---- the next one delivers what is left
 
 
-def test_the_next_notifier_delivers_what_a_closed_one_left_in_order_and_before_anything_new(
-    state: Path, hanging: Hanging
-) -> None:
-    with speaking(state, close_in=0, discord=hanging) as first:
+def test_the_next_notifier_delivers_what_a_closed_one_left_in_order_and_before_anything_new(state: Path) -> None:
+    with speaking(state, close_in=0, discord=postponing()) as first:
         tickets = [first.trade(str(number)) for number in range(5)]
     assert {ticket.wait(0)["discord"] for ticket in tickets} == {PENDING}
     assert first.stats()["discord"]["dropped"] == {}
@@ -185,8 +188,8 @@ def test_the_next_notifier_delivers_what_a_process_left_that_never_closed(state:
     assert backend.messages == ["0", "1", "2", "3", "4", "new"]
 
 
-def test_what_was_left_for_a_backend_that_is_not_here_stays_until_it_is(state: Path, hanging: Hanging) -> None:
-    with speaking(state, close_in=0, discord=hanging, telegram=hanging) as first:
+def test_what_was_left_for_a_backend_that_is_not_here_stays_until_it_is(state: Path) -> None:
+    with speaking(state, close_in=0, discord=postponing(), telegram=postponing()) as first:
         first.trade("Bought")
 
     with speaking(state, discord=durable()):
@@ -196,6 +199,47 @@ def test_what_was_left_for_a_backend_that_is_not_here_stays_until_it_is(state: P
     telegram = durable()
     with speaking(state, telegram=telegram):
         assert [event.message for event in telegram.wait_for(1)] == ["Bought"]
+    assert on_disk(state) == []
+
+
+def test_what_a_backend_that_hangs_has_in_hand_is_nobody_elses_while_it_does(state: Path, hanging: Hanging) -> None:
+    with speaking(state, close_in=0, discord=hanging) as first:
+        for number in range(5):
+            first.trade(str(number))
+        assert hanging.called.wait(LONG)
+
+    backend = durable()
+    with speaking(state, discord=backend):
+        backend.wait_for(4)
+    assert backend.messages == ["1", "2", "3", "4"]
+    assert on_disk(state) == [("discord", "0")]
+
+    hanging.let.set()
+    until(lambda: not ours("lane-discord"))
+    assert [event.message for event in hanging.events] == ["0"]
+    assert on_disk(state) == []
+
+
+def test_what_a_backend_that_hangs_gives_back_after_the_end_is_delivered_by_the_next(state: Path) -> None:
+    gate = threading.Event()
+    called = threading.Event()
+
+    def send(events: object) -> NoReturn:
+        called.set()
+        assert gate.wait(LONG)
+        raise RetryLater
+
+    backend = durable()
+    backend.send = send  # type: ignore[method-assign]  # that is the point
+    with speaking(state, close_in=0, discord=backend) as first:
+        first.trade("Bought")
+        assert called.wait(LONG)
+    gate.set()
+    until(lambda: not ours("lane-discord"))
+
+    backend = durable()
+    with speaking(state, discord=backend):
+        assert [event.message for event in backend.wait_for(1)] == ["Bought"]
     assert on_disk(state) == []
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import requests
@@ -96,7 +96,8 @@ def assert_waiting(tickets):
 def deliver_all(notifier, clock):
     """Move the clock on, from one attempt to the next, until everything is delivered."""
     while not notifier.flush(0.1):
-        clock.advance(clock.next_wait(PATIENCE))
+        with suppress(TimeoutError):  # an attempt is under way, and may be the last
+            clock.advance(clock.next_wait(0.1))
 
 
 def last_error(notifier):
@@ -124,7 +125,6 @@ def test_fault_25_a_server_that_hangs_holds_up_only_its_own_lane(discord, memory
 EVERY = 0.2  # seconds between two bytes: each comes in time, and the answer never ends
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="not steady there yet")
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -231,7 +231,7 @@ def in_a_network_of_its_own(script, *, mounts=False):
 
 
 BEGIN = """
-    import json, subprocess, sys, threading
+    import contextlib, json, subprocess, sys, threading
     import discord_webhook, requests  # which takes as long as the deadlines below
     from notify.backends.discord import DiscordBackend
     from notify.backends.discord.limiter import Limiter
@@ -275,7 +275,8 @@ def test_fault_29_what_is_said_while_the_network_is_gone_is_delivered_in_order_w
                 clock.next_wait(20)
                 loopback("up")
                 while not notifier.flush(0.1):
-                    clock.advance(clock.next_wait(20))
+                    with contextlib.suppress(TimeoutError):
+                        clock.advance(clock.next_wait(0.1))
             titles = [embed["title"] for embed in discord.embeds]
         print(json.dumps([before["discord"], elsewhere, sent_late, errors, titles]))
     """
@@ -341,12 +342,14 @@ def contexts(tmp_path_factory):
         subprocess.run(["openssl", *command.split()], check=True, capture_output=True, cwd=directory)
 
     key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    openssl(f"req -x509 {key} -days 1 -subj /CN=authority -keyout authority.key -out authority.crt")
+    # Python 3.13 asks for what RFC 5280 asks for: what a key may do, and whose key has signed.
+    may_sign = "-addext keyUsage=critical,keyCertSign"
+    openssl(f"req -x509 {key} {may_sign} -days 1 -subj /CN=authority -keyout authority.key -out authority.crt")
     openssl(f"req -x509 {key} -days 1 -subj /CN=127.0.0.1 -keyout self-signed.key -out self-signed.crt")
     kinds = {"good": ("IP:127.0.0.1", 1), "expired": ("IP:127.0.0.1", -1), "wrong host": ("DNS:elsewhere.example", 1)}
     for kind, (name, days) in kinds.items():
         file = kind.replace(" ", "-")
-        (directory / f"{file}.ext").write_text(f"subjectAltName={name}\n")
+        (directory / f"{file}.ext").write_text(f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n")
         openssl(f"req {key} -subj /CN=us -keyout {file}.key -out {file}.csr")
         signed = f"-CA authority.crt -CAkey authority.key -CAcreateserial -extfile {file}.ext"
         openssl(f"x509 -req -in {file}.csr {signed} -days {days} -out {file}.crt")
@@ -358,7 +361,6 @@ def contexts(tmp_path_factory):
     return made, directory / "authority.crt"
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="3.13 verifies more strictly than the test signs")
 @pytest.mark.parametrize("kind", ["self-signed", "expired", "wrong host"])
 def test_fault_31_a_server_with_a_bad_certificate_is_told_nothing_and_asked_ever_more_rarely(
     kind, contexts, memory, clock, notifier_to, monkeypatch

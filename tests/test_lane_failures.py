@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from lanes import LONG, Bench, Scripted, all_settled, benches, outcome
 
-from notify.delivery.lane import LONGEST_WAIT, PROBE_INTERVAL
+from notify.delivery.attempt import LONGEST_WAIT
+from notify.delivery.retry import PROBE_INTERVAL
 from notify.delivery.ticket import DELIVERED
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Event

@@ -10,7 +10,7 @@ import pytest
 from lanes import LONG, Hanging
 
 from notify.backends.memory import MemoryBackend
-from notify.delivery.lane import PROBE_INTERVAL
+from notify.delivery.retry import PROBE_INTERVAL
 from notify.delivery.ticket import DELIVERED
 from notify.errors import Gone
 from notify.event import Event

@@ -65,6 +65,37 @@ def test_a_lane_that_comes_back_late_still_settles_its_events(state):
     assert everything_in(state) == [waiting]
 
 
+def test_what_is_in_hand_at_the_end_goes_to_nobody_until_it_was_said_what_became_of_it(state):
+    with opened(state) as other, opened(state) as outbox:
+        in_hand, given_back, waiting = [an_event() for _ in range(3)]
+        for event in (in_hand, given_back, waiting):
+            outbox.accept(event, ["discord"])
+
+        outbox.close([("discord", in_hand.id), ("discord", given_back.id)])
+
+        assert [each.event for each in other.adopt(ALL)] == [waiting]
+        outbox.delivered("discord", [in_hand.id])
+        assert other.adopt(ALL) == []
+        outbox.park("discord", [given_back.id])
+        assert [each.event for each in other.adopt(ALL)] == [given_back]
+        assert other.adopt(ALL) == []  # and tidies up
+        assert len(list((state / "owners").glob("[0-9]*.lock"))) == 1  # the other's; nobody holds one for the closed
+
+
+@pytest.mark.process
+def test_what_is_in_hand_when_the_process_ends_is_left_to_the_next(state):
+    script = """
+made = event("in hand")
+outbox = Outbox(directory)
+outbox.accept(made, ["discord"])
+outbox.close([("discord", made.id)])
+say("closed")
+"""
+    assert output(script, state) == [["closed"]]
+
+    assert [event.message for event in everything_in(state)] == ["in hand"]
+
+
 def test_a_closed_outbox_adopts_and_maintains_nothing(state):
     with opened(state) as outbox:
         outbox.accept(event := an_event(), ["discord"])

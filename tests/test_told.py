@@ -7,19 +7,13 @@ from lanes import LONG, Hanging, Scripted, until
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery import intake
-from notify.delivery.lane import PROBE_INTERVAL, Lane
+from notify.delivery.lane import Lane
+from notify.delivery.retry import PROBE_INTERVAL
 from notify.errors import Gone, Rejected
 from notify.notifier import Notifier
 from notify.rules.redaction import MASK, Redactor
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def hanging() -> Iterator[Hanging]:
-    backend = Hanging()
-    yield backend
-    backend.let.set()  # its thread ends, and the fixture that looks for threads sees it end
 
 
 def alerts(backend: MemoryBackend) -> list[str]:

@@ -9,17 +9,14 @@ from notify import diagnostics, threads
 from notify.backend import Backend, durable, in_order, max_batch, ready_in
 from notify.clock import Clock
 from notify.delivery.attempt import LONGEST_WAIT, Outcome, Verdict, attempt
-from notify.delivery.backoff import Backoff
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
+from notify.delivery.retry import Retry
+from notify.delivery.tally import Tally
 from notify.delivery.ticket import DELIVERED, Ticket
 from notify.rules.routing import Route
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
     from notify.delivery.outbox import Outbox
-
-PROBE_INTERVAL = 600.0  # seconds between attempts at a destination that said it is gone
-_TRIES_OF_A_BUG = 5  # attempts at an event whose delivery raises what no destination says
-_TRIES_TOGETHER = 3  # attempts at a batch that a destination fails at; then one event alone, which may be the cause
 
 
 class Lane:
@@ -66,21 +63,13 @@ class Lane:
         self._redact = redact
         self._changed = threading.Condition()
         self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
-        self._backoff = Backoff()
+        self._retry = Retry()
         self._not_before = 0.0  # monotonic seconds
-        self._suspect: Entry | None = None  # the first event of the last attempt, if that met a bug
-        self._bugs = 0  # attempts at it
-        self._failures = 0  # attempts that failed since the last that did not
         self._gone = False
         self._parked: dict[str, Ticket | None] = {}  # by id: what is on disk only, for want of room here
         self._stopping = False
         self._closed = False
-        self._accepted = 0
-        self._delivered = 0
-        self._retried = 0
-        self._dropped: Counter[str] = Counter()
-        self._last_success_at: float | None = None
-        self._last_error: str | None = None
+        self._tally = Tally()
         self._worker = threads.Worker(f"lane-{name}", self._run)
 
     @property
@@ -94,7 +83,7 @@ class Lane:
         """Queue *entries*. Never waits for the backend."""
         self._worker.revive()
         with self._settled, self._changed:
-            self._accepted += len(entries)
+            self._tally.accepted += len(entries)
             if self._parked:
                 entries = [self._come_back(entry) for entry in entries]
             if self._closed:
@@ -114,7 +103,7 @@ class Lane:
         """Leave *entry*, which nobody has in memory, on disk until there is room for it. Only where it is on disk."""
         if self._outbox is not None:
             with self._settled, self._changed:
-                self._accepted += 1
+                self._tally.accepted += 1
                 self._remember_parked([entry])
             self._park([entry.event.id])
 
@@ -139,16 +128,8 @@ class Lane:
         """
         restarts = self._worker.restarts
         with self._settled, self._changed:
-            return {
-                "accepted": self._accepted,
-                "delivered": self._delivered,
-                "retried": self._retried,
-                "pending": len(self._queue) + len(self._parked),
-                "dropped": {reason: count for reason, count in self._dropped.items() if count},
-                "last_success_at": self._last_success_at,
-                "last_error": self._last_error,
-                **({"restarted": restarts} if restarts else {}),
-            }
+            counts = self._tally.as_stats(len(self._queue) + len(self._parked))
+            return counts | ({"restarted": restarts} if restarts else {})
 
     def stop(self) -> None:
         """Make the thread end after what it is doing. Does not wait."""
@@ -156,17 +137,20 @@ class Lane:
             self._stopping = True
             self._changed.notify()
 
-    def join(self, timeout: float) -> None:
+    def join(self, timeout: float) -> list[str]:
         """Wait for the thread to end, *timeout* seconds at most, and settle what is left as dropped.
 
-        What is on disk stays pending: whoever uses the outbox next delivers it.
+        What is on disk stays pending: whoever uses the outbox next delivers it. Returns the ids of what is on disk
+        and in the hands of a backend that hangs: it may arrive yet, and is handed over when the backend returns.
         """
         self._worker.join(timeout)
         with self._settled, self._changed:
             self._closed = True
+            in_hand = self._stored(self._queue.taken()) if self._outbox is not None else []
             left = self._queue.clear()
             self._drop(left, "closed")
             self._remember_parked(left)
+        return in_hand
 
     # ---- housekeeping's side
 
@@ -178,7 +162,7 @@ class Lane:
     def dropped(self) -> Counter[str]:
         """Return how many events were dropped, by reason."""
         with self._changed:
-            return self._dropped.copy()
+            return self._tally.dropped.copy()
 
     def parked_ids(self) -> list[str]:
         """Return which events are on disk only."""
@@ -203,7 +187,7 @@ class Lane:
         with self._settled, self._changed:
             for event_id in self._parked.keys() & ids:
                 del self._parked[event_id]
-                self._accepted -= 1
+                self._tally.accepted -= 1
 
     def discard(self, ids: Collection[str], reason: str) -> int:
         """Drop events that the outbox has given up, and return how many of them waited here, on disk or in memory."""
@@ -214,7 +198,7 @@ class Lane:
             for event_id in on_disk:
                 if (ticket := self._parked.pop(event_id)) is not None:
                     ticket.settle(self.name, f"dropped: {reason}")
-            self._dropped[reason] += len(held) + len(on_disk)
+            self._tally.dropped[reason] += len(held) + len(on_disk)
             return len(held) + len(on_disk)
 
     def revive(self) -> None:
@@ -228,7 +212,11 @@ class Lane:
             self._queue.give_back()  # what a thread that died had taken
         while batch := self._next_batch():
             outcome = attempt(self._backend, [entry.event for entry in batch])
-            self._finish(batch, outcome._replace(reason=self._redact(outcome.reason)) if outcome.reason else outcome)
+            if outcome.reason:
+                outcome = outcome._replace(reason=self._redact(outcome.reason))
+            done = self._finish(batch, outcome)
+            if self._closed:
+                self._park(self._stored(batch[done:]))
         try:
             self._backend.close()
         except BaseException as error:  # noqa: BLE001 - a third party's close() may raise anything
@@ -241,8 +229,7 @@ class Lane:
             self._limit()
             with self._changed:
                 if self._not_before <= self._clock.monotonic() and not self._stopping:
-                    alone = self._suspect is not None or self._failures >= _TRIES_TOGETHER
-                    return self._queue.take(1 if alone else self._max_batch)
+                    return self._queue.take(1 if self._retry.alone else self._max_batch)
         return []
 
     def _wait_for_entries(self) -> bool:
@@ -264,24 +251,19 @@ class Lane:
         except BaseException:  # noqa: BLE001 - a third party's; send() will say what is wrong
             return
 
-    def _finish(self, batch: list[Entry], outcome: Outcome) -> None:
-        verdict, reason = outcome.verdict, outcome.reason
-        if verdict is Verdict.BUG:
-            self._bugs = self._bugs + 1 if batch[0] is self._suspect else 1
-            self._suspect = batch[0]
-            if self._bugs >= _TRIES_OF_A_BUG:
-                verdict = Verdict.REJECTED
+    def _finish(self, batch: list[Entry], outcome: Outcome) -> int:
+        """Do what *outcome* asks for, and return how many of the first of *batch* are done with."""
+        verdict = self._retry.judge(batch[0], outcome)
         if verdict is Verdict.DELIVERED:
             self._acknowledge(batch[: outcome.delivered])
-        elif verdict is Verdict.REJECTED:
-            self._reject(batch[0], reason)
-        elif verdict is Verdict.GONE:
-            self._try_again(PROBE_INTERVAL, reason)
-            self._say_gone(reason)
-        else:
-            if verdict is Verdict.AGAIN and outcome.after is None:
-                self._failures += 1
-            self._try_again(self._backoff.next() if outcome.after is None else outcome.after, reason)
+            return outcome.delivered
+        if verdict is Verdict.REJECTED:
+            self._reject(batch[0], outcome.reason)
+            return 1
+        self._try_again(self._retry.wait(outcome), outcome.reason)
+        if verdict is Verdict.GONE:
+            self._say_gone(outcome.reason)
+        return 0
 
     def _acknowledge(self, delivered: Sequence[Entry]) -> None:
         if self._outbox is not None and (stored := self._stored(delivered)):
@@ -289,9 +271,9 @@ class Lane:
         with self._settled, self._changed:
             done = self._queue.acknowledge(len(delivered))
             self._queue.give_back()
-            self._delivered += len(done)
-            self._last_success_at = self._clock.time()
-            self._well()
+            self._tally.delivered += len(done)
+            self._tally.last_success_at = self._clock.time()
+            self._retry.reset()
             self._settle(done, DELIVERED)
             room = bool(self._parked) and not len(self._queue)
         self._say_back()
@@ -305,9 +287,9 @@ class Lane:
         with self._settled, self._changed:
             done = self._queue.acknowledge(1)
             self._queue.give_back()
-            self._dropped["rejected"] += len(done)
-            self._last_error = reason
-            self._well()  # the destination has spoken
+            self._tally.dropped["rejected"] += len(done)
+            self._tally.last_error = reason
+            self._retry.reset()
             self._settle(done, f"rejected: {reason}")
         self._say_back()
 
@@ -318,15 +300,15 @@ class Lane:
             if self._outbox is not None and entry.stored:
                 self._outbox.dead(self.name, entry.event.id, reason)
         with self._settled, self._changed:
-            self._dropped[reason] += len(entries)
+            self._tally.dropped[reason] += len(entries)
             self._settle(entries, f"dropped: {reason}")
 
     def _try_again(self, after: float, reason: str) -> None:
         diagnostics.report(f"retry {self.name}", f"{self.name}: {reason}; next attempt in {after:.0f} s")
         with self._settled, self._changed:
             self._queue.give_back()
-            self._retried += 1
-            self._last_error = reason
+            self._tally.retried += 1
+            self._tally.last_error = reason
             self._not_before = self._clock.monotonic() + after
             self._settled.notify_all()  # who closes the notifier need not wait for this
 
@@ -345,16 +327,11 @@ class Lane:
     # ---- either side, holding both locks, so that counts, tickets and flush() agree. Whoever may be interrupted by a
     # signal handler takes `_settled` first also where `_changed` would do: the handler takes both, in this order.
 
-    def _well(self) -> None:
-        self._backoff.reset()
-        self._suspect = None
-        self._bugs = self._failures = 0
-
     def _drop(self, entries: Sequence[Entry], reason: str) -> None:
         """Settle as dropped those of *entries* that are not on disk."""
         lost = [entry for entry in entries if self._outbox is None or not entry.stored]
         if lost:
-            self._dropped[reason] += len(lost)
+            self._tally.dropped[reason] += len(lost)
             self._settle(lost, f"dropped: {reason}")
             diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {reason}")
 
@@ -366,7 +343,7 @@ class Lane:
         """Return *entry* with the ticket that it had before it was parked, if it was."""
         if not entry.stored or entry.event.id not in self._parked:
             return entry
-        self._accepted -= 1  # it was counted when it came first
+        self._tally.accepted -= 1  # it was counted when it came first
         return entry._replace(ticket=self._parked.pop(entry.event.id))
 
     def _settle(self, entries: Sequence[Entry], outcome: str) -> None:

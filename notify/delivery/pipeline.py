@@ -158,11 +158,14 @@ class Pipeline:
         for lane in self.lanes:
             lane.stop()
         last_moment = max(deadline, time.monotonic() + _LAST_MOMENT)  # for all of them together
-        for lane in self.lanes:
-            lane.join(max(0.0, last_moment - time.monotonic()))
+        in_hand = [
+            (lane.name, event_id)
+            for lane in self.lanes
+            for event_id in lane.join(max(0.0, last_moment - time.monotonic()))
+        ]
         self._housekeeping.join(max(0.0, last_moment - time.monotonic()))
         if self._outbox is not None:
-            self._outbox.close()
+            self._outbox.close(in_hand)
 
     def _redact_text(self, text: str) -> str:
         return self._redact(Event(id="", time=0.0, message=text, level=logging.NOTSET)).message

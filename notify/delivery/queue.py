@@ -130,6 +130,10 @@ class LaneQueue:
             entry = self._taken.pop()
             self._line_of(entry).appendleft(entry)
 
+    def taken(self) -> list[Entry]:
+        """Return what was taken and is neither acknowledged nor given back."""
+        return list(self._taken)
+
     def stored(self) -> list[Entry]:
         """Return the entries that are on disk, those that were taken included."""
         return [entry for entry in (*self._taken, *self._urgent, *self._ordinary) if entry.stored]

@@ -9,6 +9,7 @@ Two connections, the callers' and the lanes': nobody holds the callers' lock whi
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from logging import CRITICAL
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from notify.delivery.outbox.adoption import Adopted
 from notify.delivery.outbox.errors import StoreBusy, StoreError
 from notify.delivery.outbox.file import NAME, make_ready
 from notify.delivery.outbox.limits import Dropped, Limits, enforce
-from notify.delivery.outbox.row import rows_of
+from notify.delivery.outbox.row import Name, rows_of
 from notify.delivery.outbox.settled import DELIVERED, PARKED, Fate, Settled
 from notify.delivery.outbox.store import Store
 from notify.delivery.outbox.writer import Writer
@@ -152,6 +153,7 @@ class Outbox:
             self._settled.add(destination, event_ids, fate)
             self._write_down()
             if self._closed:
+                self._leave_when_done()
                 self.let_go()
 
     def _write_down(self) -> None:
@@ -236,16 +238,36 @@ class Outbox:
         with self.locks.lanes:
             return self._broken is None or (not (self._for_good or self._closed) and self._begin())
 
-    def close(self) -> None:
-        """Leave what is on disk to the next process, and what is still to come. Idempotent."""
+    def close(self, in_hand: Collection[Name] = ()) -> None:
+        """Leave what is on disk to the next process, and what is still to come. Idempotent.
+
+        Args:
+            in_hand: destinations and ids of what a backend that hangs may deliver yet. Nobody else gets these while
+                this process lives, until it was said what became of them all.
+        """
         with self.locks.lanes:
             if not self._closed:
                 self._write_down()
                 self._closed = True
                 self._writer.close()
+                self._leave(in_hand)
                 self.let_go()
 
     # ---- inside, under locks.lanes
+
+    def _leave(self, in_hand: Collection[Name]) -> None:
+        if not in_hand:
+            self._writer.leave()
+            return
+        with suppress(*_TROUBLE):  # with the disk in trouble all of it is left to the end of the process
+            owner.offer_to_adopters(self._directory)
+            self._store().give_others(in_hand, old=self._writer.mark(), new=owner.NOBODY)
+        self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        with suppress(*_TROUBLE):
+            if self._writer.mark() not in self._store().owners():
+                self._writer.leave()
 
     def _store(self) -> Store:
         if self._broken is not None or fork.in_progress():

@@ -167,6 +167,11 @@ class Store:
         statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND {_NAMED}"  # noqa: S608
         self._execute(statement, new, old, _json(names))
 
+    def give_others(self, names: Iterable[Name], *, old: str, new: str) -> None:
+        """Make the waiting rows of *old* rows of *new*, but not those with these *names*. Reads the whole table."""
+        statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND NOT {_NAMED}"  # noqa: S608
+        self._execute(statement, new, old, _json(names))
+
     def owners(self) -> list[str]:
         """Return the marks that waiting rows have, damaged ones as text of any kind. Reads the whole table."""
         return [str(row[0]) for row in self._execute("SELECT DISTINCT owner FROM outbox WHERE dead_at IS NULL")]

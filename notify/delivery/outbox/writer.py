@@ -99,12 +99,16 @@ class Writer:
             store.close()
 
     def close(self) -> None:
-        """Leave the rows to others, those that are still to come too."""
+        """Make what is still to come rows of nobody. What is there keeps its owner until `leave`."""
         with self._locks.callers:
             self._closed = True
+        self.disconnect()
+
+    def leave(self) -> None:
+        """Leave the rows to others. Idempotent."""
+        with self._locks.callers:
             if self._owner is not None:
                 self._owner.leave()
-        self.disconnect()
 
     def be_child(self, *, clean: bool) -> None:
         """Begin anew in a forked child, with another mark. See `notify.delivery.outbox.fork`."""
