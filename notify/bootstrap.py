@@ -20,7 +20,8 @@ from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.rules.routing import Route
-from notify.settings import Setting, Settings, route_settings
+from notify.setting import NEVER, Setting
+from notify.settings import Settings, route_settings
 
 if TYPE_CHECKING:
     from notify.delivery.outbox import Outbox
@@ -106,7 +107,7 @@ def redactor(config: Settings) -> "Redactor":
 
 def open_outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":
     """Return what keeps events on disk, None when no backend is worth it or nothing is to be kept."""
-    if config.get(settings.NOTIFY_DURABLE_LEVEL) == settings.NEVER or not any(map(durable, reached.values())):
+    if config.get(settings.NOTIFY_DURABLE_LEVEL) == NEVER or not any(map(durable, reached.values())):
         return None
     from notify.delivery.outbox import Outbox  # with SQLite, for those who need it
 
@@ -177,7 +178,7 @@ def _route(config: Settings, name: str) -> Route:
 
 def _stdout(config: Settings) -> Backend | None:
     wanted = config.get(settings.NOTIFY_STDOUT)
-    if config.get(settings.LOG_LEVEL) == settings.NEVER or wanted == "off":
+    if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
         return None
     if wanted == "auto" and _prints_to_console(logging.getLogger()):
         return None

@@ -3,182 +3,105 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notify.errors import ConfigError
-from notify.levels import TRADE, parse_level
+from notify.levels import TRADE
 from notify.rules.routing import Topics, parse_topics
 from notify.rules.silence import Silence, parse_silence
+from notify.setting import (
+    Setting,
+    one_of,
+    parse_backend_names,
+    parse_flag,
+    parse_least_level,
+    parse_names,
+    parse_port,
+    parse_snowflake,
+    parse_text,
+    parse_web_address,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-NEVER = sys.maxsize
-"""A level that nothing reaches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting(Generic[T_co]):
-    """One environment variable.
-
-    Args:
-        name: of the variable.
-        parse: text to value; raises `ValueError` with a text that says what is expected and not what was found.
-        default: the value when the variable is unset or empty.
-        meaning: one line for people.
-        shown_default: the default as the table shows it.
-        secret: never shown.
-    """
-
-    name: str
-    parse: Callable[[str], T_co]
-    default: T_co
-    meaning: str
-    shown_default: str = "–"
-    secret: bool = False
-
-    def under(self, old: str, new: str) -> "Setting[T_co]":
-        """Return the same setting of another backend: its name with the prefix *old* replaced by *new*."""
-        return replace(self, name=new + self.name.removeprefix(old))
-
-
-# ---- from text to values
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _flag(text: str) -> bool:
-    lowered = text.lower()
-    if lowered in {"1", "true", "yes", "on"}:
-        return True
-    if lowered in {"0", "false", "no", "off"}:
-        return False
-    raise ValueError("not true or false")
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise ValueError("not a port number from 1 to 65535")
-    return int(text)
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in choices:
-            raise ValueError(f"not one of {', '.join(choices)}")
-        return text.lower()
-
-    return parse
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _backend_names(text: str) -> tuple[str, ...]:
-    names = tuple(name.lower() for name in _names(text))
-    if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
-        raise ValueError("not a comma list of backend names")
-    if any(name in {"intake", "outbox"} for name in names):
-        raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
-    if any(name in {"stdout", "logstash"} or name.split("_")[0] == "discord" for name in names):
-        raise ValueError("stdout, discord and logstash are built in; they have settings of their own")
-    return names
-
-
-def _web_address(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+\S*", text) or len(text) > 2048:
-        raise ValueError("not a web address (https://…, 2048 characters at most)")
-    return text
-
-
-def _snowflake(text: str) -> str:
-    if not re.fullmatch(r"0|[1-9][0-9]{0,19}", text):  # as Discord's own schema has it
-        raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
-    return text
-
-
-def _level(text: str) -> int:
-    return NEVER if text.lower() in {"disabled", "none", "off"} else parse_level(text)
-
 
 # ---- the table
 
-NAME: Setting[str | None] = Setting("NAME", _text, None, "who speaks, shown to people", "program name")
+NAME: Setting[str | None] = Setting("NAME", parse_text, None, "who speaks, shown to people", "program name")
 EXECUTOR_ID: Setting[str | None] = Setting(
-    "EXECUTOR_ID", _text, None, "who speaks, for machines: Logstash `application` is `executor-{EXECUTOR_ID}`",
+    "EXECUTOR_ID", parse_text, None, "who speaks, for machines: Logstash `application` is `executor-{EXECUTOR_ID}`",
     "program name",
 )  # fmt: skip
-ICON_URL: Setting[str | None] = Setting("ICON_URL", _web_address, None, "picture of who speaks")
+ICON_URL: Setting[str | None] = Setting("ICON_URL", parse_web_address, None, "picture of who speaks")
 
 DISCORD_WEBHOOK_URL: Setting[str | None] = Setting(
-    "DISCORD_WEBHOOK_URL", _text, None,
+    "DISCORD_WEBHOOK_URL", parse_text, None,
     "Discord channel; on if set. `DISCORD_<X>_WEBHOOK_URL` adds a backend `discord_<x>` with its own `DISCORD_<X>_…`",
     secret=True,
 )  # fmt: skip
-DISCORD_LEVEL: Setting[int] = Setting("DISCORD_LEVEL", _level, TRADE, "least level that goes there", "TRADE")
+DISCORD_LEVEL: Setting[int] = Setting("DISCORD_LEVEL", parse_least_level, TRADE, "least level that goes there", "TRADE")
 DISCORD_TOPICS: Setting[Topics] = Setting(
     "DISCORD_TOPICS", parse_topics, Topics(), "topics that go there: a comma list, `!x` leaves out", "all"
 )
-DISCORD_USERNAME: Setting[str | None] = Setting("DISCORD_USERNAME", _text, None, "name of the sender", "NAME")
+DISCORD_USERNAME: Setting[str | None] = Setting("DISCORD_USERNAME", parse_text, None, "name of the sender", "NAME")
 DISCORD_AVATAR_URL: Setting[str | None] = Setting(
-    "DISCORD_AVATAR_URL", _web_address, None, "picture of the sender", "ICON_URL"
+    "DISCORD_AVATAR_URL", parse_web_address, None, "picture of the sender", "ICON_URL"
 )
 DISCORD_MENTION: Setting[str | None] = Setting(
-    "DISCORD_MENTION", _text, None, "user id, or `&` and a role id, that is pinged at ERROR and above"
+    "DISCORD_MENTION", parse_text, None, "user id, or `&` and a role id, that is pinged at ERROR and above"
 )
 DISCORD_SILENT: Setting[Silence | None] = Setting(
     "DISCORD_SILENT", parse_silence, None, "a level up to which, or topics of which, posts make no sound"
 )
-DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", _snowflake, None, "thread of the channel")
+DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", parse_snowflake, None, "thread of the channel")
 DISCORD: tuple[Setting[object], ...] = (
     DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_USERNAME, DISCORD_AVATAR_URL, DISCORD_MENTION,
     DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
-    "LOGSTASH_SERVER", _text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
+    "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
 )
-LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", _port, 5959, "port, when the server names none", "5959")
-LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", _level, 20, "least level that goes there", "INFO")
+LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
+LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
-    "LOGSTASH_TAGS", _names, ("python",), "comma list of tags of every event", "python"
+    "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
 LOGSTASH_ECS: Setting[bool] = Setting(
-    "LOGSTASH_ECS", _flag, False, "Elastic Common Schema: `host` as an object", "false"
+    "LOGSTASH_ECS", parse_flag, False, "Elastic Common Schema: `host` as an object", "false"
 )
 
-LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", _level, 20, "least level of stdout", "INFO")
+LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
 NOTIFY_STDOUT: Setting[str] = Setting(
-    "NOTIFY_STDOUT", _one_of("auto", "text", "json", "off"), "auto",
+    "NOTIFY_STDOUT", one_of("auto", "text", "json", "off"), "auto",
     "`text`, `json`, `off`; `auto` is text, unless the root logger already prints to a console", "auto",
 )  # fmt: skip
 
 NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
-    "NOTIFY_BACKENDS", _backend_names, (),
+    "NOTIFY_BACKENDS", parse_backend_names, (),
     "comma list of third-party backends to load; each has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`",
 )  # fmt: skip
 NOTIFY_STATE_DIR: Setting[str | None] = Setting(
-    "NOTIFY_STATE_DIR", _text, None, "directory for what outlives the process, this user's alone: the outbox",
+    "NOTIFY_STATE_DIR", parse_text, None, "directory for what outlives the process, this user's alone: the outbox",
     "the user's state directory / `notify` / `EXECUTOR_ID`",
 )  # fmt: skip
 NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
-    "NOTIFY_DURABLE_LEVEL", _level, TRADE, "least level that is on disk before the call returns; `off`: none", "TRADE"
+    "NOTIFY_DURABLE_LEVEL",
+    parse_least_level,
+    TRADE,
+    "least level that is on disk before the call returns; `off`: none",
+    "TRADE",
 )
-UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", _flag, False, "no network at all", "false")
-SIMULATE: Setting[bool] = Setting("SIMULATE", _flag, False, "no network at all", "false")
+UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", parse_flag, False, "no network at all", "false")
+SIMULATE: Setting[bool] = Setting("SIMULATE", parse_flag, False, "no network at all", "false")
 NOTIFY_DRY_RUN: Setting[bool] = Setting(
-    "NOTIFY_DRY_RUN", _flag, False, "no network: prints what would be sent, and where to", "false"
+    "NOTIFY_DRY_RUN", parse_flag, False, "no network: prints what would be sent, and where to", "false"
 )
 
 TABLE: tuple[Setting[object], ...] = (
@@ -187,6 +110,7 @@ TABLE: tuple[Setting[object], ...] = (
     NOTIFY_DURABLE_LEVEL, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
+_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_")
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
 
@@ -252,15 +176,21 @@ class Settings:
         return list(filter(None, dict.fromkeys((*in_file, *outside))))
 
     def unknown(self) -> list[tuple[str, str | None]]:
-        """Return every `NOTIFY_…` variable that nothing reads, with the name it resembles."""
+        """Return every variable that nothing reads and that is called as ours are, with the name it resembles.
+
+        Names that begin with `NOTIFY_` are ours alone. With `DISCORD_` or `LOGSTASH_` others begin theirs too: of
+        these only what resembles one of ours is returned.
+        """
         import difflib  # a program without such names need not load it
 
         known = [setting.name for setting in self.rows()]
         found = []
         for name in sorted(self.env):
-            if name.startswith("NOTIFY_") and name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-                found.append((name, near[0] if near else None))
+            if name.startswith(_FAMILIES) and name not in known:
+                ours = name.startswith("NOTIFY_")
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.75 if ours else 0.8)
+                if ours or near:
+                    found.append((name, near[0] if near else None))
         return found
 
 
@@ -278,7 +208,7 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         return _ROUTES[backend]
     prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
     return (
-        Setting(f"{prefix}_LEVEL", _level, 20, f"least level that goes to {backend}", "INFO"),
+        Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
 

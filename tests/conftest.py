@@ -1,16 +1,21 @@
-"""What every test leaves as it found it, and what no test may leave behind."""
+"""What every test leaves as it found it, what no test may leave behind, and the set-ups that many tests begin with."""
 
 import logging
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from lanes import Bench, Hanging, benches
 
 from notify import diagnostics
 from notify.backends.discord import limiter
-from notify.notifier import current_notifier, set_notifier
+from notify.backends.memory import MemoryBackend
+from notify.notifier import Notifier, current_notifier, set_notifier
+from notify.rules.routing import Route
+from notify.testing import FakeClock
 
 # Kinds of report that mean a defect of ours, wherever they turn up.
 INTERNAL = frozenset({"handler", "draft", "crash hook"})
@@ -94,3 +99,43 @@ def _as_it_was() -> Iterator[None]:
     alive = [thread.name for thread in left if thread.is_alive()]
     if alive:
         pytest.fail(f"threads outlived the test: {alive}")
+
+
+# ---- set-ups
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state directory that is not there yet."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def bench(clock: FakeClock) -> Iterator[Bench]:
+    with benches(clock) as bench:
+        yield bench
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    """A backend that hangs until the test, or its end, lets it."""
+    backend = Hanging()
+    yield backend
+    backend.let.set()  # its thread ends, and the fixture that looks for threads sees it end
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    return MemoryBackend(max_batch=100)
+
+
+@pytest.fixture
+def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
+    """A notifier whose backend gets everything, whatever its level."""
+    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
+        yield notifier

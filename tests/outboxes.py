@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-import pytest
+from children import PRELUDE, environment
+from machine import missing
 
 from notify.delivery.outbox import Outbox
 from notify.event import Event, new_id
@@ -47,9 +48,8 @@ def everything_in(directory: Path) -> list[Event]:
         return found
 
 
-# Every script begins with this. A line on standard output is written by one call, so that a kill cuts none in two.
-PRELUDE = """
-import os, signal, sys, threading, time
+# Every script begins with this, after the prelude of all scripts.
+BEGIN = """
 from pathlib import Path
 from notify.delivery.outbox import Outbox
 from notify.event import Event, new_id
@@ -57,9 +57,6 @@ from notify.event import Event, new_id
 def event(message="m", level=21):
     now = time.time()
     return Event(id=new_id(now), time=now, message=message, level=level)
-
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 def wait_for_line():
     os.read(0, 100)
@@ -71,13 +68,14 @@ ALL = ["discord", "telegram"]
 
 @contextmanager
 def running(script: str, directory: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run *script* after the prelude, in a process of its own, and end it with the context."""
+    """Run *script* with an input, in a process of its own, which ends with the context together with its children."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + script, str(directory), *arguments],
+        [sys.executable, "-c", PRELUDE + BEGIN + script, str(directory), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=environment(),
     )
     with process:
         try:
@@ -101,7 +99,7 @@ def disk(at: Path, options: str) -> Iterator[None]:
     at.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)], capture_output=True)
     if mounted.returncode:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can mount a disk")
+        missing("only root can mount a disk")
     try:
         yield
     finally:

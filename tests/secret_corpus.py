@@ -1,6 +1,7 @@
 """Fakes of every kind of secret that redaction knows, and harmless strings that look like them. Same in every run."""
 
 import base64
+import hashlib
 import json
 import random
 from collections.abc import Iterator
@@ -8,25 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from notify.rules.mnemonic_words import PLACES
+
 _DIGITS = "0123456789"
 _SMALL = "abcdefghijklmnopqrstuvwxyz"
 _LETTERS = _SMALL + _SMALL.upper()
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _URLSAFE = _LETTERS + _DIGITS + "-_"
 
-# From the standard's list (BIP-39): its test phrases, and the words closest to those that are said not to be in it.
+_STANDARD = [word.decode() for word in PLACES]
+# Words of the standard's list (BIP-39) that a trading program says, too.
 _WORDS = """
-    legal winner thank year wave sausage worth useful letter advice cage absurd amount doctor acoustic avoid above
-    zoo wrong jelly better achieve collect unaware mountain thought cargo oxygen act hood bridge scissors invite
-    lock maple supreme raw rapid void congress muscle digital elegant little brisk hair mango clump afford alter
-    spike radar gate glance object seek swamp infant panel yellow cat swing flag economy stadium alone churn speed
-    unique patch report train amused armed feed hundred mixed need seed shed tired used access axis canvas chaos
-    debris ethics gas jeans lens lyrics news series stairs this various have that you what when where will must can
-    any all before because into price trade order position open close error total state cycle strategy time start
-    token asset pair pool swap account network update check high volume mean sell profit cash name type file true
-    false abandon ability about
+    sell wait spread price trade order position open close error total state cycle strategy time start token asset pair
+    pool swap account network update check high volume mean profit cash name type file true false have that you what
+    when where will must can any all before because into report train mixed need hundred speed unique access various
 """
 WORDS = _WORDS.split()
+MNEMONIC = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+"""One of the standard's own examples."""
+
+
+def mnemonic(chance: random.Random, count: int) -> list[str]:
+    """Return *count* words as the standard makes them: random bits and the first of their hash, eleven to a word."""
+    entropy = chance.randbytes(count // 3 * 4)
+    check = f"{hashlib.sha256(entropy).digest()[0]:08b}"[: count // 3]
+    bits = "".join(f"{byte:08b}" for byte in entropy) + check
+    return [_STANDARD[int(bits[at : at + 11], 2)] for at in range(0, len(bits), 11)]
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,9 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("key, its owner's short name", "DEPLOYER_PK=", f"0x{key}", " nonce=1")
     yield Sample("key in dict, its owner's short name", "{'DEPLOYER_PK': '", f"0x{key}", "', 'nonce': 1}")
     yield Sample("key in a call of viem", "privateKeyToAccount('0x", key, "')")
+    yield Sample("key, its owner's in camel case", f"{chance.choice(['ownerPk', 'botPK'])}=", f"0x{key}", ", nonce=1")
+    yield Sample("key in json, its owner's in camel case", '{"ownerPk": "', key, '", "nonce": 1}')
+    yield Sample("key in camel case", f"{chance.choice(['privateKey', 'walletPrivateKey'])}: ", f"0x{key}", "\nok")
     yield Sample("key of an address", f"private key for 0x{some(hexes, 40)}: 0x", key, " loaded")
     yield Sample("key option", "trade-executor start --private-key ", f"0x{key}", " --id x")
     yield Sample("key, as secret", "wallet secret 0x", key, " used")
@@ -98,14 +109,27 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("xprv", f"derive {chance.choice('xyzt')}prv", some(_BASE58, 107), "/44h/60h")
 
     for count in (12, 15, 18, 21, 24):
-        words = chance.choices(WORDS, k=count)
+        words = mnemonic(chance, count)
+        numbered = "  ".join(f"{i}. {word}" for i, word in enumerate(words, start=1))[3:]
         yield Sample("mnemonic", chance.choice(["", "Restored from: ", "words\n"]), " ".join(words), ". Done.")
-        yield Sample("mnemonic, lines", "It was:\n\n", "\n".join(words), "\n\nKeep it safe.")
+        yield Sample("mnemonic, lines", "It was:\n\n", "\n".join(words), "\n\nThe end.")
         yield Sample("mnemonic, quoted", '{"wallet": "', " ".join(words), '"}')
-        yield Sample(
-            "mnemonic, numbered", "Mnemonic 1. ", "  ".join(f"{i}. {word}" for i, word in enumerate(words))[3:]
-        )
-        yield Sample("mnemonic, capitals", "MNEMONIC: ", " ".join(words).upper(), ".")
+        yield Sample("mnemonic, list", "It was ['", "', '".join(words), "'].")
+        yield Sample("mnemonic, list in json", '{"x": ["', '","'.join(words), '"]}')
+        yield Sample("mnemonic, lines of json", '[\n    "', '",\n    "'.join(words), '"\n]')
+        yield Sample("mnemonic, lines in json", '{"x": "a\\n', "\\n".join(words), '"}')
+        yield Sample("mnemonic, commas", "of ", ", ".join(words), ".")
+        yield Sample("mnemonic, hyphens", "of ", "-".join(words), ".")
+        yield Sample("mnemonic, numbered", "1. ", numbered, "\n")
+        yield Sample("mnemonic, numbered from 0", "{0: '", str(dict(enumerate(words)))[5:-2], "'}")
+        yield Sample("mnemonic, capitals", "It was ", " ".join(words).upper(), ".")
+        yield Sample("mnemonic, capital letters", "It was ", " ".join(words).title(), ".")
+        # Words of no check sum, such as a mnemonic with a slip of the pen: here it is said what they are.
+        chosen = chance.choices(WORDS, k=count)
+        yield Sample("mnemonic, said", chance.choice(["Mnemonic: ", "recovery words:\n"]), " ".join(chosen), ". Done.")
+        yield Sample("mnemonic, said behind", "loaded (", "', '".join(chosen), ") as recovery words")
+        numbered = "\n".join(f"{i}. {word}" for i, word in enumerate(chosen, start=1))[3:]
+        yield Sample("mnemonic, said, numbered", "mnemonic\n1. ", numbered)
 
     signed = f"{_b64({'alg': 'HS256'})}.{_b64({'sub': some(_SMALL, 12)})}.{some(_URLSAFE, 43)}"
     yield Sample("jwt", "session of eyJ", signed[3:], " is over")
@@ -116,6 +140,13 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     )
     yield Sample("pem in json", f'{{"x": "-----BEGIN {of}PRIVATE KEY-----', json.dumps(f"\n{pem}\n")[1:-1], "-----END")
     yield Sample("pem, cut off", f"-----BEGIN {of}PRIVATE KEY-----", f"\n{pem}", "…[90 characters cut]…")
+
+    yield Sample("pem, quoted lines", f"-----BEGIN {of}PRIVATE KEY-----", f"\n> {pem} <br>\n> ", "-----END of it")
+    cut = f"…[{some(_DIGITS, 4)} characters cut]…"
+    yield Sample("pem, its end behind a cut", f"{cut}", f"{pem[9:]}\n", f"-----END {of}PRIVATE KEY-----")
+    words = mnemonic(chance, 12)
+    yield Sample("mnemonic, its end behind a cut", f"{cut}", " ".join(words[5:]), ". Done")
+    yield Sample("mnemonic, its beginning before a cut", "It was: ", f"{' '.join(words[:4])} ", f"{cut}0 wei")
 
     password = some(_LETTERS + _DIGITS + "!$*+.", 14)
     scheme = chance.choice(["redis", "postgresql", "https", "amqp", "mongodb+srv"])
@@ -163,6 +194,18 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("assignment in json in json", f'"{{\\"{name}\\": \\"', password, '\\"}"')
     yield Sample("assignment in a query", f"https://example.com/a?{name}=", opaque, "&limit=10")
     yield Sample("assignment, words", f"the {name}: ", password, ", said bob")
+    brief = some(_DIGITS + _SMALL, 3)
+    yield Sample(
+        "brief password", f"{chance.choice(['password', 'passwd', 'db_pwd', 'passphrase'])}=", brief, " user=bob"
+    )
+    yield Sample("brief password in json", '{"password": "', brief[:1], '", "user": "bob"}')
+    yield Sample("brief password of digits", "passwd: ", some(_DIGITS, 3)[1:], ", said bob")
+    yield Sample("pin", "pin=", some(_DIGITS, 4), " user=bob")
+    yield Sample("phrase", 'recovery_phrase="', f"{brief} of {brief}", '" user=bob')
+    camel = chance.choice(["accessToken", "refreshToken", "dbPwd", "sessionId", "clientSecret", "signingKey"])
+    yield Sample("camel case", f"{camel}: ", password, ", said bob")
+    yield Sample("camel case in json", f'{{"{camel}": "', password, '", "user": "bob"}')
+    yield Sample("webhook of anyone", "webhookUrl=", "https://n8n.example.com/webhook/of-the-bot", " ok")
     yield Sample("option", "run --password ", password, " --verbose")
     yield Sample(
         "weak name in a query", f"https://example.com/a?{chance.choice(['token', 'key', 'apikey'])}=", opaque, "&x=1"
@@ -178,6 +221,17 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("chainstack", "https://ethereum-mainnet.core.chainstack.com/", some(hexes, 32))
     yield Sample("drpc", "https://lb.drpc.org/ogrpc?network=ethereum&dkey=", some(_URLSAFE, 44), " x")
     yield Sample("drpc, path", "https://lb.drpc.org/ethereum/", some(_URLSAFE, 44), " x")
+    refused = "port=443): Max retries exceeded with url: /"
+    yield Sample(
+        "infura, refused", f"HTTPSConnectionPool(host='mainnet.infura.io', {refused}v3/", some(hexes, 32), " (x)"
+    )
+    yield Sample("alchemy, refused", f"(host='eth-mainnet.g.alchemy.com', {refused}v2/", some(_URLSAFE, 32), " (x)")
+    yield Sample("quicknode, refused", f"(host='cold-snow.quiknode.pro', {refused}", some(hexes, 40), "/ (x)")
+    yield Sample("ankr, refused", f"(host='rpc.ankr.com', {refused}eth/", some(hexes, 64), " (x)")
+    yield Sample("infura by another name", "https://rpc.example.com/v3/", some(hexes, 32), " failed")
+    yield Sample("infura by another name, refused", f"(host='rpc.example.com', {refused}v3/", some(hexes, 32), " (x)")
+    yield Sample("infura, logged", 'https://mainnet.infura.io:443 "POST /v3/', some(hexes, 32), ' HTTP/1.1" 200 None')
+    yield Sample("quicknode, logged", 'https://x.quiknode.pro:443 "POST /', some(hexes, 40), '/ HTTP/1.1" 200 None')
     yield Sample("getblock", "https://go.getblock.io/", some(hexes, 32), "\n")
 
 
@@ -212,6 +266,18 @@ def harmless() -> list[str]:
             f"run {UUID(int=chance.getrandbits(128), version=4)} of commit {chance.getrandbits(160):040x}",
             f"position #{wei % 100}: {price:,.2f} USD ({price % 7:+.2f} %), opened 2026-01-{wei % 28 + 1:02} 12:00:00",
             f'  File "/usr/src/executor/{chance.choice(WORDS)}.py", line {wei % 900}, in {chance.choice(WORDS)}',
+            f"Max retries exceeded with url: /api/v3/ticker/price?symbol={chance.choice(WORDS).upper()}USDT (x)",
+            f'https://api.example.com:443 "GET /v1/tx/{hash_} HTTP/1.1" 200 None',
+            f"pk={wei % 1000} ownerPk={wei % 1000} owner_pk={UUID(int=chance.getrandbits(128), version=4)}",
+            f"secret_names.py:{wei % 400}: secrets={wei % 100} password=None passwd: null, token_pin_count=3",
+            f"{', '.join(_without_check_sum(chance))} and more of {address}",
             f"event 0000018f{chance.getrandbits(40):010x}-{wei % 10**6:06x}-{chance.getrandbits(32):08x} delivered",
         ]
     return lines
+
+
+def _without_check_sum(chance: random.Random) -> list[str]:
+    """Return twelve words as the standard has them, of which the last is not the one that it asks for."""
+    words = mnemonic(chance, 12)
+    last = PLACES[words[-1].encode()]
+    return [*words[:-1], _STANDARD[last ^ 1]]  # its last four bits are the check sum

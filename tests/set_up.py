@@ -1,7 +1,8 @@
-"""`setup()` in tests: an environment that is quiet, and the root logger as programs have it."""
+"""`setup()` in tests: an environment that is quiet, a secrets file, and the root logger as programs have it."""
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import notify
@@ -20,6 +21,14 @@ def bare_root() -> logging.Logger:
     root.handlers.clear()  # pytest's
     root.setLevel(logging.WARNING)  # Python's default
     return root
+
+
+def secrets_file(directory: Path, content: str) -> Path:
+    """Make a secrets file in *directory* that only its owner may read, and return where it is."""
+    path = directory / "secrets.env"
+    path.write_text(content)
+    path.chmod(0o600)
+    return path
 
 
 def sink(env: Mapping[str, str] | None = None, **options: Any) -> tuple[Notifier, MemoryBackend]:

@@ -3,26 +3,13 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
 
-import pytest
-from lanes import Bench, Gate, benches
+from lanes import Bench, Gate
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.announcer import Announcer
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def bench(clock: FakeClock) -> Iterator[Bench]:
-    with benches(clock) as bench:
-        yield bench
 
 
 def announcer(bench: Bench) -> Announcer:
@@ -35,10 +22,10 @@ def test_an_announcement_is_an_event_about_ourselves(bench: Bench, clock: FakeCl
     backend = MemoryBackend()
     bench.lane(backend)
 
-    announcer(bench).say("Events are not kept on disk.")
+    announcer(bench).say("The outbox cannot be used.")
 
     (event,) = backend.wait_for(1)
-    assert (event.message, event.level, event.topic) == ("Events are not kept on disk.", logging.WARNING, "alert")
+    assert (event.message, event.level, event.topic) == ("The outbox cannot be used.", logging.WARNING, "alert")
     assert (event.logger, event.time) == ("notify", clock.time())
     assert (event.source.process, event.source.thread) == (os.getpid(), threading.current_thread().name)
 

@@ -2,13 +2,13 @@
 
 import logging
 import stat
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-from set_up import QUIET, bare_root, sink
+from children import python
+from set_up import QUIET, bare_root, secrets_file, sink
 
 import notify
 from notify.backends.memory import MemoryBackend
@@ -86,10 +86,7 @@ def test_after_close_it_can_be_set_up_anew() -> None:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    path = tmp_path / "secrets.env"
-    path.write_text("SINK_LEVEL=ERROR\nSINK_TOPICS=gas\n")
-    path.chmod(0o600)
-    return path
+    return secrets_file(tmp_path, "SINK_LEVEL=ERROR\nSINK_TOPICS=gas\n")
 
 
 def test_settings_come_from_the_file_and_the_environment_wins(secrets: Path) -> None:
@@ -136,11 +133,6 @@ def test_threads_that_set_up_at_once_get_one_notifier() -> None:
 
 
 # ---- the outbox
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def durable_setup(state: Path, **env: str) -> Notifier:
@@ -190,7 +182,7 @@ def test_without_a_durable_backend_the_disk_is_left_alone_and_sqlite_is_not_load
         with notify.setup(env={"NOTIFY_STATE_DIR": sys.argv[1]}) as notifier:
             print(notifier.trade("Bought").durable, "sqlite3" in sys.modules)
     """
-    run = subprocess.run([sys.executable, "-c", script, str(state)], capture_output=True, text=True, timeout=60)
+    run = python("-c", script, state)
 
     assert "False False" in run.stdout.splitlines()
     assert not state.exists()
@@ -217,6 +209,6 @@ AT_EXIT = """if True:
 @pytest.mark.process
 @pytest.mark.parametrize(("before", "no_more"), [("", True), ("notifier.close()", False)])
 def test_at_the_end_an_open_notifier_delivers_what_waits_and_starts_no_thread(before: str, no_more: bool) -> None:
-    run = subprocess.run([sys.executable, "-c", AT_EXIT % before], capture_output=True, text=True, timeout=60)
+    run = python("-c", AT_EXIT % before)
 
     assert (run.stdout, run.stderr) == (f"['last words'] no more threads: {no_more}\n", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lanes import LONG, Hanging
-from set_up import QUIET, bare_root
+from set_up import QUIET, bare_root, secrets_file
 
 import notify
 from notify.backends.memory import MemoryBackend
@@ -29,16 +29,8 @@ SPELLINGS = {
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    path = tmp_path / "secrets.env"
-    path.write_text(f"WORDS='{SECRET}'\nSINK_LEVEL=DEBUG\n")
-    path.chmod(0o600)
-    return path
+    return secrets_file(tmp_path, f"WORDS='{SECRET}'\nSINK_LEVEL=DEBUG\n")
 
 
 def everything_on_disk(state: Path) -> bytes:

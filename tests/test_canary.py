@@ -7,7 +7,6 @@ what the servers were sent.
 
 import base64
 import json
-import os
 import re
 import socket
 import subprocess
@@ -19,13 +18,10 @@ from textwrap import dedent
 from urllib.parse import quote
 
 import pytest
+from children import ENDING, environment
 from raw_server import answering, breaking_off, dripping, raw, silent
 
-import notify
-
 pytestmark = pytest.mark.process
-
-ENDING = 60  # seconds, for a program that takes two
 
 # They look like nothing: only the file and the names of the variables tell that they are secrets.
 TOKEN = "canary-of-the-webhook"
@@ -136,13 +132,7 @@ def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> 
         [sys.executable, "-c", dedent(PROGRAM), secrets, *more],
         capture_output=True,
         timeout=ENDING,
-        env={
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "PYTHONIOENCODING": "utf-8",
-            "NOTIFY_STATE_DIR": str(state),
-            "RPC_PASSWORD": IN_ENVIRONMENT,
-        },
+        env=environment(NOTIFY_STATE_DIR=str(state), RPC_PASSWORD=IN_ENVIRONMENT),
     )
     assert ended.returncode == 0, ended.stderr.decode()
     assert b"pending" in ended.stdout

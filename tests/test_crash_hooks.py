@@ -4,24 +4,21 @@ Most of it can only be seen from outside, in processes that die.
 """
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from children import python
 
 import notify
 from notify.backends.memory import MemoryBackend
 from notify.crash import hooks
 
 QUIET = {"NOTIFY_STDOUT": "off"}
-ENDING = 60.0  # seconds after which a process counts as hanging
 
 SETUP = 'import logging, os, sys, threading, time, notify\nnotifier = notify.setup(env={"NOTIFY_STDOUT": "json"})\n'
 
@@ -42,20 +39,7 @@ class Died(NamedTuple):
 def run(code: str, *, setup: str = SETUP, arguments: tuple[str, ...] = (), stdin: str = "") -> Died:
     """Run *code* after *setup* in a process of its own, which prints its events as JSON."""
     script = ["-c", setup + textwrap.dedent(code)] if not arguments else list(arguments)
-    ended = subprocess.run(
-        [sys.executable, *script],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=ENDING,
-        check=False,
-        env={
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "PYTHONIOENCODING": "utf-8",
-            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
-        },
-    )
+    ended = python(*script, stdin=stdin)
     events = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
     return Died(ended.returncode, events, ended.stdout, ended.stderr)
 

@@ -13,15 +13,16 @@ import termios
 import threading
 import tty
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TextIO
 
 import pytest
+from children import ENDING, environment, python
 
 from notify import diagnostics
 
-ENDING = 60.0  # seconds after which a process counts as hanging
 ENOUGH = 1000  # lines to fill a terminal that hangs, and then some
 LINUX = sys.platform == "linux"
 
@@ -190,11 +191,10 @@ class Pipe:
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
-    pipe = Pipe()
-    # Not in `sys` itself, where pytest puts its own back before the test begins.
-    monkeypatch.setattr(diagnostics, "sys", SimpleNamespace(stderr=pipe.stream))
-    yield pipe
-    pipe.close()
+    with closing(Pipe()) as pipe:
+        # Not in `sys` itself, where pytest puts its own back before the test begins.
+        monkeypatch.setattr(diagnostics, "sys", SimpleNamespace(stderr=pipe.stream))
+        yield pipe
 
 
 def test_a_line_is_in_the_pipe_as_soon_as_it_is_reported(pipe: Pipe) -> None:
@@ -377,10 +377,9 @@ class Terminal:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    terminal = Terminal()
-    monkeypatch.setattr(diagnostics, "sys", SimpleNamespace(stderr=terminal.stream))
-    yield terminal
-    terminal.close()
+    with closing(Terminal()) as terminal:
+        monkeypatch.setattr(diagnostics, "sys", SimpleNamespace(stderr=terminal.stream))
+        yield terminal
 
 
 def test_a_terminal_whose_output_is_stopped_holds_nobody_up(terminal: Terminal) -> None:
@@ -506,14 +505,12 @@ def test_a_program_whose_stderr_nobody_reads_ends_as_it_wants_to(options: tuple[
             thread.join()
         sys.exit(7)
     """
-    pipe = Pipe()
-    pipe.fill()
-    try:
-        command = [sys.executable, *options, "-W", "ignore::DeprecationWarning", "-c", script]  # see below
-        assert subprocess.run(command, stderr=pipe.writer, check=False, timeout=ENDING).returncode == 7
+    with closing(Pipe()) as pipe:
+        pipe.fill()
+        command = [sys.executable, *options, "-c", script]
+        run = subprocess.run(command, stderr=pipe.writer, check=False, timeout=ENDING, env=environment())
+        assert run.returncode == 7
         assert b"notify" not in pipe.read()
-    finally:
-        pipe.close()
 
 
 @pytest.mark.process
@@ -539,7 +536,6 @@ def test_a_child_forked_in_the_middle_of_a_report_can_report() -> None:
         os.waitpid(child, 0)
     """
 
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]  # 3.12 warns of forks with threads
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=ENDING)
+    run = python("-c", script)
 
     assert run.stderr == "notify: from the child\n"

@@ -15,7 +15,7 @@ from notify.backends.discord.limiter import Limiter
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
 from notify.levels import TRADE
-from notify.testing import FakeClock, check_backend
+from notify.testing import check_backend
 from notify.testing.discord_rules import refusal
 from notify.testing.fake_discord import TOKEN as FAKE_TOKEN
 from notify.testing.fake_discord import FakeDiscord
@@ -76,11 +76,6 @@ def discord():
         yield made
         for payload, names in map(read, made.posts):
             assert refusal(payload, names) is None
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from notify.backends.discord.limiter import Limiter
 from notify.event import Attachment
 from notify.notifier import Notifier
 from notify.rules.routing import Route
-from notify.testing import FakeClock
 from notify.testing.fake_discord import (
     BAD_GATEWAY,
     BAN,
@@ -26,11 +25,6 @@ from notify.testing.fake_discord import (
 SPEED = 40  # Discord's limits pass forty times as fast: 5 in 50 ms, 30 in 1.5 s. A lane waits 0.1 s at least
 PATIENCE = 30  # seconds for what takes less than two
 TOO_LONG_FOR_TWO = "x" * 3000  # characters, so that no two events share a message: Discord takes 6000 in one
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

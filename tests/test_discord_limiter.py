@@ -9,16 +9,10 @@ import pytest
 from notify.backends.discord import DiscordBackend, limiter
 from notify.backends.discord.limiter import Limiter, process_limiter
 from notify.backends.http import Answer
-from notify.testing import FakeClock
 
 ONE, TWO = "https://discord.com/api/v10/webhooks/1/x", "https://discord.com/api/v10/webhooks/2/x"
 BAN = Answer(429, {}, b"<html>")
 DONE = Answer(204, {}, b"")
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ SILENT = Route(topics=parse_topics("!alert"))
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
 def hanging() -> Iterator[Hanging]:
     backend = Hanging(durable=True)
     yield backend

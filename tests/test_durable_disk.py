@@ -19,12 +19,7 @@ from notify.delivery.outbox.store import VERSION
 from notify.delivery.ticket import DELIVERED
 from notify.notifier import Notifier
 
-BACK = "Events are kept on disk again."
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+BACK = "The outbox works again: events are kept on disk."
 
 
 @pytest.fixture
@@ -104,7 +99,7 @@ def test_a_directory_that_cannot_be_used_is_told_once_and_events_are_delivered_f
     assert str(directory) in str(broken(notifier))
     (said,) = alerts(backend)
     assert alerts(people) == [said]
-    assert said.startswith(f"Events are not kept on disk: {directory}: ")
+    assert said.startswith(f"The outbox cannot be used: {directory}: ")
     assert capsys.readouterr().err == f"notify: {said}\n"
 
 

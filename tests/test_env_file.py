@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from set_up import secrets_file
 
 from notify.env_file import above_file, read_env_file
 from notify.errors import ConfigError
@@ -14,10 +15,7 @@ CANARY = "c4nary-in-the-file"
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    path = tmp_path / "secrets.env"
-    path.write_text(f"DISCORD_WEBHOOK_URL={CANARY}\n")
-    path.chmod(0o600)
-    return path
+    return secrets_file(tmp_path, f"DISCORD_WEBHOOK_URL={CANARY}\n")
 
 
 def refusal(path: Path | str, **options: bool) -> str:
@@ -167,9 +165,7 @@ def test_nothing_of_the_file_goes_to_the_process_environment(secrets: Path) -> N
 
 @pytest.mark.parametrize("line", ["DISCORD_WEBHOOK_URL https://canary", "NAME='canary", "=canary"])
 def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "secrets.env"
-    path.write_text(f"GOOD=1\n{line}\n")
-    path.chmod(0o600)
+    path = secrets_file(tmp_path, f"GOOD=1\n{line}\n")
 
     with pytest.raises(ConfigError, match="line 2") as raised:
         read_env_file(path)

@@ -1,10 +1,9 @@
 import os
 import re
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+from children import python
 
 from notify.event import Attachment, Event, Source, event_of_record, new_id
 
@@ -41,7 +40,7 @@ def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
         print(new_id(0))
     """
 
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    run = python("-c", script)
 
     child, parent = run.stdout.split()
     assert child.split("-")[:2] == parent.split("-")[:2], "the counter is shared, as the child is a copy"

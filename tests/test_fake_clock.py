@@ -43,11 +43,6 @@ class Sleeper:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def sleeper(clock: FakeClock) -> Iterator[Sleeper]:
     one = Sleeper(clock, 10.0)
     yield one

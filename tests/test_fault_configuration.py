@@ -1,18 +1,14 @@
 """Row 60 of the fault model: a setting that is missing, misspelt, empty or wrong, in programs of their own."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-import notify
+from children import python
 
 pytestmark = pytest.mark.process
 
 CANARY = "c4nary"
-ENDING = 60.0  # seconds after which a process counts as hanging
 
 # Of the loopback interface: `notify doctor` looks at those that are well.
 DESTINATIONS = {"DISCORD_WEBHOOK_URL": "http://127.0.0.1:9/api/webhooks/1/x", "LOGSTASH_SERVER": "127.0.0.1"}
@@ -24,19 +20,8 @@ DOCTOR = ("-m", "notify", "doctor")
 
 
 def _run(arguments: tuple[str, ...], state: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=ENDING,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "NOTIFY_STATE_DIR": str(state),
-            "COLUMNS": "200",  # wide enough that no cell is folded
-            **env,
-        },
-    )
+    wide = {"COLUMNS": "200"}  # enough that no cell is folded
+    return python(*arguments, NOTIFY_STATE_DIR=str(state), **wide, **env)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +60,15 @@ def test_fault_60_without_any_destination_the_start_says_that_nobody_hears(env, 
     assert "no backend at all: what the program says is heard by nobody" in examined.stdout
 
 
-def test_fault_60_a_misspelt_name_of_ours_is_told_at_the_start_with_the_right_one(tmp_path):
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("NOTIFY_STDUOT", "NOTIFY_STDOUT"), ("DISCORD_WEBHOOK", "DISCORD_WEBHOOK_URL")]
+)
+def test_fault_60_a_misspelt_name_of_ours_is_told_at_the_start_with_the_right_one(wrong, right, tmp_path):
     for arguments in (SETS_UP, DOCTOR):
-        told = _run(arguments, tmp_path, NOTIFY_STDUOT=CANARY)
+        told = _run(arguments, tmp_path, **{wrong: CANARY})
 
         assert told.returncode == 0
-        assert "no setting of ours; did you mean NOTIFY_STDOUT?" in told.stdout + told.stderr
+        assert f"no setting of ours; did you mean {right}?" in " ".join((told.stdout + told.stderr).split())
         assert CANARY not in told.stdout + told.stderr
 
 

@@ -18,11 +18,6 @@ from notify.levels import TRADE
 VERSION_1 = Path(__file__).parent / "data" / "outbox_v1.sql"
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 # ---- 41: torn or changed bytes
 
 WHO_MAY_WRITE = 18  # the offset of the number of the file format that is needed for writing

@@ -2,21 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from logging import CRITICAL
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from textwrap import dedent
 
 import pytest
+from children import ended
 from lanes import LONG, die
 from outboxes import an_event, everything_in, opened
+from traders import REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
 
-import notify
 from notify.backends.discord import DiscordBackend
 from notify.backends.memory import MemoryBackend
 from notify.delivery.outbox import Outbox
@@ -24,79 +21,15 @@ from notify.delivery.outbox.file import NAME
 from notify.notifier import Notifier
 from notify.testing.fake_discord import HANG, FakeDiscord
 
-ENDING = 30.0  # seconds after which a process counts as hanging
-REQUESTS = 100  # more than any of these programs makes
-
-# Every script begins with this. One call writes a line, so that an end cuts none in two.
-PRELUDE = """
-import ctypes, os, resource, signal, sys, threading, time
-import notify
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-
-def kill_me(*args):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def set_up(**backends):
-    return notify.setup(backends=backends)
-"""
-
-TRADES = [f"Bought {number} ETH" for number in range(5)]
-SAY_TRADES = f"""
-notifier = set_up()
-for trade in {TRADES}:
-    assert notifier.trade(trade).durable
-"""
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@contextmanager
-def _running(script: str, state: Path, url: str = "", *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + dedent(script), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "NOTIFY_STDOUT": "off",
-            "NOTIFY_STATE_DIR": str(state),
-            "DISCORD_WEBHOOK_URL": url,
-        },
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()  # nothing, if it has ended
-
-
-def _titles(discord: FakeDiscord) -> list[str]:
-    return [str(embed.get("title") or embed.get("description")) for embed in discord.embeds]
-
-
-def _delivered_by_the_next_start(state: Path) -> list[str]:
-    with FakeDiscord() as discord:
-        with _running("set_up().close(20)", state, discord.url) as process:
-            process.communicate(timeout=ENDING)
-        return _titles(discord)
-
 
 def _end_unheard(end: str, state: Path) -> int:
     """Have a program say its trades to a Discord that hangs, and end by *end*; return its exit code."""
     with FakeDiscord() as discord:
         discord.answer_with(*[HANG] * REQUESTS)
-        with _running(f"{SAY_TRADES}\n{end}", state, discord.url) as process:
-            process.communicate(timeout=ENDING)
-        assert _titles(discord) == []
-    return process.returncode
+        with trader(SAY_TRADES, end, state=state, discord=discord) as process:
+            code = ended(process).code
+        assert titles(discord) == []
+    return code
 
 
 # ---- 1, 9, 10: ends at which no line of Python runs
@@ -106,24 +39,26 @@ def _end_unheard(end: str, state: Path) -> int:
 def test_fault_01_what_was_said_before_kill_9_is_delivered_by_the_next_start(state: Path) -> None:
     assert _end_unheard("kill_me()", state) == -signal.SIGKILL
 
-    assert _delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == TRADES
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("end", "code"), [("ctypes.string_at(0)", -signal.SIGSEGV), ("os.abort()", -signal.SIGABRT)])
+@pytest.mark.parametrize(
+    ("end", "code"), [("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV), ("os.abort()", -signal.SIGABRT)]
+)
 def test_fault_09_what_was_said_before_a_segfault_or_an_abort_is_delivered_by_the_next_start(
     end: str, code: int, state: Path
 ) -> None:
     assert _end_unheard(end, state) == code
 
-    assert _delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == TRADES
 
 
 @pytest.mark.process
 def test_fault_10_what_was_said_before_an_exit_without_a_farewell_is_delivered_by_the_next_start(state: Path) -> None:
     assert _end_unheard("os._exit(7)", state) == 7
 
-    assert _delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == TRADES
 
 
 # ---- 3: between the answer and the acknowledgement
@@ -141,13 +76,12 @@ def test_fault_03_a_message_whose_answer_was_not_noted_comes_twice_with_the_same
             notifier.trade("Bought 2 ETH")
             signal.pause()
         """
-        with _running(script, state, discord.url) as process:
-            process.communicate(timeout=ENDING)
-        assert process.returncode == -signal.SIGKILL
-        with _running("set_up().close(20)", state, discord.url) as process:
-            process.communicate(timeout=ENDING)
+        with trader(script, state=state, discord=discord) as process:
+            assert ended(process).code == -signal.SIGKILL
+        with trader("set_up().close(20)", state=state, discord=discord) as process:
+            ended(process)
 
-        assert _titles(discord) == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH"]
+        assert titles(discord) == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH"]
         first, second, again = [embed["footer"]["text"] for embed in discord.embeds]
         assert second == again != first
 
@@ -236,13 +170,13 @@ def test_fault_11_an_uncaught_exception_is_sent_before_the_end_and_other_hooks_r
         raise ValueError("no price")
     """
     with FakeDiscord() as discord:
-        with _running(script, state, discord.url) as process:
-            said, complaints = process.communicate(timeout=ENDING)
-        sent = _titles(discord)
+        with trader(script, state=state, discord=discord) as process:
+            said, complaints, code = ended(process)
+        sent = titles(discord)
 
     assert sent == ["🆘 Crashed in the main thread: ValueError: no price"]
-    assert said.splitlines() == ["the hook after ours", "the hook before ours: no price"]
-    assert (process.returncode, complaints) == (1, "")
+    assert said == ["the hook after ours", "the hook before ours: no price"]
+    assert (code, complaints) == (1, "")
 
 
 @pytest.mark.process
@@ -254,11 +188,11 @@ def test_fault_11_an_uncaught_exception_is_on_disk_before_the_process_ends(state
     """
     with FakeDiscord() as discord:
         discord.answer_with(*[HANG] * REQUESTS)
-        with _running(script, state, discord.url) as process:
-            process.communicate(timeout=ENDING)
-        assert (process.returncode, _titles(discord)) == (-signal.SIGKILL, [])
+        with trader(script, state=state, discord=discord) as process:
+            code = ended(process).code
+        assert (code, titles(discord)) == (-signal.SIGKILL, [])
 
-    assert _delivered_by_the_next_start(state) == ["🆘 Crashed in the main thread: ValueError: no price"]
+    assert delivered_by_the_next_start(state) == ["🆘 Crashed in the main thread: ValueError: no price"]
 
 
 @pytest.mark.process
@@ -274,12 +208,12 @@ def test_fault_12_an_uncaught_exception_in_a_thread_is_sent_and_the_exit_of_a_th
             thread.join()
     """
     with FakeDiscord() as discord:
-        with _running(script, state, discord.url) as process:
-            process.communicate(timeout=ENDING)
-        sent = _titles(discord)
+        with trader(script, state=state, discord=discord) as process:
+            code = ended(process).code
+        sent = titles(discord)
 
     assert sent == ["🆘 Crashed in thread worker: ValueError: no price"]
-    assert process.returncode == 0
+    assert code == 0
 
 
 @pytest.mark.process
@@ -298,10 +232,10 @@ def test_fault_14_an_exception_in_a_future_is_heard_when_its_result_is_asked_for
         say("nobody has asked yet")
         future.result()
     """
-    with _running(script, state) as process:
-        said, _ = process.communicate(timeout=ENDING)
+    with trader(script, state=state) as process:
+        said = ended(process).lines
 
-    assert said.splitlines() == ["nobody has asked yet", "Crashed in the main thread: ValueError: no price"]
+    assert said == ["nobody has asked yet", "Crashed in the main thread: ValueError: no price"]
 
 
 # ---- 22, 23: threads that die, or that the system refuses
@@ -318,7 +252,7 @@ def test_fault_22_a_lane_whose_thread_dies_is_started_again_and_loses_nothing(st
         assert notifier.trade("after").wait(LONG) == {"discord": "delivered"}
 
         assert notifier.stats()["discord"]["restarted"] == 1
-        assert _titles(discord) == ["before", "meanwhile", "after"]
+        assert titles(discord) == ["before", "meanwhile", "after"]
 
 
 @pytest.mark.process
@@ -346,15 +280,15 @@ def test_fault_23_without_threads_what_is_said_is_on_disk_and_the_next_start_sen
         state = Path(directory) / "state"
         state.mkdir()
         _give(Path(directory), 65534)
-        with _running(script, state, discord.url, Path(directory) / "before") as process:
-            said, complaints = process.communicate(timeout=ENDING)
-        sent = _titles(discord)
+        with trader(script, state=state, discord=discord, arguments=[Path(directory) / "before"]) as process:
+            said, complaints, code = ended(process)
+        sent = titles(discord)
         _give(Path(directory), os.getuid())
 
-        assert said.splitlines() == ["no thread"] + ["True"] * len(TRADES), complaints
+        assert said == ["no thread"] + ["True"] * len(TRADES), complaints
         assert "the thread lane-discord could not be started" in complaints
-        assert (process.returncode, sent) == (0, ["before"])
-        assert _delivered_by_the_next_start(state) == TRADES
+        assert (code, sent) == (0, ["before"])
+        assert delivered_by_the_next_start(state) == TRADES
 
 
 def _give(directory: Path, user: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from machine import missing
 from outboxes import ALL, an_event, disk, everything_in, opened, output, running
 
 from notify.delivery.outbox import Limits, Outbox
@@ -20,11 +21,6 @@ from notify.delivery.outbox.file import NAME
 from notify.event import Event
 from notify.levels import TRADE
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 def _remount(at: Path, options: str) -> None:
@@ -45,13 +41,13 @@ def test_fault_39_a_full_disk_is_told_once_and_used_again_when_there_is_room(tmp
             assert not outbox.accept(an_event(), ["discord"])
             alerts = outbox.maintain().alerts
             assert len(alerts) == 1
-            assert "not kept on disk: the disk is full" in alerts[0]
+            assert "cannot be used: the disk is full" in alerts[0]
             assert outbox.broken
 
             outbox.delivered("discord", [event.id for event in accepted[::2]])  # remembered until it can be written
             _remount(tmp_path / "disk", "size=16m")
 
-            assert outbox.maintain().alerts == ("Events are kept on disk again.",)
+            assert outbox.maintain().alerts == ("The outbox works again: events are kept on disk.",)
             last = an_event()
             assert outbox.accept(last, ["discord"])
         assert everything_in(tmp_path / "disk" / "state") == [*accepted[1::2], last]
@@ -273,7 +269,7 @@ def test_fault_44_an_overlay_as_in_a_container_is_as_good_as_a_disk(tmp_path):
             outbox.accept(first := an_event(), ["discord"])
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         if subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(merged)], check=False).returncode:
-            pytest.skip("the system has no overlays")
+            missing("the system has no overlays")
         try:
             with opened(merged / "state") as outbox, opened(merged / "state") as other:
                 assert [each.event for each in outbox.adopt(ALL)] == [first]

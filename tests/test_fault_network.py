@@ -3,7 +3,6 @@
 import http.client
 import json
 import logging
-import os
 import shutil
 import socket
 import ssl
@@ -15,6 +14,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import requests
+from machine import missing
 from raw_server import OK, answering, breaking_off, dripping, over_tls, raw, silent
 
 from notify import diagnostics
@@ -22,7 +22,7 @@ from notify.backends.discord import DiscordBackend
 from notify.backends.discord.limiter import Limiter
 from notify.event import Attachment
 from notify.notifier import Notifier
-from notify.testing import FakeClock, MemoryBackend
+from notify.testing import MemoryBackend
 from notify.testing.fake_discord import (
     BAD_GATEWAY,
     BAN,
@@ -43,11 +43,6 @@ PATIENCE = 20.0  # seconds for what takes less than one
 MANY = 20  # events, more than fit one message
 NAMES = [f"event {number}" for number in range(MANY)]
 FAST = 1000  # times as fast as Discord's own limits, which are not what these tests are about
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
 
 
 @pytest.fixture
@@ -218,7 +213,7 @@ def in_a_network_of_its_own(script, *, mounts=False):
     """Run Python in a network that has a loopback interface and nothing else, and return what it prints, as JSON."""
     unshare = ["unshare", "--net", *(["--mount"] if mounts else [])]
     if not (shutil.which("ip") and shutil.which("unshare")) or subprocess.run([*unshare, "true"]).returncode:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can make a network, with unshare and ip")
+        missing("only root can make a network, with unshare and ip")
     done = subprocess.run(
         [*unshare, sys.executable, "-c", textwrap.dedent(BEGIN) + textwrap.dedent(script)],
         capture_output=True,
@@ -335,7 +330,7 @@ def test_fault_30_a_resolver_that_says_nothing_or_no_holds_up_only_its_own_lane(
 def contexts(tmp_path_factory):
     """Server contexts by the kind of their certificate, and the file of the authority that made most of them."""
     if shutil.which("openssl") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("openssl is not installed")
+        missing("openssl is not installed")
     directory = tmp_path_factory.mktemp("tls")
 
     def openssl(command):

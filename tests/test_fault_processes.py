@@ -4,7 +4,6 @@ Each runs programs of its own. Their backend is a pipe or a file that all of the
 that size are written whole. An alarm ends a program that hangs. (Python's own watchdog hangs in a forked child.)
 """
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -13,13 +12,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-
-import notify
+from children import ENDING, environment, python
 
 pytestmark = pytest.mark.process
 
-WATCHDOG = 30  # seconds, for a program that takes three
-ENDING = 90  # seconds, so that the watchdog is faster
+WATCHDOG = 30  # seconds, for a program that takes three; before it counts as hanging
 
 PRELUDE = f"""
 import os, signal, sys, time
@@ -50,14 +47,7 @@ def set_up(*args, env={{}}):
 
 def program(script: str, *arguments: object, prelude: str = PRELUDE) -> list[str]:
     """Run *script*, which has to end well, and return the lines that it wrote."""
-    ended = subprocess.run(
-        # From 3.12 on Python warns of forks beside threads, and the warning would be an event like any other.
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", prelude + dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=ENDING,
-        env={**os.environ, "PYTHONPATH": str(Path(notify.__file__).parents[1])},
-    )
+    ended = python("-c", prelude + dedent(script), *arguments)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 
@@ -69,11 +59,6 @@ def next_start(state: Path) -> list[str]:
 
 def once_each(lines: Sequence[str], wanted: Sequence[str]) -> None:
     assert Counter(lines) == Counter(wanted)
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
@@ -173,13 +158,7 @@ def test_fault_16_what_a_multiprocessing_child_says_before_it_returns_or_raises_
                     notifier.trade("parent")
         """)
     )
-    ended = subprocess.run(
-        [sys.executable, script, state, method],
-        capture_output=True,
-        text=True,
-        timeout=ENDING,
-        env={**os.environ, "PYTHONPATH": str(Path(notify.__file__).parents[1])},
-    )
+    ended = python(script, state, method)
     assert ended.returncode == 0, ended.stderr
 
     lines = ended.stdout.splitlines() + next_start(state)
@@ -239,7 +218,7 @@ def test_fault_18_workers_of_a_pool_that_are_recycled_send_everything_once(
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(notify.__file__).parents[1])},
+        env=environment(),
     ) as master:
         try:
             assert master.stderr is not None

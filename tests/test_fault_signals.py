@@ -1,103 +1,19 @@
 """Rows 4, 5, 6, 20 and 21 of the fault model: signals that end a program, and calls from where little is allowed."""
 
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from children import ended, wait_for
+from traders import REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
 
-import notify
 from notify.testing.fake_discord import HANG, FakeDiscord
 
-ENDING = 30.0  # seconds after which a process counts as hanging
-REQUESTS = 100  # more than any of these programs makes
 IN_TIME = 8.0  # seconds from a signal to the end: 5 are allowed, and two busy cores may need the rest
 
 # Python forgets that it was Ctrl-C, and ends with 1, when another thread compiles something at that moment.
 CTRL_C = (-signal.SIGINT, 1)
-
-# Every script begins with this. One call writes a line, so that an end cuts none in two.
-PRELUDE = """
-import atexit, faulthandler, os, signal, sys, threading, time
-import notify
-from notify.crash import signals
-
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-
-def idle():  # in short sleeps: Python handles a signal that comes just before a sleep after it
-    while True:
-        time.sleep(0.01)
-
-def set_up(**backends):
-    return notify.setup(backends=backends)
-"""
-
-
-@contextmanager
-def _running(script: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + dedent(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,  # so that what was not read yet is left to communicate()
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "NOTIFY_STDOUT": "off",
-            **env,
-        },
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()  # nothing, if it has ended
-
-
-def _wait_for(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    while said := process.stdout.readline():
-        if said == f"{line}\n".encode():
-            return
-    pytest.fail(f"ended without saying {line!r}: {process.stderr.read()!r}")
-
-
-def _delivered(discord: FakeDiscord) -> list[str]:
-    return [str(embed.get("title") or embed.get("description")) for embed in discord.embeds]
-
-
-def _delivered_by_the_next_start(state: Path) -> list[str]:
-    """What is left on disk, as a Discord gets it that works."""
-    with (
-        FakeDiscord() as discord,
-        _running(
-            "set_up().close(20)",
-            DISCORD_WEBHOOK_URL=discord.url,
-            NOTIFY_STATE_DIR=str(state),
-        ) as process,
-    ):
-        process.communicate(timeout=ENDING)
-        return _delivered(discord)
-
-
-TRADES = [f"Bought {number} ETH" for number in range(5)]
-SAY_TRADES = f"""
-notifier = set_up()
-for trade in {TRADES}:
-    assert notifier.trade(trade).durable
-"""
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 # ---- 4: SIGTERM
@@ -107,45 +23,37 @@ def state(tmp_path: Path) -> Path:
 def test_fault_04_sigterm_is_announced_and_what_waits_is_delivered(state: Path) -> None:
     with (
         FakeDiscord() as discord,
-        _running(
-            SAY_TRADES + "say('ready')\nidle()",
-            DISCORD_WEBHOOK_URL=discord.url,
-            NOTIFY_STATE_DIR=str(state),
-        ) as process,
+        trader(SAY_TRADES, "say('ready')\nidle()", state=state, discord=discord) as process,
     ):
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
         code = process.wait(IN_TIME)
 
         assert code == -signal.SIGTERM
-        assert _delivered(discord) == [*TRADES, "Told to stop: SIGTERM"]
+        assert titles(discord) == [*TRADES, "Told to stop: SIGTERM"]
 
-    assert _delivered_by_the_next_start(state) == []
+    assert delivered_by_the_next_start(state) == []
 
 
 @pytest.mark.process
 def test_fault_04_sigterm_ends_the_process_also_when_discord_hangs_and_nothing_is_lost(state: Path) -> None:
     with (
         FakeDiscord() as discord,
-        _running(
-            SAY_TRADES + "say('ready')\nidle()",
-            DISCORD_WEBHOOK_URL=discord.url,
-            NOTIFY_STATE_DIR=str(state),
-        ) as process,
+        trader(SAY_TRADES, "say('ready')\nidle()", state=state, discord=discord) as process,
     ):
         discord.answer_with(*[HANG] * REQUESTS)
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
 
         assert process.wait(IN_TIME) == -signal.SIGTERM
-        assert _delivered(discord) == []
+        assert titles(discord) == []
 
-    assert _delivered_by_the_next_start(state) == [*TRADES, "Told to stop: SIGTERM"]
+    assert delivered_by_the_next_start(state) == [*TRADES, "Told to stop: SIGTERM"]
 
 
 @pytest.mark.process
 def test_fault_04_sigterm_ends_the_process_also_when_a_hundred_destinations_hang() -> None:
-    with _running(
+    with trader(
         """
         # A tenth of a second for each of the hundred in turn would be ten seconds.
         notifier = set_up(**{f"hanging_{number}": lambda event: threading.Event().wait() for number in range(100)})
@@ -154,7 +62,7 @@ def test_fault_04_sigterm_ends_the_process_also_when_a_hundred_destinations_hang
         idle()
         """
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
 
         assert process.wait(IN_TIME) == -signal.SIGTERM
@@ -180,9 +88,11 @@ def test_fault_04_sigterm_ends_the_process_also_when_a_hundred_destinations_hang
     ],
 )
 def test_fault_05_sigterm_is_announced_whatever_the_main_thread_waits_for(busy: str) -> None:
-    with _running(
+    with trader(
         f"""
         import re
+        from notify.crash import signals
+
         signals._DELIVERY = 0.5  # seconds: the hanging destination is not what this is about
         notifier = set_up(hanging=lambda event: threading.Event().wait(), works=lambda event: say(event.message))
         notifier.notify("hangs")
@@ -194,17 +104,17 @@ def test_fault_05_sigterm_is_announced_whatever_the_main_thread_waits_for(busy: 
         {busy}
         """
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
-        said, _ = process.communicate(timeout=IN_TIME)
+        said, _, code = ended(process, IN_TIME)
 
-    assert process.returncode == -signal.SIGTERM
-    assert "Told to stop: SIGTERM" in said.decode().splitlines()
+    assert code == -signal.SIGTERM
+    assert "Told to stop: SIGTERM" in said
 
 
 @pytest.mark.process
 def test_fault_05_sigterm_ends_the_process_also_when_the_main_thread_holds_a_lock_that_the_delivery_needs() -> None:
-    with _running(
+    with trader(
         """
         lock = threading.Lock()  # of the program's, which its destination takes too
 
@@ -218,7 +128,7 @@ def test_fault_05_sigterm_ends_the_process_also_when_the_main_thread_holds_a_loc
             idle()
         """
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
 
         assert process.wait(IN_TIME) == -signal.SIGTERM
@@ -228,25 +138,26 @@ def test_fault_05_sigterm_ends_the_process_also_when_the_main_thread_holds_a_loc
 def test_fault_05_what_was_said_before_a_long_call_into_c_survives_the_sigkill_that_ends_it(state: Path) -> None:
     with (
         FakeDiscord() as discord,
-        _running(
+        trader(
+            SAY_TRADES,
             # It never ends and never looks for signals, nor does it between the line and the end that does not come.
-            SAY_TRADES + "from itertools import chain, repeat\n"
+            "from itertools import chain, repeat\n"
             r'sum(chain(map(os.write, [1], [b"ready\n"]), repeat(0)))',
-            DISCORD_WEBHOOK_URL=discord.url,
-            NOTIFY_STATE_DIR=str(state),
+            state=state,
+            discord=discord,
         ) as process,
     ):
         discord.answer_with(*[HANG] * REQUESTS)
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
         with pytest.raises(subprocess.TimeoutExpired):  # no line of Python runs: nothing of ours can help
             process.wait(1)
         process.kill()
-        process.wait(ENDING)
+        process.wait()  # it is killed
 
-        assert _delivered(discord) == []
+        assert titles(discord) == []
 
-    assert _delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == TRADES
 
 
 # ---- 6: SIGINT twice
@@ -254,7 +165,7 @@ def test_fault_05_what_was_said_before_a_long_call_into_c_survives_the_sigkill_t
 
 @pytest.mark.process
 def test_fault_06_a_second_ctrl_c_ends_the_process_at_once() -> None:
-    with _running(
+    with trader(
         """
         notifier = set_up(hanging=lambda event: threading.Event().wait())
         try:
@@ -265,18 +176,18 @@ def test_fault_06_a_second_ctrl_c_ends_the_process_at_once() -> None:
             notifier.close(1000)  # so that nothing but the second signal ends it
         """
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        _wait_for(process, "closing")
+        wait_for(process, "closing")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=ENDING)
+        code = ended(process).code
 
-    assert process.returncode in CTRL_C
+    assert code in CTRL_C
 
 
 @pytest.mark.process
 def test_fault_06_a_program_that_goes_on_after_ctrl_c_is_interrupted_each_time_and_announced_once() -> None:
-    with _running(
+    with trader(
         """
         arrived = []
         notifier = set_up(works=lambda event: arrived.append(event.message))
@@ -291,14 +202,13 @@ def test_fault_06_a_program_that_goes_on_after_ctrl_c_is_interrupted_each_time_a
         """
     ) as process:
         for _ in range(2):
-            _wait_for(process, "ready")
+            wait_for(process, "ready")
             process.send_signal(signal.SIGINT)
-            _wait_for(process, "interrupted")
-        said, complaints = process.communicate(timeout=ENDING)
+            wait_for(process, "interrupted")
+        said, complaints, code = ended(process)
 
-    assert said == b"Told to stop: SIGINT\n"
-    assert complaints == b""
-    assert process.returncode == 0
+    assert said == ["Told to stop: SIGINT"]
+    assert (code, complaints) == (0, "")
 
 
 # ---- 20: notify() in a signal handler
@@ -309,8 +219,9 @@ def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
     request: pytest.FixtureRequest, state: Path
 ) -> None:
     count = int(request.config.getoption("--signals", default=2000))
-    with _running(
+    with trader(
         f"""
+        import faulthandler
         from itertools import count
         from random import uniform
         from notify.backends.memory import MemoryBackend
@@ -345,13 +256,13 @@ def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
             say(kind, "complete" if sorted(arrived) == list(range(number)) else f"{{len(arrived)}} of {{number}}")
         say("durable" if any(durable) else "in memory")
         """,
-        NOTIFY_STATE_DIR=str(state),
+        state=state,
         MEMORY_LEVEL="INFO",
     ) as process:
-        said, complaints = process.communicate(timeout=100)
+        said, complaints, code = ended(process, 100)
 
-    assert said.decode().splitlines() == ["signal complete", "main complete", "durable"], complaints
-    assert process.returncode == 0
+    assert said == ["signal complete", "main complete", "durable"], complaints
+    assert code == 0
 
 
 # ---- 21: notify() at the end of the interpreter
@@ -361,7 +272,7 @@ def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
 def test_fault_21_notify_at_the_end_of_the_interpreter_neither_hangs_nor_complains(state: Path) -> None:
     with (
         FakeDiscord() as discord,
-        _running(
+        trader(
             """
             def last(place):
                 ticket = notifier.trade(f"said in {place}")
@@ -377,18 +288,15 @@ def test_fault_21_notify_at_the_end_of_the_interpreter_neither_hangs_nor_complai
             atexit.register(last, "what was registered after setup()")
             kept = Object()
             """,
-            DISCORD_WEBHOOK_URL=discord.url,
-            NOTIFY_STATE_DIR=str(state),
+            state=state,
+            discord=discord,
         ) as process,
     ):
-        said, complaints = process.communicate(timeout=ENDING)
-        delivered = _delivered(discord)
+        said, complaints, code = ended(process)
+        delivered = titles(discord)
 
     places = ["what was registered after setup()", "what was registered before setup()", "a destructor"]
-    assert complaints == b""
-    assert said.decode().splitlines() == [
-        f"{place} durable" for place in places
-    ]  # and no thread that was not there before
-    assert process.returncode == 0
+    assert said == [f"{place} durable" for place in places]  # and no thread that was not there before
+    assert (code, complaints) == (0, "")
     assert delivered == [f"said in {places[0]}"]  # the others come after the end of the lanes
-    assert _delivered_by_the_next_start(state) == [f"said in {place}" for place in places[1:]]
+    assert delivered_by_the_next_start(state) == [f"said in {place}" for place in places[1:]]

@@ -2,10 +2,11 @@ import logging
 import logging.handlers
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
+from lanes import LONG
 
 from notify.backends.memory import MemoryBackend
 from notify.capture import handler as handler_module
@@ -14,20 +15,13 @@ from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.rules.routing import Route
 
-LONG = 60.0  # seconds; who waits this long has failed
-
 
 @pytest.fixture
-def backend() -> MemoryBackend:
-    return MemoryBackend(max_batch=100)
-
-
-@pytest.fixture
-def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
-    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
-        logging.getLogger().setLevel(logging.DEBUG)
-        notifier.attach()
-        yield notifier
+def notifier(notifier: Notifier) -> Notifier:
+    """The notifier that hears whatever is logged."""
+    logging.getLogger().setLevel(logging.DEBUG)
+    notifier.attach()
+    return notifier
 
 
 def messages(notifier: Notifier, backend: MemoryBackend) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NoReturn
 
 import pytest
-from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, benches, die, ours, until
+from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, die, ours, until
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.announcer import Announcer
@@ -20,7 +20,6 @@ from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import TRADE
 from notify.rules.routing import Route, parse_topics
-from notify.testing import FakeClock
 
 QUIET = Route(topics=parse_topics("!alert"))
 NOTHING = Upkeep((), ())
@@ -44,16 +43,13 @@ class Shelf:
         given, self.left = self.left[:limit], self.left[limit:]
         return given
 
+    def left_behind(self, destinations: Collection[str]) -> dict[str, int]:
+        return {}
+
     def maintain(self) -> Upkeep:
         found = self.upkeep.pop(0) if self.upkeep else NOTHING
         self.looks.release()
         return found
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    with benches(FakeClock()) as bench:
-        yield bench
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import logging
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 import traceback
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from children import python
 from raw_server import OK, SECRET_PATH, answering, breaking_off, dripping, over_tls, raw, silent
 
 from notify import threads
@@ -433,6 +432,6 @@ def test_a_forked_child_has_a_connection_of_its_own(client):
 def test_posting_imports_nothing_before_it_is_needed():
     # In a process of its own: here, requests is imported already.
     script = "import sys, notify.backends.http as http; http.HttpClient().close(); print('requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    done = python("-c", script)
 
-    assert done.stdout == "False\n"
+    assert (done.stdout, done.stderr) == ("False\n", "")

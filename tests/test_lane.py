@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
-from lanes import LONG, Bench, Gate, Scripted, all_settled, benches, outcome, until
+from lanes import LONG, Bench, Gate, Scripted, all_settled, outcome, until
 
 from notify.backends.memory import MemoryBackend
 from notify.clock import SystemClock
@@ -15,18 +15,6 @@ from notify.delivery.ticket import DELIVERED
 from notify.errors import Rejected, RetryLater
 from notify.event import Event
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def bench(clock: FakeClock) -> Iterator[Bench]:
-    with benches(clock) as bench:
-        yield bench
-
 
 # ---- what becomes of events
 

@@ -3,11 +3,11 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NoReturn
 
 import pytest
-from lanes import Bench, Gate, Ledger, Scripted, all_settled, benches, die, ours, outcome, until
+from lanes import Bench, Gate, Ledger, Scripted, all_settled, die, ours, outcome, until
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.lane import Lane
@@ -15,18 +15,6 @@ from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Rejected, RetryLater
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def bench(clock: FakeClock) -> Iterator[Bench]:
-    with benches(clock) as bench:
-        yield bench
-
 
 # ---- what is on disk, too
 

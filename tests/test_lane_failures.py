@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
-from lanes import LONG, Bench, Scripted, all_settled, benches, outcome
+from lanes import LONG, Bench, Scripted, all_settled, outcome
 
 from notify.delivery.attempt import LONGEST_WAIT
 from notify.delivery.retry import PROBE_INTERVAL
@@ -18,17 +18,6 @@ from notify.testing import FakeClock
 @pytest.fixture(autouse=True)
 def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: high)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def bench(clock: FakeClock) -> Iterator[Bench]:
-    with benches(clock) as bench:
-        yield bench
 
 
 # ---- waits

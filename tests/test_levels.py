@@ -1,11 +1,10 @@
 import inspect
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
+from children import python
 
 from notify.levels import TRADE, TRADE_HIGH, level_name, parse_level, severity
 
@@ -120,7 +119,7 @@ def test_levels_that_a_program_registered_first_keep_their_numbers(before: str, 
         print(json.dumps([TRADE, TRADE_HIGH, names]))
     """
 
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    run = python("-c", script)
 
     assert json.loads(run.stdout) == [trade, trade_high, ["TRADE", "TRADE_HIGH"]]
     assert run.stderr == f"{trade} TRADE 7\n"  # the seventh line of the script
@@ -135,9 +134,9 @@ def test_a_method_that_a_program_registered_first_stays_its_own() -> None:
         logging.getLogger("a").trade("Bought")
     """
 
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    run = python("-c", script)
 
-    assert run.stdout == "the program's own Bought\n"
+    assert (run.stdout, run.stderr) == ("the program's own Bought\n", "")
 
 
 def test_trade_high_above_critical_weighs_as_much_as_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,12 @@ import json
 import logging
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
+from children import python
 
 from notify.backends.logstash import LogstashBackend
 from notify.errors import RetryLater
@@ -133,7 +132,7 @@ def test_making_one_resolves_nothing_and_imports_nothing_heavy() -> None:
         "LogstashBackend('no.such.host', transport='tls')\n"
         "sys.exit(bool({'orjson', 'ssl'} & sys.modules.keys()))\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
+    assert python("-c", code).returncode == 0
 
 
 def test_a_check_over_udp_says_what_it_cannot_tell(receiver: socket.socket) -> None:

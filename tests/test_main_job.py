@@ -1,44 +1,26 @@
 """The main job, end to end: what a daemon says reaches Discord, Logstash and standard output."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from children import python
 from rsyslog import running_rsyslog
 
 from notify.testing.fake_discord import FakeDiscord
 
 DAYS = 60  # of the demo: at least one purchase, one sale and one gas spike
-GRACE = 60  # seconds a process may take; it needs five
 
 pytestmark = pytest.mark.process
 
 
-def _environment(tmp_path: Path, **settings: str) -> dict[str, str]:
-    wanted = {"PATH", "HOME", "PYTHONSAFEPATH", "LANG", "XDG_STATE_HOME"}
-    kept = {name: value for name, value in os.environ.items() if name in wanted}
-    return {**kept, "TMPDIR": str(tmp_path), **settings}
-
-
-def _run(arguments: list[str], environment: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=GRACE
-    )
-
-
 def test_the_demo_tells_the_same_story_everywhere(tmp_path):
     with FakeDiscord(speed=60) as discord, running_rsyslog(tmp_path) as logstash:
-        environment = _environment(
-            tmp_path,
+        ended = python(
+            *("-m", "notify", "demo", "--days", DAYS, "--speed", "1000"),
             DISCORD_WEBHOOK_URL=discord.url,
             LOGSTASH_SERVER=f"127.0.0.1:{logstash.port}",
             NOTIFY_STDOUT="json",
         )
-
-        ended = _run(["-m", "notify", "demo", "--days", str(DAYS), "--speed", "1000"], environment, tmp_path)
 
         printed = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"')]
         crash = printed[-1]
@@ -70,25 +52,28 @@ def _until_there(logstash, event_id):
     raise AssertionError("the crash did not reach Logstash")
 
 
+def _heard(program, tmp_path, transport=""):
+    """Run *program*, and return how it ended and what Discord and Logstash have of the first event that it says."""
+    with FakeDiscord() as discord, running_rsyslog(tmp_path) as logstash:
+        server = f"{transport}127.0.0.1:{logstash.port}"
+        ended = python("-c", program, DISCORD_WEBHOOK_URL=discord.url, LOGSTASH_SERVER=server)
+        event_id = discord.embeds[0]["footer"]["text"].split(" · ")[1]
+        received = next(event for event in _until_there(logstash, event_id) if event.get("event_id") == event_id)
+    return ended, discord.embeds[0], received
+
+
 def test_a_program_that_only_logs_is_heard_everywhere(tmp_path):
     program = (
         "import logging, notify\n"
         "notify.setup()\n"
         "logging.getLogger('strategy').trade('Bought %s', 'ETH-USDC', extra={'wei': 10**18})\n"
     )
-    with FakeDiscord() as discord, running_rsyslog(tmp_path) as logstash:
-        environment = _environment(
-            tmp_path, DISCORD_WEBHOOK_URL=discord.url, LOGSTASH_SERVER=f"udp://127.0.0.1:{logstash.port}"
-        )
 
-        ended = _run(["-c", program], environment, tmp_path)
-
-        event_id = discord.embeds[0]["footer"]["text"].split(" · ")[1]
-        received = next(event for event in _until_there(logstash, event_id) if event.get("event_id") == event_id)
+    ended, embed, received = _heard(program, tmp_path, "udp://")
 
     assert ended.returncode == 0, ended.stderr
     assert "Bought ETH-USDC" in ended.stdout
-    assert discord.embeds[0]["title"] == "Bought ETH-USDC"
+    assert embed["title"] == "Bought ETH-USDC"
     assert received["message"] == "Bought ETH-USDC"
     assert received["wei"] == 10**18
     assert received["level"] == "TRADE"
@@ -100,18 +85,11 @@ def test_a_program_that_only_logs_is_heard_everywhere(tmp_path):
 def test_a_crash_reaches_every_backend_before_the_process_ends(tmp_path, thread):
     crash = "threading.Thread(target=lambda: 1 / 0).start()" if thread else "1 / 0"
     program = f"import threading, notify\nnotify.setup()\n{crash}\n"
-    with FakeDiscord() as discord, running_rsyslog(tmp_path) as logstash:
-        environment = _environment(
-            tmp_path, DISCORD_WEBHOOK_URL=discord.url, LOGSTASH_SERVER=f"127.0.0.1:{logstash.port}"
-        )
 
-        ended = _run(["-c", program], environment, tmp_path)
-
-        event_id = discord.embeds[0]["footer"]["text"].split(" · ")[1]
-        received = next(event for event in _until_there(logstash, event_id) if event.get("event_id") == event_id)
+    ended, embed, received = _heard(program, tmp_path)
 
     assert ended.returncode == (0 if thread else 1)  # Python's own way with threads
     assert "ZeroDivisionError" in ended.stdout
     assert "Traceback" in ended.stderr
-    assert "ZeroDivisionError" in str(discord.embeds[0])
+    assert "ZeroDivisionError" in str(embed)
     assert "ZeroDivisionError" in received["stack_trace"]

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,24 +17,6 @@ from notify.notifier import Notifier, current_notifier, get_notifier, set_notifi
 from notify.rules.redaction import MASK
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def hanging() -> Iterator[Hanging]:
-    backend = Hanging()
-    yield backend
-    backend.let.set()  # its thread ends, and the fixture that looks for threads sees it end
-
-
-@pytest.fixture
-def backend() -> MemoryBackend:
-    return MemoryBackend(max_batch=100)
-
-
-@pytest.fixture
-def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
-    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
-        yield notifier
 
 
 def only(notifier: Notifier, backend: MemoryBackend) -> Event:

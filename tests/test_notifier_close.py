@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from lanes import LONG, Hanging
@@ -17,25 +17,6 @@ from notify.event import Event
 from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
-
-
-@pytest.fixture
-def hanging() -> Iterator[Hanging]:
-    backend = Hanging()
-    yield backend
-    backend.let.set()  # its thread ends, and the fixture that looks for threads sees it end
-
-
-@pytest.fixture
-def backend() -> MemoryBackend:
-    return MemoryBackend(max_batch=100)
-
-
-@pytest.fixture
-def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
-    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
-        yield notifier
-
 
 # ---- close
 

@@ -15,18 +15,6 @@ from notify.delivery.ticket import DELIVERED
 from notify.event import Attachment, Event, new_id
 from notify.levels import TRADE
 from notify.notifier import Notifier
-from notify.rules.routing import Route
-
-
-@pytest.fixture
-def backend() -> MemoryBackend:
-    return MemoryBackend(max_batch=100)
-
-
-@pytest.fixture
-def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
-    with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
-        yield notifier
 
 
 def only(notifier: Notifier, backend: MemoryBackend) -> Event:

@@ -1,6 +1,5 @@
 """What was on disk is delivered, whatever kills the process; and the oracle that says so sees when it is not."""
 
-import os
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from disk_calls import replaceable
+from machine import missing
 from oracle import Arrival, Life, Lived, Verdict, chain, judge, total, world
 
 AT_ONCE = 2  # chains of lives, so that a process dies while another one works
@@ -59,7 +59,7 @@ def test_fault_02_a_kill_in_any_call_that_touches_the_disk_loses_nothing(
     pytestconfig: pytest.Config, tmp_path: Path, seed: int
 ) -> None:
     if not replaceable():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("this Python has SQLite built in, out of reach")
+        missing("this Python has SQLite built in, out of reach")
     points = pytestconfig.getoption("kills") // 5  # two lives each, and a third that delivers
 
     def run(index: int) -> Verdict:

@@ -17,11 +17,6 @@ from notify.delivery.outbox.store import Store
 from notify.event import Event
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 def a_mark(number: int) -> str:
     """Return the mark of a process that is long gone."""
     return f"{number}-00000000"
@@ -394,7 +389,7 @@ def test_the_numbers_do_not_touch_the_disk(state, monkeypatch):
         patched.setattr(os, "stat", fail)
         numbers = outbox.stats()
 
-    assert set(numbers) == {"broken", "waiting", "dead", "bytes"}
+    assert set(numbers) == {"broken", "waiting", "dead", "bytes", "counted_at"}
 
 
 def test_the_reason_why_nothing_is_kept_is_among_the_numbers(state):

@@ -4,18 +4,12 @@ import logging
 import sqlite3
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from outboxes import ALL, an_event, everything_in, opened, output, running
 
 from notify.delivery.outbox import Upkeep, listing
 from notify.delivery.outbox.file import NAME
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.CRITICAL])

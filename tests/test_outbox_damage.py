@@ -20,12 +20,6 @@ from notify.delivery.outbox.store import VERSION
 from notify.event import Event
 from notify.testing import FakeClock
 
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
 # ---- a system that refuses
 
 

@@ -3,13 +3,8 @@
 from pathlib import Path
 
 import pytest
+from machine import missing
 from outboxes import GRACE, everything_in, output, running
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
 
 # ---- forks
 
@@ -61,8 +56,9 @@ os._exit(0)
 
 
 @pytest.mark.process
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_a_forked_child_inherits_no_connection_and_no_lock(state):
+    if not Path("/proc/self/fd").exists():
+        missing("the system does not list the descriptors of a process")
     # The database, its log and its shared memory, and the owner's lock.
     assert output(FORKS_AND_LOOKS, state) == [["4"], ["child"]]
 
@@ -102,10 +98,11 @@ for _ in range(int(sys.argv[2])):
     child = os.fork()
     if child == 0:
         made = event()
-        if not outbox.accept(made, ["discord"]):
-            os._exit(1)
-        say(made.id)
-        os._exit(0)
+        for _ in range(20):  # on a busy machine 50 ms may be over before it was its turn
+            if outbox.accept(made, ["discord"]):
+                say(made.id)
+                os._exit(0)
+        os._exit(1)
     _, status = os.waitpid(child, 0)
     if status:
         say("failed", status)

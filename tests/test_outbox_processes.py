@@ -2,17 +2,11 @@
 
 import os
 import random
-from pathlib import Path
 
 import pytest
 from outboxes import ALL, GRACE, an_event, everything_in, opened, running
 
 KILLS = int(os.environ.get("NOTIFY_TEST_KILLS", "20"))
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 ACCEPTS_UNTIL_KILLED = """

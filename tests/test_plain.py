@@ -24,7 +24,6 @@ from notify.plain import (
     MAX_TOTAL,
     class_name,
     clean,
-    clip,
     jsonable,
     keep,
     keep_fields,
@@ -354,22 +353,6 @@ def test_fields_that_are_no_mapping_are_shown(fields: object) -> None:
 
 def test_fields_that_cannot_be_read_are_marked() -> None:
     assert keep_fields(HostileDict()) == {"fields": "<unreadable HostileDict: RuntimeError>"}
-
-
-@given(st.text(), st.integers(min_value=60, max_value=200))  # the mark takes up to 30 code points
-def test_clipping_keeps_to_the_limit_and_counts_what_it_cut(text: str, limit: int) -> None:
-    text = text + "x" * 100
-
-    cut = clip(text, limit)
-
-    if len(text) <= limit:
-        assert cut == text
-        return
-    head, mark, tail = cut.split("…[")[0], cut.split("…[")[-1].split("]…")[0], cut.rsplit("]…", 1)[-1]
-    assert len(cut) <= limit
-    assert text.startswith(head)
-    assert text.endswith(tail)
-    assert int(mark.split()[0]) == len(text) - len(head) - len(tail)
 
 
 @given(st.text(st.characters()))

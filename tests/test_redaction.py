@@ -186,7 +186,7 @@ FRAGMENTS += [
     "--",
     MASK,
 ]
-FRAGMENTS += [PASSWORD, PRIVATE_KEY, *(sample.secret for sample in SECRETS[:80]), *secret_corpus.WORDS[:12]]
+FRAGMENTS += [PASSWORD, PRIVATE_KEY, *(sample.secret for sample in SECRETS[:80]), *secret_corpus.MNEMONIC.split()]
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
@@ -200,6 +200,18 @@ def test_what_was_redacted_once_is_not_changed_by_a_second_time(text):
 def test_any_text_can_be_redacted_and_keeps_what_is_not_masked(text):
     assume("\x00" not in text)
     assert BLIND.text(f"{text}\x00password=hunter2") == f"{BLIND.text(text)}\x00password={MASK}"
+
+
+def test_a_private_key_whose_last_line_is_missing_is_masked_to_the_end_of_the_text():
+    lines = "\n> ".join(["MIIEvQIBADANBgkqhkiG9w0B"] * 3)
+
+    assert BLIND.text(f"-----BEGIN PRIVATE KEY-----\n> {lines} <br>\nand more") == f"-----BEGIN PRIVATE KEY-----{MASK}"
+
+
+def test_of_a_private_key_that_is_only_mentioned_the_rest_of_the_text_stays():
+    text = "no '-----BEGIN PRIVATE KEY-----' in it (see above): 1.25 WETH"
+
+    assert BLIND.text(text).endswith("(see above): 1.25 WETH")
 
 
 # Events in which nothing is found
@@ -243,6 +255,35 @@ def test_a_known_key_is_masked_as_bytes_and_as_a_number():
 
     assert redacted.message == f"key {MASK} is b'{MASK}'"
     assert redacted.fields == {"n": MASK, "deep": [MASK], "raw": MASK.encode(), "array": f"bytearray(b'{MASK}')"}
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"ab"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_the_bytes_of_a_known_key_are_masked_in_base64(before, encode):
+    raw = bytes.fromhex(PRIVATE_KEY[2:])
+    text = encode(before + raw).decode()
+
+    shown = REDACTOR.text(f"loaded {text} now")
+
+    assert MASK in shown
+    # Three characters in front and one behind may hold bits of what stands around, and two are padding.
+    assert len(shown) - len(f"loaded {MASK} now") <= 6
+
+
+def test_the_bytes_of_a_known_key_are_masked_as_a_list_of_numbers():
+    raw = list(bytes.fromhex(PRIVATE_KEY[2:]))
+
+    assert REDACTOR.text(f"loaded {raw}") == f"loaded [{MASK}]"
+    assert REDACTOR.text(json.dumps(raw, separators=(",", ":"))) == f"[{MASK}]"
+
+
+@pytest.mark.parametrize("known", ["ab12CD90" * 8, "0xab12CD90" + "ab12CD90" * 7, "0XAB12CD90" + "AB12CD90" * 7])
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_a_known_key_is_masked_in_capitals_and_small_letters_with_0x_and_without(known, change):
+    digits = "ab12CD90" * 8 if known[2:4] != "AB" else "AB12CD90" * 8
+
+    for text in (change(digits), f"0x{change(digits)}"):
+        assert change(digits) not in Redactor([known]).text(f"see {text} there")
 
 
 def test_the_bytes_of_a_known_key_are_overwritten_in_other_files():
@@ -323,7 +364,7 @@ def test_overlapping_secrets_leave_nothing_between_them():
 
 
 def test_a_mnemonic_that_was_glued_to_a_known_value_is_masked_with_it():
-    words = " ".join(secret_corpus.WORDS[:12])
+    words = secret_corpus.MNEMONIC
 
     assert Redactor(["hunter2secret"]).text(f"hunter2secret{words}") == MASK + MASK
 
@@ -435,6 +476,27 @@ def test_each_start_of_an_assignment_is_tried():
 
     assert [BLIND.text(f"{name}=abcdefg") for name in names] == [f"{name}={MASK}" for name in names]
     assert len(names) == len(assignments.STARTS)
+
+
+@pytest.mark.parametrize("name", ["access_token", "ownerCookie", "password", "passcode", "recovery_phrase", "db_pwd"])
+@pytest.mark.parametrize("value", ["x", "7", "123", "a7!"])
+def test_what_follows_the_name_of_a_secret_is_masked_however_short(name, value):
+    assert BLIND.text(f"{name}={value}") == f"{name}={MASK}"
+    assert BLIND.text(f'{{"{name}": "{value}"}}') == f'{{"{name}": "{MASK}"}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=", 'password=""', "password=None", "passwd: null", "password: true, x", "secret=False", "pin=",
+        "password=***", "password: <hidden>", "password=[REDACTED] x", "password=[Filtered]", f"password={MASK}",
+        "secrets=12", "session_id=5", "secret_names.py:52: x", "pwd=/home/bob", "spin=123456", "pinned: 1234",
+        "webhook: 404", "the shipping: done",
+    ],
+)  # fmt: skip
+def test_what_follows_a_name_and_is_no_secret_stays(text):
+    assert BLIND.text(text) == text
+    assert BLIND.text(f"{text}\n") == f"{text}\n"
 
 
 class Thorough(SecretSearch):

@@ -20,7 +20,7 @@ def an_event(fields: dict[str, object]) -> Event:
         "privateKey", "PRIVATE-KEY", "privkey", "api_key", "apikey", "X-Api-Key", "api_token", "auth_token",
         "access_token", "Authorization", "cookie", "Set-Cookie", "session_id", "seed_phrase", "credentials",
         "DISCORD_WEBHOOK_URL", "webhook", "db_pwd", "aws_secret_access_key", "signing_key", "TELEGRAM_API_KEY", "pin",
-        "secret_account",
+        "secret_account", "apiKey", "accessToken", "walletPrivateKey", "sessionId", "dbPwd", "userPin", "clientSecret",
     ],
 )  # fmt: skip
 def test_a_strong_name_hides_any_value(name):
@@ -51,6 +51,13 @@ def test_a_strong_name_hides_any_value(name):
         ("webhook_port", 3456),
         ("signature", "5" * 88),
         ("public_key", "04" + "ab12" * 32),
+        ("pk", 42),
+        ("pk", "42"),
+        ("ownerPk", "550e8400-e29b-41d4-a716-446655440000"),
+        ("position_pk", "0x" + "ab12" * 16),
+        ("apk", "ab12" * 16),
+        ("password", "<hidden>"),
+        ("secret_names.py", "12"),
         ("password", None),
         ("password", True),
         ("password", ""),
@@ -79,6 +86,9 @@ def test_what_a_trading_program_calls_token_or_key_stays_readable(name, value):
         ("session", "550e8400-e29b-41d4-a716-446655440000"),
         ("key", "0x" + "ab12" * 16),
         ("tokens", ["USDC", "Zk3x9QpL2mN8vB5tR7wY"]),
+        ("pk", "0x" + "ab12" * 16),
+        ("ownerPk", "AB12" * 16),
+        ("OWNER_PK", "ab12" * 16),
         ("key", b"8f14e45fceea167a5a36dedd4bea2543"),
     ],
 )
@@ -86,3 +96,8 @@ def test_what_looks_random_under_a_weak_name_is_masked(name, value):
     redacted = REDACTOR.event(an_event({name: value})).fields[name]
 
     assert redacted == (["USDC", MASK] if isinstance(value, list) else MASK)
+
+
+@pytest.mark.parametrize("value", ["1", "x", "123", 1, 123, 1.5])
+def test_a_password_is_masked_however_short_it_is(value):
+    assert REDACTOR.event(an_event({"password": value})).fields == {"password": MASK}

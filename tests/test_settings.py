@@ -11,7 +11,8 @@ from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.rules.routing import Topics
 from notify.rules.silence import Silence
-from notify.settings import NEVER, Setting, Settings, program_name, route_settings, state_dir
+from notify.setting import NEVER, Setting
+from notify.settings import Settings, program_name, route_settings, state_dir
 
 # Text, the value it becomes; for every row, so that a new row without forms fails the test below.
 FORMS: dict[str, list[tuple[str, object]]] = {
@@ -150,9 +151,27 @@ def test_no_two_rows_have_the_same_name() -> None:
 
 
 def test_an_unknown_notify_variable_is_found_with_the_name_it_resembles() -> None:
-    env = {"NOTIFY_STDUOT": "json", "NOTIFY_FLAVOUR": "x", "NOTIFY_STDOUT": "json", "DISCORD_LEVLE": "x"}
+    env = {"NOTIFY_STDUOT": "json", "NOTIFY_FLAVOUR": "x", "NOTIFY_STDOUT": "json"}
 
     assert Settings(env).unknown() == [("NOTIFY_FLAVOUR", None), ("NOTIFY_STDUOT", "NOTIFY_STDOUT")]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("DISCORD_WEBHOOK", "DISCORD_WEBHOOK_URL"),
+        ("DISCORD_WEBHOK_URL", "DISCORD_WEBHOOK_URL"),
+        ("DISCORD_LEVLE", "DISCORD_LEVEL"),
+        ("LOGSTASH_HOST", "LOGSTASH_PORT"),
+    ],
+)
+def test_a_name_that_resembles_one_of_ours_is_found(name: str, near: str) -> None:
+    assert Settings({name: "x"}).unknown() == [(name, near)]
+
+
+@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "DISCORD_BOT_TOKEN", "DISCORD_CLIENT_ID", "LOGSTASH_INDEX"])
+def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> None:
+    assert Settings({name: "x"}).unknown() == []
 
 
 def test_the_route_of_a_third_party_backend_is_a_known_variable() -> None:

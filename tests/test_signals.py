@@ -4,23 +4,19 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import product
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from children import ENDING, ended, running, wait_for
+from machine import missing
 
-import notify
 from notify.crash import signals
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.testing import FakeClock, MemoryBackend
 
-ENDING = 30.0  # seconds after which a process counts as hanging; it needs one
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -30,16 +26,6 @@ def _handlers_as_they_were() -> Iterator[None]:
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
-
-
-@pytest.fixture
-def backend() -> MemoryBackend:
-    return MemoryBackend()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -297,19 +283,11 @@ def test_handlers_that_another_thread_takes_off_only_pass_on(notifier: Notifier,
 
 # ---- the end of a process
 
-# Every script begins with this. One call writes a line, so that an end cuts none in two.
-PRELUDE = """
-import atexit, os, signal, sys, threading, time
+# Every script begins with this, after the prelude of all scripts.
+BEGIN = """
 from notify.backends.registry import adapt
 from notify.crash import signals
 from notify.notifier import Notifier
-
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-
-def idle():  # in short sleeps: Python handles a signal that comes just before a sleep after it
-    while True:
-        time.sleep(0.01)
 
 def listen(destination=lambda event: say("delivered:", event.message)):
     notifier = Notifier({"destination": adapt(destination)})
@@ -318,46 +296,17 @@ def listen(destination=lambda event: say("delivered:", event.message)):
     return notifier
 """
 
-
-@contextmanager
-def _running(script: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [*command, sys.executable, "-c", PRELUDE + dedent(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,  # so that what was not read yet is left to communicate()
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "PYTHONWARNINGS": "ignore::DeprecationWarning",  # from Python 3.12 on, for a fork with threads
-        },
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()  # nothing, if it has ended
-
-
-def _wait_for(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdout is not None
-    assert process.stderr is not None
-    while said := process.stdout.readline():
-        if said == f"{line}\n".encode():
-            return
-    pytest.fail(f"ended without saying {line!r}: {process.stderr.read()!r}")
-
-
-def _ended(process: subprocess.Popen[bytes]) -> tuple[list[str], int]:
-    """The lines that a process said since, and its exit code. Nothing may be on its stderr."""
-    said, complaints = process.communicate(timeout=ENDING)
-    assert complaints == b""
-    return said.decode().splitlines(), process.returncode
+HANGS = """
+def hangs(event):
+    say("delivering")
+    threading.Event().wait()
+"""
 
 
 @pytest.mark.process
 def test_sigterm_ends_a_process_as_ever_but_first_delivers_what_waits() -> None:
-    with _running(
+    with running(
+        BEGIN,
         """
         def slow(event):
             time.sleep(0.2)
@@ -371,83 +320,79 @@ def test_sigterm_ends_a_process_as_ever_but_first_delivers_what_waits() -> None:
             idle()
         finally:
             say("finally")
-        """
+        """,
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert said == ["delivered: bought", "delivered: Told to stop: SIGTERM"]
-    assert code == -signal.SIGTERM
+    assert (code, complaints) == (-signal.SIGTERM, "")
 
 
 @pytest.mark.process
 def test_a_program_that_makes_sigint_deadly_dies_of_it() -> None:
-    with _running('signal.signal(signal.SIGINT, signal.SIG_DFL)\nlisten()\nsay("ready")\nidle()') as process:
-        _wait_for(process, "ready")
+    with running(BEGIN, 'signal.signal(signal.SIGINT, signal.SIG_DFL)\nlisten()\nsay("ready")\nidle()') as process:
+        wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert said == ["delivered: Told to stop: SIGINT"]
-    assert code == -signal.SIGINT
-
-
-HANGS = """
-def hangs(event):
-    say("delivering")
-    threading.Event().wait()
-"""
+    assert (code, complaints) == (-signal.SIGINT, "")
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("second", BOTH)
 def test_a_second_signal_during_the_delivery_ends_the_process_at_once(second: signal.Signals) -> None:
-    with _running(
-        HANGS
-        + """
-signals._DELIVERY = signals._END = 1000  # so that nothing but the second signal ends it
-listen(hangs)
-say("ready")
-idle()
-"""
+    with running(
+        BEGIN,
+        HANGS,
+        """
+        signals._DELIVERY = signals._END = 1000  # so that nothing but the second signal ends it
+        listen(hangs)
+        say("ready")
+        idle()
+        """,
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
-        _wait_for(process, "delivering")
+        wait_for(process, "delivering")
         process.send_signal(second)
-        _, code = _ended(process)
+        _, complaints, code = ended(process)
 
-    assert code == -second
+    assert (code, complaints) == (-second, "")
 
 
 @pytest.mark.process
 def test_a_handler_that_raises_during_the_delivery_does_not_save_the_process() -> None:
-    with _running(
-        HANGS
-        + """
-def raises(signum, frame):
-    raise ValueError
+    with running(
+        BEGIN,
+        HANGS,
+        """
+        def raises(signum, frame):
+            raise ValueError
 
-signals._DELIVERY = 1.0  # seconds
-signal.signal(signal.SIGUSR1, raises)
-listen(hangs)
-say("ready")
-idle()
-"""
+        signals._DELIVERY = 1.0  # seconds
+        signal.signal(signal.SIGUSR1, raises)
+        listen(hangs)
+        say("ready")
+        idle()
+        """,
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
-        _wait_for(process, "delivering")
+        wait_for(process, "delivering")
         process.send_signal(signal.SIGUSR1)
-        process.communicate(timeout=ENDING)
+        code = ended(process).code
 
-    assert process.returncode == -signal.SIGTERM
+    assert code == -signal.SIGTERM
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_ends_in_time_also_when_the_delivery_does_not(signum: signal.Signals) -> None:
-    with _running(
+    with running(
+        BEGIN,
         """
         def deadlocks(timeout):
             say("closing")
@@ -461,19 +406,20 @@ def test_the_process_ends_in_time_also_when_the_delivery_does_not(signum: signal
         notifier.close = deadlocks
         say("ready")
         idle()
-        """
+        """,
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.send_signal(signum)
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert "closing" in said
-    assert code == -signum
+    assert (code, complaints) == (-signum, "")
 
 
 @pytest.mark.process
 def test_without_a_thread_that_could_end_it_in_time_the_process_ends_at_once() -> None:
-    with _running(
+    with running(
+        BEGIN,
         """
         def refuses(function, arguments):
             raise RuntimeError("can't start new thread")
@@ -483,35 +429,37 @@ def test_without_a_thread_that_could_end_it_in_time_the_process_ends_at_once() -
         signals.start_new_thread = refuses
         say("ready")
         idle()
-        """
+        """,
     ) as process:
-        _wait_for(process, "ready")
+        wait_for(process, "ready")
         process.terminate()
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert "closing" not in said
-    assert code == -signal.SIGTERM
+    assert (code, complaints) == (-signal.SIGTERM, "")
 
 
 @pytest.mark.process
 def test_sigterm_ends_process_one_of_a_container() -> None:
     probe = subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, check=False)
     if probe.returncode:
-        pytest.skip("may not make a process namespace")
-    with _running(
+        missing("may not make a process namespace")
+    with running(
+        BEGIN,
         'listen()\nsay("process", os.getpid())\nos.kill(1, signal.SIGTERM)\nsay("still here")',
-        *("unshare", "--pid", "--fork", "--kill-child"),
+        command=("unshare", "--pid", "--fork", "--kill-child"),
     ) as process:
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert said == ["process 1", "delivered: Told to stop: SIGTERM"]
-    assert code == 128 + signal.SIGTERM
+    assert (code, complaints) == (128 + signal.SIGTERM, "")
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(("theirs", "signum"), list(product([False, True], BOTH)))
 def test_a_signal_to_a_forked_child_does_there_what_it_did_before(theirs: bool, signum: signal.Signals) -> None:
-    with _running(
+    with running(
+        BEGIN,
         f"""
         THEIRS, SIGNAL = {theirs}, {int(signum)}
 
@@ -534,13 +482,13 @@ def test_a_signal_to_a_forked_child_does_there_what_it_did_before(theirs: bool, 
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         say("code", code)
         notifier.notify("the parent goes on")
-        """
+        """,
     ) as process:
         assert process.stdout is not None
         first = sorted(process.stdout.readline().split() for _ in range(2))
         assert first[1] == [b"ready"]
         os.kill(int(first[0][1]), signum)
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     if theirs:
         expected = ["their handler", "code 3"]
@@ -549,12 +497,13 @@ def test_a_signal_to_a_forked_child_does_there_what_it_did_before(theirs: bool, 
     else:
         expected = [f"code {-signal.SIGTERM}"]
     assert said == [*expected, "delivered: the parent goes on"]
-    assert code == 0
+    assert (code, complaints) == (0, "")
 
 
 @pytest.mark.process
 def test_a_worker_of_multiprocessing_is_terminated_at_once_and_unannounced() -> None:
-    with _running(
+    with running(
+        BEGIN,
         """
         import multiprocessing
 
@@ -571,9 +520,9 @@ def test_a_worker_of_multiprocessing_is_terminated_at_once_and_unannounced() -> 
         worker.terminate()
         worker.join()
         say("code", worker.exitcode)
-        """
+        """,
     ) as process:
-        said, code = _ended(process)
+        said, complaints, code = ended(process)
 
     assert said == [f"code {-signal.SIGTERM}"]
-    assert code == 0
+    assert (code, complaints) == (0, "")

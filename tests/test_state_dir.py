@@ -50,6 +50,27 @@ def test_a_directory_of_ours_that_others_could_enter_is_closed_to_them(tmp_path)
     assert _mode(directory) == 0o700
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o750], ids=oct)
+def test_a_directory_that_others_use_too_stays_open_to_them(tmp_path, mode):
+    (tmp_path / "theirs").touch()
+    tmp_path.chmod(mode)
+
+    prepare(tmp_path)
+
+    assert _mode(tmp_path) == mode
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775], ids=oct)
+def test_a_directory_that_others_use_and_may_write_to_is_refused_and_left_as_it_is(tmp_path, mode):
+    (tmp_path / "theirs").touch()
+    tmp_path.chmod(mode)
+
+    with pytest.raises(StateDirError, match="others may write to it"):
+        prepare(tmp_path)
+
+    assert _mode(tmp_path) == mode
+
+
 def test_a_file_of_ours_that_others_could_read_is_closed_to_them(tmp_path):
     opened, looked_at = tmp_path / "opened", tmp_path / "looked-at"
     for file in (opened, looked_at):

@@ -11,13 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from select import PIPE_BUF
 from typing import Any
 
 import pytest
+from children import ENDING, environment
 
-import notify
 from notify import descriptor
 from notify.backends.stdout import StdoutBackend, escape
 from notify.errors import Gone, RetryLater
@@ -27,7 +26,6 @@ from notify.levels import TRADE, TRADE_HIGH
 AT = 1_767_225_600.25  # 2026-01-01T00:00:00.250Z
 PLAIN: dict[str, str] = {}  # an environment that says nothing about colour
 PIPE_SIZE = 65_536  # bytes that a pipe of Linux holds
-ENDING = 60.0  # seconds after which a process counts as hanging
 
 
 def event(message: str = "Bought 0.25 ETH", level: int = logging.INFO, **parts: Any) -> Event:
@@ -599,10 +597,6 @@ PROGRAM = """if True:
     notifier.close({timeout})
     sys.exit(7)
 """
-
-
-def environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(notify.__file__).parents[1]), "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"]}
 
 
 @pytest.mark.process

@@ -1,12 +1,11 @@
 """Our own threads: what they are known by, and how one that has died is started again."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+from children import python
 from lanes import LONG, ours
 
 from notify import threads
@@ -85,10 +84,9 @@ def test_no_thread_of_a_forked_child_is_taken_for_one_of_ours() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), threads.is_ours(ours.ident))
     """
 
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]  # 3.12 warns of forks with threads
-    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    run = python("-c", script)
 
-    assert run.stdout == "0 True\n"
+    assert (run.stdout, run.stderr) == ("0 True\n", "")
 
 
 # ---- workers

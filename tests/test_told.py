@@ -1,13 +1,15 @@
 """What people are told of the delivery itself: who is gone, who is there again, and what was not delivered."""
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lanes import LONG, Hanging, Scripted, until
+from outboxes import an_event, opened
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery import intake
 from notify.delivery.lane import Lane
+from notify.delivery.outbox import Outbox
 from notify.delivery.retry import PROBE_INTERVAL
 from notify.errors import Gone, Rejected
 from notify.notifier import Notifier
@@ -46,6 +48,24 @@ def test_every_other_backend_is_told_once_who_is_gone_and_when_he_is_there_again
     assert gone.batches == ["a", "a", "a", "b"]  # and nothing about itself
 
 
+def test_what_waits_for_a_backend_that_is_not_there_any_more_is_told_once(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as outbox:
+        for _ in range(2):
+            outbox.accept(an_event(), ["telegram"])
+        outbox.accept(an_event("for discord"), ["discord"])
+    discord, clock = MemoryBackend(durable=True), FakeClock()
+    with Notifier({"discord": discord}, outbox=Outbox(tmp_path / "state", clock=clock), clock=clock) as notifier:
+        until(lambda: alerts(discord))
+        look_after(notifier)
+        look_after(notifier)
+
+    assert alerts(discord) == [
+        "2 events of earlier runs cannot be delivered: there is no backend telegram, or it is not durable any more. "
+        "Set it up again, or look at `notify outbox list`."
+    ]
+    assert "for discord" in discord.messages
+
+
 def test_a_backend_that_wants_no_alerts_gets_none() -> None:
     clock = FakeClock()
     routes = {"quiet": Route(topics=parse_topics("!alert"))}
@@ -53,7 +73,7 @@ def test_a_backend_that_wants_no_alerts_gets_none() -> None:
     backends = {"discord": Scripted(Gone("deleted")), "quiet": quiet, "loud": loud}
     notifier = Notifier(backends, routes=routes, clock=clock)  # type: ignore[arg-type]  # send and close
     notifier.notify("a")
-    until(lambda: alerts(loud))
+    until(lambda: alerts(loud) and quiet.messages)
 
     notifier.close(0)
 

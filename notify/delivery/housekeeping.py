@@ -18,7 +18,6 @@ if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLi
     from notify.delivery.outbox import Outbox, Upkeep
 
 _INTERVAL = 60.0  # seconds
-_COUNTED = "too many dead letters"  # reason of the outbox for what was counted already
 _AT_ONCE = 1000  # rows that are adopted in one go
 
 
@@ -48,6 +47,7 @@ class Housekeeping:
         self._announcer = announcer
         self._revive = revive
         self._told: dict[str, Counter[str]] = {}
+        self._told_left: set[str] = set()  # destinations
         self._adopting = threading.RLock()
         # As in the intake: put() is one call into C, which a signal handler may make at any time.
         self._wake: SimpleQueue[bool] = SimpleQueue()
@@ -119,7 +119,19 @@ class Housekeeping:
                 for name, ids in parked.items():
                     self._lanes[name].forget_parked(ids)
             self.adopt()
+            self._tell_left(self._outbox)
         self.tell_drops()
+
+    def _tell_left(self, outbox: "Outbox") -> None:
+        """Say once of each destination that events wait for it, and that there is no such backend."""
+        durable = [name for name, lane in self._lanes.items() if lane.durable]
+        left = {name: count for name, count in outbox.left_behind(durable).items() if name not in self._told_left}
+        self._told_left.update(left)
+        for name, count in left.items():
+            self._announcer.say(
+                f"{_events(count)} of earlier runs cannot be delivered: there is no backend {name}, or it is not "
+                "durable any more. Set it up again, or look at `notify outbox list`."
+            )
 
     def tell_drops(self) -> None:
         """Announce what was dropped since the last time."""
@@ -135,8 +147,6 @@ class Housekeeping:
         for destination, event_id, reason in upkeep.dropped:
             gone[destination, reason].append(event_id)
         for (destination, reason), ids in gone.items():
-            if reason == _COUNTED:
-                continue  # and told, when they were refused
             lane = self._lanes.get(destination)
             here = lane.discard(ids, reason) if lane is not None else 0  # counts them: they are told with the others
             if here < len(ids):
@@ -148,9 +158,12 @@ class Housekeeping:
         self._told[destination] = dropped
 
     def _tell_dropped(self, destination: str, reason: str, count: int) -> None:
-        what = "1 event" if count == 1 else f"{count} events"
         self._announcer.say(
-            f"Not delivered to {destination}: {what} ({reason}).",
+            f"Not delivered to {destination}: {_events(count)} ({reason}).",
             # Who refuses events may refuse this one too, and so on.
             but_not_to=destination if reason == "rejected" else "",
         )
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"

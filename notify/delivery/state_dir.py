@@ -1,6 +1,7 @@
 """The directory of what must outlive the process: this user's alone, and never somebody else's by a planted link."""
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from notify.errors import NotifyError
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
+_OURS = re.compile(r"(outbox|owners|runs|starts|nobody|[0-9]+-[0-9a-f]{8})\b")  # so begins all that we keep there
 
 
 class StateDirError(NotifyError):
@@ -18,12 +20,14 @@ class StateDirError(NotifyError):
 def prepare(path: Path) -> None:
     """Make *path* a directory that nobody else can enter, with its parents if they are missing.
 
-    What is created is 0700 whatever the umask; a directory of ours that is open to others is closed to them.
+    What is created is 0700 whatever the umask. A directory that is there is closed to others only when nothing but
+    our files is in it: one that other programs use as well, such as `/tmp`, stays as it is, and is refused when others
+    may write to it.
 
     Args:
-        path: of the state directory.
+        path: of the state directory, or of a directory in it.
 
-    Raises `StateDirError` when it is a symbolic link, no directory, somebody else's, or cannot be made.
+    Raises `StateDirError` when it is a symbolic link, no directory, somebody else's, shared, or cannot be made.
     """
     try:
         _make(path)
@@ -35,7 +39,7 @@ def prepare(path: Path) -> None:
         about = os.fstat(descriptor)
         _refuse_foreign(path, about)
         if stat.S_IMODE(about.st_mode) != _DIRECTORY_MODE:
-            os.fchmod(descriptor, _DIRECTORY_MODE)
+            _close_to_others(path, descriptor, about)
     except OSError as error:
         raise StateDirError(f"{path}: cannot be closed to others: {error.strerror}") from None
     finally:
@@ -99,6 +103,16 @@ def _make(path: Path) -> None:
         with suppress(FileExistsError):  # another process was faster
             each.mkdir(_DIRECTORY_MODE)
             each.chmod(_DIRECTORY_MODE)  # a umask may take rights from the owner too
+
+
+def _close_to_others(path: Path, descriptor: int, about: os.stat_result) -> None:
+    strangers = [name for name in os.listdir(descriptor) if not _OURS.match(name)]
+    if not strangers:
+        os.fchmod(descriptor, _DIRECTORY_MODE)
+    elif about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StateDirError(
+            f"{path}: others may write to it, and it holds more than ours; name a directory that is only for this"
+        )
 
 
 def _why_not(path: Path, error: OSError) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from notify.backends.http.exchange import Answer, Exchange, Part
-from notify.backends.http.worker import Worker
+from notify.backends.http.requester import Requester
 from notify.errors import RetryLater
 
 # Threads that may still be stuck in something that nothing can cut, such as a name lookup, before there is no new one.
@@ -21,8 +21,8 @@ class HttpClient:
     """
 
     def __init__(self) -> None:
-        self._worker: Worker | None = None
-        self._stuck: list[Worker] = []
+        self._requester: Requester | None = None
+        self._stuck: list[Requester] = []
 
     def post(
         self,
@@ -59,19 +59,19 @@ class HttpClient:
         return self._wait_for(Exchange("GET", url, None, (), {}, dict(headers or {}), deadline_seconds))
 
     def _wait_for(self, exchange: Exchange) -> Answer:
-        worker = self._running()
-        if not worker.threaded:
+        requester = self._running()
+        if not requester.threaded:
             # No thread can be started: at the end of the interpreter from Python 3.12 on, or at the system's limit.
             # Done here then, within the time-outs of the socket; the next request tries to have a thread again.
-            self._worker = None
-            worker.work_here(exchange)
+            self._requester = None
+            requester.work_here(exchange)
         else:
-            worker.submit(exchange)
+            requester.submit(exchange)
             if not exchange.done.wait(exchange.deadline_seconds):
                 taken = exchange.taken  # before the connection is cut: an answer that ends so looks like a whole one
-                worker.abandon()
-                self._worker = None
-                self._stuck.append(worker)
+                requester.abandon()
+                self._requester = None
+                self._stuck.append(requester)
                 # To send again what was taken would be to send it twice, for as long as the server dawdles.
                 if taken is not None:
                     return taken
@@ -83,15 +83,15 @@ class HttpClient:
 
     def close(self) -> None:
         """Close the connection and end the thread. The next `post` would start anew."""
-        worker, self._worker = self._worker, None
-        if worker is not None and worker.pid == os.getpid():
-            worker.stop()
+        requester, self._requester = self._requester, None
+        if requester is not None and requester.pid == os.getpid():
+            requester.stop()
 
-    def _running(self) -> Worker:
-        self._stuck = [worker for worker in self._stuck if worker.alive]
+    def _running(self) -> Requester:
+        self._stuck = [requester for requester in self._stuck if requester.alive]
         if len(self._stuck) >= _MAX_STUCK:
             raise RetryLater(None, "the name lookups or connections of earlier requests hang")
         # After a fork the thread is the parent's, and so is the connection: shutting it down would cut the parent off.
-        if self._worker is None or self._worker.pid != os.getpid():
-            self._worker = Worker()
-        return self._worker
+        if self._requester is None or self._requester.pid != os.getpid():
+            self._requester = Requester()
+        return self._requester

@@ -74,6 +74,16 @@ def adopt(
     _forget_the_dead(store, directory, others)
 
 
+def left_behind(store: Store, directory: Path, destinations: Collection[str], *, mine: str) -> dict[str, int]:
+    """Return how many rows of dead owners wait for destinations that are none of *destinations*, by destination.
+
+    Raises `StoreError`, `StateDirError` or `OSError`.
+    """
+    dead = [mark for mark in marks(directory) if mark != mine and not lives(directory, mark)]
+    found = store.left_for(dead) if dead else {}
+    return {destination: count for destination, count in found.items() if destination not in destinations}
+
+
 def _inherit(
     store: Store, directory: Path, others: Iterable[str], destinations: Collection[str], mine: str, limit: int
 ) -> list[Row]:

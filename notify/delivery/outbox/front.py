@@ -56,6 +56,7 @@ class _Numbers(NamedTuple):
     waiting: int = 0
     dead: int = 0
     bytes: int = 0
+    counted_at: float = 0.0
 
 
 class Outbox:
@@ -99,8 +100,8 @@ class Outbox:
     def stats(self) -> dict[str, object]:
         """Return why it is `broken`, how many rows are `waiting` and `dead`, and the `bytes` they take on disk.
 
-        The numbers are of all processes, and as old as the last `adopt` or `maintain`, or the start: the disk is not
-        asked.
+        The numbers are of all processes, and of the moment `counted_at` (UTC epoch seconds), up to a minute ago: the
+        disk is not asked.
         """
         return {"broken": self._broken, **self._numbers._asdict()}
 
@@ -201,6 +202,19 @@ class Outbox:
                 self._break(error)
         return adopted
 
+    def left_behind(self, destinations: Collection[str]) -> dict[str, int]:
+        """Return how many events dead processes left for others than *destinations*, by destination.
+
+        Nobody adopts them as long as nobody has such a destination.
+        """
+        with self.locks.lanes:
+            try:
+                if not self._closed:
+                    return adoption.left_behind(self._store(), self._directory, destinations, mine=self._writer.mark())
+            except _TROUBLE as error:
+                self._break(error)
+        return {}
+
     def maintain(self) -> Upkeep:
         """Repair, tidy up and enforce the limits. For a lane's thread, once a minute; flushes."""
         dropped: list[Dropped] = []
@@ -277,7 +291,7 @@ class Outbox:
         return self._lanes
 
     def _count(self, store: Store) -> None:
-        self._numbers = _Numbers(*store.counts(), store.bytes_used())
+        self._numbers = _Numbers(*store.counts(), store.bytes_used(), self._clock.time())
 
     def _checkpoint(self, store: Store) -> None:
         self._writer.written = False
@@ -300,7 +314,7 @@ class Outbox:
         if self._broken is not None:
             self._broken = None
             self._renewals += 1
-            self._say("Events are kept on disk again.")
+            self._say("The outbox works again: events are kept on disk.")
         return True
 
     # ---- inside, anywhere
@@ -310,7 +324,7 @@ class Outbox:
             return
         reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
         self._broken = reason
-        self._say(f"Events are not kept on disk: {reason}. They wait in memory, and are lost if the process dies.")
+        self._say(f"The outbox cannot be used: {reason}. Events wait in memory, and are lost if the process dies.")
 
     def _say(self, text: str) -> None:
         self._alerts.append(text)

@@ -28,7 +28,7 @@ class Limits:
 
 
 class Dropped(NamedTuple):
-    """A row that was removed undelivered."""
+    """A waiting row that was removed undelivered."""
 
     destination: str
     event_id: str
@@ -36,7 +36,7 @@ class Dropped(NamedTuple):
 
 
 def enforce(store: Store, limits: Limits, now: float) -> Iterator[Dropped]:
-    """Remove what is too much, yielding each row that is gone.
+    """Remove what is too much, yielding each waiting row that is gone. Of dead letters it was said when they died.
 
     Too old goes first; then, if there is no room, the oldest dead letters and the least severe events, the oldest
     of them first, until a tenth is free.
@@ -49,13 +49,22 @@ def enforce(store: Store, limits: Limits, now: float) -> Iterator[Dropped]:
     Raises `StoreError`; what was yielded until then is gone.
     """
     yield from _remove(store, store.older_than(now - limits.max_age, _CANDIDATES), "too old")
-    yield from _remove(store, store.dead_beyond(limits.max_dead, _CANDIDATES), "too many dead letters")
+    _forget(store, store.dead_beyond(limits.max_dead, _CANDIDATES))
     if store.bytes_used() > limits.max_bytes:
-        candidates = iter([*reversed(store.dead_beyond(0, _CANDIDATES)), *store.least_severe(_CANDIDATES)])
         enough = limits.max_bytes - limits.max_bytes // 10
-        # By halves, as a row takes more than its payload: its place in the indexes, and the rest of its last page.
-        while (surplus := store.bytes_used() - enough) > 0 and (chosen := _first(candidates, surplus // 2)):
+        for chosen in _by_halves(store, reversed(store.dead_beyond(0, _CANDIDATES)), enough):
+            _forget(store, chosen)
+        for chosen in _by_halves(store, iter(store.least_severe(_CANDIDATES)), enough):
             yield from _remove(store, chosen, "outbox full")
+
+
+def _by_halves(store: Store, candidates: Iterator[Sized], enough: int) -> Iterator[list[Sized]]:
+    """Yield what is to be removed next until *enough* bytes are left, or nothing is.
+
+    A row takes more than its payload: its place in the indexes, and the rest of its last page.
+    """
+    while (surplus := store.bytes_used() - enough) > 0 and (chosen := _first(candidates, surplus // 2)):
+        yield chosen
 
 
 def _first(candidates: Iterator[Sized], size: int) -> list[Sized]:
@@ -75,3 +84,8 @@ def _remove(store: Store, rows: list[Sized], reason: str) -> Iterator[Dropped]:
         store.delete(names)
         for destination, event_id in names:
             yield Dropped(destination, event_id, reason)
+
+
+def _forget(store: Store, rows: list[Sized]) -> None:
+    for _ in _remove(store, rows, ""):
+        pass

@@ -167,6 +167,11 @@ class Store:
         statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND {_NAMED}"  # noqa: S608
         self._execute(statement, new, old, _json(names))
 
+    def left_for(self, owners: Iterable[str]) -> dict[str, int]:
+        """Return for which destinations, and how many, waiting rows of *owners* there are. Reads the whole table."""
+        statement = f"SELECT destination, count(*) FROM outbox WHERE dead_at IS NULL AND {_OWNED} GROUP BY destination"  # noqa: S608
+        return {str(destination): count for destination, count in self._execute(statement, _json(owners))}
+
     def give_others(self, names: Iterable[Name], *, old: str, new: str) -> None:
         """Make the waiting rows of *old* rows of *new*, but not those with these *names*. Reads the whole table."""
         statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND NOT {_NAMED}"  # noqa: S608

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
 
-class Worker:
+class Requester:
     """A thread and its session. The caller waits for it no longer than the deadline, then leaves it to its end."""
 
     def __init__(self) -> None:

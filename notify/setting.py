@@ -1,0 +1,111 @@
+"""One setting: an environment variable, and how its text is read."""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from notify.levels import parse_level
+
+T_co = TypeVar("T_co", covariant=True)
+
+NEVER = sys.maxsize
+"""A level that nothing reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T_co]):
+    """One environment variable.
+
+    Args:
+        name: of the variable.
+        parse: text to value; raises `ValueError` with a text that says what is expected and not what was found.
+        default: the value when the variable is unset or empty.
+        meaning: one line for people.
+        shown_default: the default as the table shows it.
+        secret: never shown.
+    """
+
+    name: str
+    parse: Callable[[str], T_co]
+    default: T_co
+    meaning: str
+    shown_default: str = "–"
+    secret: bool = False
+
+    def under(self, old: str, new: str) -> "Setting[T_co]":
+        """Return the same setting of another backend: its name with the prefix *old* replaced by *new*."""
+        return replace(self, name=new + self.name.removeprefix(old))
+
+
+# ---- from text to values: each raises ValueError with a text that says what is expected, not what was found
+
+
+def parse_text(text: str) -> str:
+    """Take *text* as it is."""
+    return text
+
+
+def parse_flag(text: str) -> bool:
+    """Read true or false: also 1 and 0, yes and no, on and off."""
+    lowered = text.lower()
+    if lowered in {"1", "true", "yes", "on"}:
+        return True
+    if lowered in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("not true or false")
+
+
+def parse_port(text: str) -> int:
+    """Read a TCP or UDP port."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
+        raise ValueError("not a port number from 1 to 65535")
+    return int(text)
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return what reads one of *choices*, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"not one of {', '.join(choices)}")
+        return text.lower()
+
+    return parse
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read a comma list of names."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_backend_names(text: str) -> tuple[str, ...]:
+    """Read a comma list of backends that are not built in."""
+    names = tuple(name.lower() for name in parse_names(text))
+    if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
+        raise ValueError("not a comma list of backend names")
+    if any(name in {"intake", "outbox"} for name in names):
+        raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
+    if any(name in {"stdout", "logstash"} or name.split("_")[0] == "discord" for name in names):
+        raise ValueError("stdout, discord and logstash are built in; they have settings of their own")
+    return names
+
+
+def parse_web_address(text: str) -> str:
+    """Read a URL of http or https, as long as Discord takes it: 2048 characters."""
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text) or len(text) > 2048:
+        raise ValueError("not a web address (https://…, 2048 characters at most)")
+    return text
+
+
+def parse_snowflake(text: str) -> str:
+    """Read an id of Discord's: a number of up to 20 digits."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,19}", text):  # as Discord's own schema has it
+        raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
+    return text
+
+
+def parse_least_level(text: str) -> int:
+    """Read a level, or `off` for one that nothing reaches."""
+    return NEVER if text.lower() in {"disabled", "none", "off"} else parse_level(text)
