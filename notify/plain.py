@@ -16,6 +16,8 @@ from itertools import islice
 from types import CodeType, MappingProxyType
 from typing import Any
 
+from notify.clip import clip as clip  # those who show a value clip it, too
+
 MAX_DEPTH = 6
 MAX_ITEMS = 100
 MAX_TOTAL = 2000  # items of one value at all depths: a list that holds itself many times over is small, its copy is not
@@ -86,15 +88,6 @@ def _shown(value: object, how: Callable[[object], str]) -> str:
         if type(value) is int:  # more digits than sys.get_int_max_str_digits()
             return clip(hex(value), MAX_TEXT)
         return f"<unprintable {class_name(value)}: {class_name(error)}>"
-
-
-def clip(text: str, limit: int) -> str:
-    """Return *text*, with its middle replaced by a count when it is longer than *limit* code points."""
-    if len(text) <= limit:
-        return text
-    room = max(0, limit - len(f"…[{len(text)} characters cut]…"))
-    tail = room // 3
-    return f"{text[: room - tail]}…[{len(text) - room} characters cut]…{text[len(text) - tail :]}"
 
 
 def iso_time(seconds: float) -> str:

@@ -124,7 +124,7 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
         yield Sample("mnemonic, numbered from 0", "{0: '", str(dict(enumerate(words)))[5:-2], "'}")
         yield Sample("mnemonic, capitals", "It was ", " ".join(words).upper(), ".")
         yield Sample("mnemonic, capital letters", "It was ", " ".join(words).title(), ".")
-        # Words of no check sum, such as a mnemonic with a slip of the pen: here it is said what they are.
+        # Words of no checksum, such as a mnemonic with a slip of the pen: here it is said what they are.
         chosen = chance.choices(WORDS, k=count)
         yield Sample("mnemonic, said", chance.choice(["Mnemonic: ", "recovery words:\n"]), " ".join(chosen), ". Done.")
         yield Sample("mnemonic, said behind", "loaded (", "', '".join(chosen), ") as recovery words")
@@ -198,7 +198,7 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample(
         "brief password", f"{chance.choice(['password', 'passwd', 'db_pwd', 'passphrase'])}=", brief, " user=bob"
     )
-    yield Sample("brief password in json", '{"password": "', brief[:1], '", "user": "bob"}')
+    yield Sample("brief password in json", '{"password": "', brief, '", "user": "bob"}')
     yield Sample("brief password of digits", "passwd: ", some(_DIGITS, 3)[1:], ", said bob")
     yield Sample("pin", "pin=", some(_DIGITS, 4), " user=bob")
     yield Sample("phrase", 'recovery_phrase="', f"{brief} of {brief}", '" user=bob')
@@ -270,14 +270,14 @@ def harmless() -> list[str]:
             f'https://api.example.com:443 "GET /v1/tx/{hash_} HTTP/1.1" 200 None',
             f"pk={wei % 1000} ownerPk={wei % 1000} owner_pk={UUID(int=chance.getrandbits(128), version=4)}",
             f"secret_names.py:{wei % 400}: secrets={wei % 100} password=None passwd: null, token_pin_count=3",
-            f"{', '.join(_without_check_sum(chance))} and more of {address}",
+            f"{', '.join(_without_checksum(chance))} and more of {address}",
             f"event 0000018f{chance.getrandbits(40):010x}-{wei % 10**6:06x}-{chance.getrandbits(32):08x} delivered",
         ]
     return lines
 
 
-def _without_check_sum(chance: random.Random) -> list[str]:
+def _without_checksum(chance: random.Random) -> list[str]:
     """Return twelve words as the standard has them, of which the last is not the one that it asks for."""
     words = mnemonic(chance, 12)
     last = PLACES[words[-1].encode()]
-    return [*words[:-1], _STANDARD[last ^ 1]]  # its last four bits are the check sum
+    return [*words[:-1], _STANDARD[last ^ 1]]  # its last four bits are the checksum

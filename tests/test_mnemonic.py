@@ -12,7 +12,7 @@ from notify.rules.redaction import MASK, Redactor
 
 BLIND = Redactor()
 WORDS = secret_corpus.MNEMONIC.split()
-NO_CHECK_SUM = [*WORDS[:-1], "zoo"]  # its last word would have to be `yellow`
+NO_CHECKSUM = [*WORDS[:-1], "zoo"]  # its last word would have to be `yellow`
 SENTENCE = "sell wait spread price trade order position open close error total state"
 
 
@@ -35,12 +35,12 @@ def test_the_list_is_the_standards():
         "zoo " * 23 + "vote",
     ],
 )
-def test_words_with_the_check_sum_of_a_mnemonic_are_masked(words):
+def test_words_with_the_checksum_of_a_mnemonic_are_masked(words):
     assert BLIND.text(f"It was {words}.") == f"It was {MASK}."
 
 
-def test_twelve_of_the_standards_words_without_the_check_sum_are_a_sentence():
-    assert BLIND.text(" ".join(NO_CHECK_SUM)) == " ".join(NO_CHECK_SUM)
+def test_twelve_of_the_standards_words_without_the_checksum_are_a_sentence():
+    assert BLIND.text(" ".join(NO_CHECKSUM)) == " ".join(NO_CHECKSUM)
     assert BLIND.text(SENTENCE) == SENTENCE
 
 
@@ -54,7 +54,7 @@ def test_of_random_rows_of_the_standards_words_one_in_sixteen_is_taken_for_a_mne
 
 
 @pytest.mark.parametrize("before", ["Mnemonic: ", "the SEED is ", "recovery words:\n", 'my_seed_words="'])
-def test_beside_a_name_that_says_so_no_check_sum_is_asked_for(before):
+def test_beside_a_name_that_says_so_no_checksum_is_asked_for(before):
     assert BLIND.text(f"{before}{SENTENCE}.") == f"{before}{MASK}."
 
 
@@ -98,7 +98,7 @@ def test_a_list_of_words_in_a_field_is_masked_when_it_is_a_mnemonic():
     assert BLIND.event(event).fields == {"words": MASK, "deep": {"a": MASK}}
 
 
-@pytest.mark.parametrize("value", [NO_CHECK_SUM, SENTENCE.split(), [*WORDS[:-1], 7], WORDS[:-1]])
+@pytest.mark.parametrize("value", [NO_CHECKSUM, SENTENCE.split(), [*WORDS[:-1], 7], WORDS[:-1]])
 def test_a_list_of_other_words_in_a_field_stays(value):
     event = an_event(words=value)
 
@@ -106,11 +106,11 @@ def test_a_list_of_other_words_in_a_field_stays(value):
 
 
 @pytest.mark.parametrize("name", ["seed", "seed_words", "recovery"])
-def test_a_list_in_a_field_whose_name_says_so_is_masked_without_a_check_sum(name):
-    assert BLIND.event(an_event(**{name: NO_CHECK_SUM})).fields == {name: MASK}
+def test_a_list_in_a_field_whose_name_says_so_is_masked_without_a_checksum(name):
+    assert BLIND.event(an_event(**{name: NO_CHECKSUM})).fields == {name: MASK}
 
 
-def test_a_text_in_a_field_called_seed_is_masked_without_a_check_sum():
+def test_a_text_in_a_field_called_seed_is_masked_without_a_checksum():
     event = an_event(seed=SENTENCE, wallet_seed=SENTENCE.upper(), said=SENTENCE)
 
     assert BLIND.event(event).fields == {"seed": MASK, "wallet_seed": MASK, "said": SENTENCE}

@@ -456,7 +456,9 @@ HOSTILE = [
     "://x.infura.io/a/", "-----BEGIN RSA PRIVATE KEY-----", "-", "--a ", "aaa ", "abandon ", "about\n", "sk-",
     "eyJ", "eyJ-", "eyJaaaaa.", "Kw", "5H", "xprv", "Bearer a", "Basic aaaaaaaa", "mnemonic: abc ", "cookie: a", "%3A",
     "123456789:", "webhooks/123456/", " ", "\\", '\\"', "'", "pass", "0x", "key 0x", "İ", "1", MASK,
-    f"password={MASK}", PASSWORD,
+    f"password={MASK}", PASSWORD, "abandon, ", f"{'zoo ' * 59}the ", "…[5 characters cut]…", "pin=", "ownerPk=",
+    "-----BEGIN PRIVATE KEY-----abcdefghijklmnop", "-----END PRIVATE KEY-----", '"POST /aaaaaaaaaaaaaaaa1/', "url: /",
+    "10 11 zoo ",
 ]  # fmt: skip
 
 
@@ -511,7 +513,8 @@ SHORTEST = [
     "eyJabcde.fghij", "webhooks/12345/x", "://:p@h", "--pin 1234", "Bearer abcdefg7", "Basic dXNlcjpw",
     "secret: abcd", "secret=abcd", "hunter", "-100123", "token: abcdefgh12345678", "-----BEGIN PRIVATE KEY-----",
     "legal winner ", "Mnemonic 1. abandon 2. ability ", "secret", "key", "0123456789abcdef" * 4, "sk-", "ghp_",
-    "abcdefgh12345678",
+    "abcdefgh12345678", "pin=1", "dbPwd:x", "zoo,zoo,zoo,", "'agent', ", "10. Agent ", "11. AGENT ", "-act", "hunte",
+    "…[5 characters cut]…", "unter", secret_corpus.MNEMONIC,
 ]  # fmt: skip
 
 

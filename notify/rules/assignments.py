@@ -10,9 +10,9 @@ _UP_TO_VALUE = r"(?P<rest>[\w.-]{0,24})(?:\\{0,3}[\"'])?[\])]?[ \t]{0,3}(?:=>|[:
 
 # Each begins with its literal, in small letters; whether the whole name is a secret's is asked later.
 STARTS = {
-    "k": re.compile(rf"k(?:ey|(?<=tok)en|(?<=cook)ie|(?<=\bpk)|(?<=_pk)){_UP_TO_VALUE}"),
+    "k": re.compile(rf"k(?:ey|(?<=tok)en|(?<=cook)ie|(?<=pk)|(?<=webhook)_?ur[il]){_UP_TO_VALUE}"),
     "secret": re.compile(rf"secret{_UP_TO_VALUE}"),
-    "pass": re.compile(rf"pass(?=w|phrase|code){_UP_TO_VALUE}"),
+    "p": re.compile(rf"p(?:ass(?=w|code)|hrase|wd|in(?:_?code)?(?![a-z])){_UP_TO_VALUE}"),
     "mnemonic": re.compile(rf"mnemonic{_UP_TO_VALUE}"),
     "credential": re.compile(rf"credential{_UP_TO_VALUE}"),
     "session": re.compile(rf"session(?=_?id){_UP_TO_VALUE}"),
@@ -29,7 +29,7 @@ _VALUE = re.compile(
     rf"\"{_SCHEME}((?:[^\"\\\n]|\\.)++)|'{_SCHEME}((?:[^'\\\n]|\\.)++)|\\{{1,3}}[\"']{_SCHEME}([^\"'\\\n]++)"
     rf"|(?!\\{{0,3}}[\"']){_SCHEME}({_BARE}))"
 )
-_BEGINNING = re.compile(r"\\{0,3}[\"']?(?!\[redacted\])([^\s\"'\\,;&=]{16,64})")  # enough to see what it is
+_BEGINNING = re.compile(r"\\{0,3}[\"']?(?!\[redacted\])([^\s\"'\\,;&=]{16,68})")  # enough to see what it is
 _COOKIES = re.compile(r"[\"']?(?!\[redacted\])([^\r\n\"']+)")  # up to the end of the line: they hold `;` and `=`
 
 
@@ -47,7 +47,8 @@ def find(text: str, lower: str) -> Iterator[tuple[int, int]]:
         for match in start.finditer(lower):
             if match.start() < done:
                 continue
-            value = _assigned(name_before(match) + lower[match.start() : match.end("rest")], text, match.end())
+            begins = match.start() - len(name_before(match))
+            value = _assigned(text[begins : match.end("rest")], text, match.end())
             if value is not None:
                 yield value.span(value.lastindex or 0)
                 done = value.end()
@@ -62,5 +63,5 @@ def _assigned(name: str, text: str, at: int) -> re.Match[str] | None:
     if weighs == 1:  # most such values are none, so no long one is read to its end for nothing
         beginning = _BEGINNING.match(text, at)
         return _VALUE.match(text, at) if beginning and is_secret(name, beginning[1]) else None
-    value = (_COOKIES if "cookie" in name else _VALUE).match(text, at) if weighs else None
+    value = (_COOKIES if "cookie" in name.lower() else _VALUE).match(text, at) if weighs else None
     return value if value and is_secret(name, value[value.lastindex or 0]) else None

@@ -1,85 +1,139 @@
-"""The words that a wallet can be restored from: twelve or more of them in a row.
+"""The words that a wallet can be restored from: twelve or more of the standard's (BIP-39) in a row.
 
-The standard (BIP-39) has 2048 English words, all of three to eight letters. Ordinary sentences do not get far without a
-word that is none of them, so what is listed here is a few of those: a run that holds none is taken for a secret.
+Between them may stand what lists and numbers are written with, and capitals are no matter. Ordinary sentences seldom
+get that far. Of those that do, fifteen in sixteen lack the checksum that a mnemonic has in its last word.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from notify.rules.mnemonic_words import PLACES
 
 FEWEST = 12
 SHORTEST = FEWEST * 3 + FEWEST - 1
-"""Characters of the shortest such run: words of three letters, and one space between each two."""
+"""Characters of the shortest such row: words of three letters, and one character between each two."""
 
-# As letters and white space only. Values differ in their low bits, by which `in` skips ahead.
+_SIZES = (12, 15, 18, 21, 24)  # words of a mnemonic
+_LONGEST_TRIED = 60  # words: what goes on for longer is no sentence, and every place in it would be tried
+_BITS = 11  # of a word
+
+_AS_WORDS = bytes(code | 32 if chr(code).isalpha() else 32 for code in range(128)) + b" " * 128  # in small letters
+# Values differ in their low bits, by which `in` skips ahead.
 _STRETCH = b"\1" * SHORTEST
-_LETTERS_AND_SPACE = bytes(97 <= code <= 122 or code in b" \t\r\n" for code in range(256))
-_INNER = FEWEST - 2  # words of a run that have white space on both sides; a quote may touch the others
+_NO_NUMBERS = bytes(chr(code).isalpha() or code in b" \t\r\n,;'\"[](){}\\|/+-_" for code in range(128)) + bytes(128)
 
-_RUN = re.compile(rf"(?:(?<!\w)|(?<=\\[nrt]))[a-z]{{3,8}}+(?!\w)(?:\s{{1,8}}[a-z]{{3,8}}+(?!\w)){{{FEWEST - 1},}}+")
-_WORD = re.compile(r"[a-z]+")
-
-# Checked against the standard's list: none of these is in it, and no word of it has one of these endings.
-_ORDINARY_WORDS = """
-    the and for with from are was were been being has had having not but your may might would should could than
-    which while who whose how why their them these those here its his her our out onto after both each every most
-    many some new per via yes too let get gets got set did does done made see seen saw take took taken gave given
-    said says data block value chain wallet hash server retry request timeout send sent low count std min max buy
-    loss equity status info debug warning line module none null using without within however far last percent ratio
-    stop signal daemon week daily default config database thread lending debt mid weight score beta gamma delta
-    theta cannot known higher lower cache user running waiting loading checking starting stopping sending reading
-    writing kept went came goes told think look show previous following several against least less well back even
-    big hot cold free full whole part fact sum median rank date stats node candle
-"""
-_ORDINARY = frozenset(_ORDINARY_WORDS.split())
-_UNUSED_ENDINGS = """
-    bs ds fs gs hs ks ls ms ps ts ted led ved ded ked ned ged ced ped ers ons tes ces ges nes les res ses ves ngs
-"""
-_ENDINGS = frozenset(_UNUSED_ENDINGS.split())
+_WORD = re.compile(r"[A-Za-z]+")
+# A line break that is written out ends in a letter, which would seem part of the next word.
+_WRITTEN_OUT = re.compile(r"\\[nrt]")
+_WRITTEN_OUT_IN_DATA = re.compile(rb"\\[nrt]")
+_LONGEST_GAP = 24  # characters between two words: quotes, a comma, an indented line, a number
+_LONGEST = _SIZES[-1] * (_LONGEST_GAP + 8)  # characters of a mnemonic
+_SAYS_SO = re.compile(r"mnemonic|seed|phrase|recover", re.IGNORECASE)
+_BEFORE, _BEHIND = 48, 24  # characters around a row in which it may be said what it is
 
 
-def hint(text: str) -> bool:
-    """Say whether *text* may hold such a run. Wrong only in saying yes.
+class _Word(NamedTuple):
+    start: int
+    end: int
+    place: int
 
-    A stretch without capitals, digits and punctuation is rare enough to look for first: 0.5 us for 330 characters. Then
-    each tenth word is looked at, and from one that fits backwards, where a regular expression starts at every word.
+
+def hint(data: bytes) -> bool:
+    """Say whether *data*, a text in UTF-8, may hold such a row. Wrong only in saying yes.
+
+    Twelve words come without a number between them or are numbered, which is rare enough to look for first: 0.5 us for
+    330 characters. Then each twelfth word is looked at, and from one of the standard's backwards.
     """
-    if _STRETCH not in text.encode("utf-8", "replace").translate(_LETTERS_AND_SPACE):
+    if _STRETCH not in data.translate(_NO_NUMBERS) and not (b"11" in data and b"10" in data):
         return False
-    words = text.split()
-    last = _INNER - 1
+    if b"\\" in data:
+        data = _WRITTEN_OUT_IN_DATA.sub(b"  ", data)
+    words = data.translate(_AS_WORDS).split()
+    last = FEWEST - 1
     while last < len(words):
         fitting = 0
-        while fitting < _INNER and _fits(words[last - fitting]):
+        while fitting < FEWEST and words[last - fitting] in PLACES:
             fitting += 1
-        if fitting == _INNER:
+        if fitting == FEWEST:
             return True
-        last += _INNER - fitting
+        last += FEWEST - fitting
     return False
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where in *text* twelve or more such words stand in a row, in small letters with white space between."""
-    for run in _RUN.finditer(text):
-        first, last, length = run.start(), run.start(), 0
-        for word in _WORD.finditer(text, run.start(), run.end()):
-            if is_ordinary(word[0]):
-                if length >= FEWEST:
-                    yield first, last
-                length = 0
-                continue
-            if not length:
-                first = word.start()
-            last = word.end()
-            length += 1
-        if length >= FEWEST:
-            yield first, last
+    """Yield where mnemonics stand in *text*. They may overlap.
+
+    Where `mnemonic`, `seed` and the like are said beside them, twelve of the standard's words are one; elsewhere the
+    checksum has to be right.
+    """
+    if not hint(text.encode("utf-8", "replace")):
+        return
+    for row in _rows(text):
+        if len(row) < FEWEST:
+            continue
+        before = text[max(0, row[0].start - _BEFORE) : row[1].start]  # `seed` is one of the standard's words itself
+        behind = text[row[-1].end : row[-1].end + _BEHIND]
+        if len(row) > _LONGEST_TRIED or _SAYS_SO.search(before) or _SAYS_SO.search(behind):
+            yield row[0].start, row[-1].end
+        else:
+            yield from _with_checksum(row)
 
 
-def is_ordinary(word: str) -> bool:
-    """Say whether *word*, in small letters, is certainly not one of the standard's list."""
-    return word in _ORDINARY or word[-2:] in _ENDINGS or word[-3:] in _ENDINGS
+def is_row(text: str) -> bool:
+    """Say whether *text* is nothing but twelve or more of the standard's words."""
+    words = text.encode("ascii", "replace").lower().split()
+    return len(words) >= FEWEST and all(map(PLACES.__contains__, words))
 
 
-def _fits(word: str) -> bool:
-    return word.islower() and 3 <= len(word) <= 8 and word.isalpha() and not is_ordinary(word)
+def row_at_end(text: str, fewest: int) -> int:
+    """Return where the standard's words begin that *text* ends with; its length when they are less than *fewest*."""
+    start = max(0, len(text) - _LONGEST)
+    row = deque(_rows(text[start:]), maxlen=1)
+    if not row or len(row[0]) < fewest or not _is_gap(text[start + row[0][-1].end :]):
+        return len(text)
+    return start + row[0][0].start
+
+
+def row_at_beginning(text: str, fewest: int) -> int:
+    """Return where the standard's words end that *text* begins with; 0 when they are less than *fewest*."""
+    row = next(_rows(text[:_LONGEST]), None)
+    return row[-1].end if row and len(row) >= fewest and _is_gap(text[: row[0].start]) else 0
+
+
+def _is_gap(text: str) -> bool:
+    return len(text) <= _LONGEST_GAP and not _WORD.search(_WRITTEN_OUT.sub("  ", text))
+
+
+def _rows(text: str) -> Iterator[list[_Word]]:
+    """Yield the standard's words in *text*, as they stand in a row."""
+    row: list[_Word] = []
+    for match in _WORD.finditer(_WRITTEN_OUT.sub("  ", text)):
+        place = PLACES.get(match[0].lower().encode())
+        if row and (place is None or match.start() - row[-1].end > _LONGEST_GAP):
+            yield row
+            row = []
+        if place is not None:
+            row.append(_Word(match.start(), match.end(), place))
+    if row:
+        yield row
+
+
+def _with_checksum(row: Sequence[_Word]) -> Iterator[tuple[int, int]]:
+    places = 0
+    for word in row:
+        places = places << _BITS | word.place
+    for first in range(len(row) - FEWEST + 1):
+        for size in _SIZES:
+            behind = len(row) - first - size
+            if behind >= 0 and _is_right(places >> behind * _BITS & (1 << size * _BITS) - 1, size):
+                yield row[first].start, row[first + size - 1].end
+
+
+def _is_right(places: int, size: int) -> bool:
+    """Say whether the last bits are those that the hash of the others begins with: one bit for each three words."""
+    bits = size // 3
+    entropy = (places >> bits).to_bytes(bits * 4, "big")
+    return hashlib.sha256(entropy).digest()[0] >> (8 - bits) == places & ((1 << bits) - 1)

@@ -112,16 +112,19 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._gather(value, texts)
         if isinstance(value, list | tuple):
-            return self._is_phrase(value) or any(self._gather({name: item}, texts) for item in value)
+            return self._is_phrase(name, value) or any(self._gather({name: item}, texts) for item in value)
         texts.append(_as_text(value) if isinstance(value, bytes) else safe_str(value))
         return False
 
-    def _is_phrase(self, items: Sequence[object]) -> bool:
-        """Say whether *items* are the words of a known value, such as a mnemonic."""
-        if not self._phrases or len(items) < mnemonic.FEWEST:
+    def _is_phrase(self, name: object, items: Sequence[object]) -> bool:
+        """Say whether *items*, called *name*, are the words of a known value or of a mnemonic."""
+        if len(items) < mnemonic.FEWEST:
             return False
-        words = [item for item in items if isinstance(item, str)]
-        return len(words) == len(items) and " ".join(words) in self._phrases
+        words = [item for item in items if isinstance(item, str) and item.isalpha()]
+        if len(words) < len(items):
+            return False
+        phrase = " ".join(words)
+        return phrase in self._phrases or any(mnemonic.find(f"{safe_str(name)}: {phrase}"))
 
     def _text(self, text: str) -> str:
         # What stands beside a mask may be seen for what it is only now: a word that had been glued to a known value.
@@ -177,7 +180,7 @@ class Redactor:
             return self._text(value)
         if isinstance(value, Mapping):
             return self._fields(value)
-        if isinstance(value, list | tuple) and self._is_phrase(value):
+        if isinstance(value, list | tuple) and self._is_phrase(name, value):
             return MASK
         if isinstance(value, list):
             return [self._value(name, item) for item in value]

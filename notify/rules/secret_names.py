@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from notify.rules import mnemonic
+
 # What is called so is masked whatever it looks like.
 _STRONG = re.compile(
     r"secret|passw|passphrase|passcode|mnemonic|credential|cookie|authorization|(?:seed|recovery)_?phrase|session_?id"
@@ -16,13 +18,22 @@ _PUBLIC = re.compile(
     r"public|pub_?key|hash|tx|address|symbol|pair|pool|market|position|storage|cache|price|amount|logo"
 )
 
-# What is about a secret and holds none: `KeyError: 'WETH-USDC'`, `api_key_count=12`, `signing_key_address=0x…`.
-_ABOUT = re.compile(r"(?:error|exception|(?<!ac)count|address)$")
+# What is about a secret and holds none: `KeyError: 'WETH-USDC'`, `api_key_count=12`, `secret_names.py:52`.
+_ABOUT = re.compile(r"(?:error|exception|(?<!ac)count|address|_(?:py|js|ts|rs|sol))$")
 
 _NO_SECRET = frozenset({"", "none", "null", "true", "false"})
-_SHORTEST_NUMBER = 4  # digits of a PIN
+_MARK = re.compile(r"[*•]+|[<\[(](?:redacted|hidden|masked|filtered|removed|secret)[>\])]?")  # of others who hide
+# What is not the secret itself may be a small number: `session_id=5`, `secrets=12`.
+_ITSELF = re.compile(
+    r"(?:passw(?:or)?d|passcode|pwd|pin(?:_?code)?|phrase|mnemonic|secret|key|token|cookie|credential|authorization)$"
+)
+_SHORTEST_NUMBER = 4  # digits of such a one that is secret all the same
 _SHORTEST_RANDOM = 16
 
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# A database's primary key is called so too, and a wallet's key has 32 bytes.
+_PK = re.compile(r"pk$", re.IGNORECASE)
+_KEY = re.compile(r"(?:0[xX])?[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _COIN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{43,44}")  # a token on Solana: 32 bytes in base58
 _RANDOM = re.compile(
@@ -41,7 +52,7 @@ def weight(name: str) -> int:
 
     The names of exceptions, counts and addresses are among the others, whatever they begin with.
     """
-    plain = re.sub(r"[\s.\-]+", "_", name.lower())
+    plain = re.sub(r"[\s.\-]+", "_", _HUMP.sub("_", name).lower())
     if _ABOUT.search(plain):
         return 0
     if _STRONG.search(plain):
@@ -57,23 +68,38 @@ def is_secret_name(name: str) -> bool:
 def is_secret(name: str, value: object) -> bool:
     """Say whether *value*, called *name*, is a secret.
 
-    Under a strong name such as `password`, everything is but None, booleans, empty values and numbers of fewer than
-    four digits, as text too. Under a weak one such as `token` or `key`, only text that looks random is: no symbol, no
-    name, no sentence, no Ethereum address, and under `token` nothing of 43 or 44 base58 characters, as Solana's have.
+    Under a strong name such as `password`, everything is but None, booleans, empty values and marks of what is hidden,
+    as text too. Where the name goes on behind that word, as in `session_id`, numbers below 1000 are none either.
+
+    Under a weak one such as `token` or `key`, only text that looks random is, or twelve words of a mnemonic: no symbol,
+    no name, no sentence, no Ethereum address. Under `token` nothing of 43 or 44 base58 characters is, as Solana's have,
+    and under `pk` only 32 bytes in hex.
     """
-    if not weight(name) or value is None or isinstance(value, bool):
+    weighs = weight(name)
+    if not weighs or value is None or isinstance(value, bool):
         return False
     if isinstance(value, bytes):
         value = value.decode("latin-1")
-    if weight(name) == 1:
-        return (
-            isinstance(value, str) and looks_random(value) and not ("token" in name.lower() and _COIN.fullmatch(value))
-        )
+    if weighs == 1:
+        return isinstance(value, str) and _fits(name, value)
     if isinstance(value, str):
-        return value.lower() not in _NO_SECRET and not (value.isdecimal() and len(value) < _SHORTEST_NUMBER)
+        return (
+            value.lower() not in _NO_SECRET
+            and not _MARK.fullmatch(value.lower())
+            and not (value.isdecimal() and len(value) < _SHORTEST_NUMBER and not _ITSELF.search(name.lower()))
+        )
     if isinstance(value, dict | list | tuple):
         return bool(value)
-    return sum(map(str.isdigit, str(value))) >= _SHORTEST_NUMBER
+    return bool(_ITSELF.search(name.lower())) or sum(map(str.isdigit, str(value))) >= _SHORTEST_NUMBER
+
+
+def _fits(name: str, value: str) -> bool:
+    """Say whether *value* is a secret under a weak *name*."""
+    if _PK.search(name):
+        return _KEY.fullmatch(value) is not None
+    if looks_random(value):
+        return not ("token" in name.lower() and _COIN.fullmatch(value))
+    return mnemonic.is_row(value)
 
 
 def name_before(match: re.Match[str]) -> str:

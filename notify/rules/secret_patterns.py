@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from notify.rules import mnemonic
 from notify.rules.secret_names import name_before, weight
 
 Span = tuple[int, int]
@@ -56,26 +55,41 @@ def _of_wallet(match: re.Match[str]) -> Iterable[Span]:
     return _groups(match) if weight(name_before(match) + "key") else []
 
 
-def _of_words(match: re.Match[str]) -> Iterable[Span]:
-    words = re.findall("[a-z]+", match[1])
-    return [] if any(map(mnemonic.is_ordinary, words)) else _groups(match)
+def _of_provider(match: re.Match[str]) -> Iterable[Span]:
+    """Take the path of a request for a secret where the host named before it has the caller's key there."""
+    before = match.string[max(0, match.start() - _LONGEST_HOST) : match.start()]
+    return _groups(match) if _PROVIDER.search(before) else []
 
 
 _BASE58 = "[1-9A-HJ-NP-Za-km-z]"
 # Uncompressed ones have 51 characters and begin with 5H, 5J or 5K; compressed ones have 52 and begin with K or L.
-_WIF = rf"(?<=5[HJK])({_BASE58}{{49}})(?![A-Za-z0-9])"
+# One that begins in the midst of a longer run is part of a signature; an `n` in front may be that of `\n`.
+_WIF = rf"(?<=5[HJK])(?<![A-Za-z0-9]{{2}}5[HJK])({_BASE58}{{49}})(?![A-Za-z0-9])"
+
+_PEM_BODY = (
+    r"((?=(?:[^A-Za-z0-9+/-]|\\[nr]){0,32}[A-Za-z0-9+/]{16})(?:[^-…]++|-(?!----END)|…(?!\[\d{1,20} characters cut))++)"
+)
+_PEM_HEADERS = r"((?:[A-Za-z0-9+/=\s\\:,.\"']|-(?!-))++)"
 
 # Services whose URLs hold the caller's key in their path: RPC providers, and healthchecks.io.
 _KEY_IN_PATH = (
     "infura|alchemy|quiknode|quicknode|ankr|blastapi|chainstack|p2pify|drpc|getblock|nodereal|moralis|tenderly|nodies|"
     "chainnodes|blockpi|validationcloud|omniatech|dwellir|onfinality|llamarpc|bloxroute|grove|hc-ping|healthchecks"
 )
+_PROVIDER = re.compile(_KEY_IN_PATH)
+_LONGEST_HOST = 128  # characters, and what a client's message says between it and the path
+_KEY_BEHIND = r"(?:[\w.-]{1,64}/){0,4}?((?=[\w-]{0,255}[0-9A-Z])[\w-]{16,})"
+# The same at a host with any name: Infura's and Alchemy's keys have 32 characters.
+_KEY_OF_VERSION = r"(?:ws/)?v[1-9]/((?=[A-Za-z_-]{0,31}[0-9])(?=[0-9_-]{0,31}[A-Za-z])[\w-]{32})(?![\w-])"
+# In urllib3's errors and log the host stands further ahead.
+_REQUESTED = r"(?:(?<=url: /)|(?<=\"POST /)|(?<=\"GET /))"
 _OF_URL = (
     # A user may be a key himself, as with Sentry and GitHub. After a colon comes a password, or a port and a slash.
     r"(?<=://)(?:(?=[^\s/@:]{0,255}[0-9])([\w.~%+-]{16,256})|[^\s/?#@:\[\]\"']{0,256})"
     r"(?::(?!\[redacted\]@)(?!\d{1,5}[/?#])([^\s\"'<>]{1,256}))?@",
-    rf"(?<=://)[^\s/@?#]{{0,128}}(?:{_KEY_IN_PATH})[^\s/@?#]{{0,64}}/"
-    r"(?:[\w.-]{1,64}/){0,4}?((?=[\w-]{0,255}[0-9A-Z])[\w-]{16,})",
+    rf"(?<=://)[^\s/@?#]{{0,128}}(?:{_KEY_IN_PATH})[^\s/@?#]{{0,64}}/{_KEY_BEHIND}",
+    rf"(?<=://)[^\s/@?#]{{1,128}}/{_KEY_OF_VERSION}",
+    rf"{_REQUESTED}{_KEY_OF_VERSION}",
     r"(?<=://)hooks\.[^\s/@?#]{1,128}/(?!\[redacted\])([^\s\"'<>]+)",
 )
 
@@ -83,6 +97,7 @@ CASED: tuple[Rule, ...] = (
     _rule(":", r"(?=[\w-]{35})(?<=\d{8}:)([\w-]{35})(?![\w-])"),  # a Telegram bot's token, after its id
     _rule("%", r"3[Aa](?<=\d{8}%3.)([\w-]{35})(?![\w-])", r"2[Ff](?<=webhooks%2.)\d{5,25}%2[Ff]([\w-]+)"),
     _rule("/", r"(?<=webhooks/)\d{5,25}/([\w-]+)", r"(?<=webhooks\\/)\d{5,25}\\/([\w-]+)", *_OF_URL),
+    _rule("/", rf"{_REQUESTED}{_KEY_BEHIND}", spans=_of_provider),
     # GitHub, Stripe, npm, webhook signing
     _rule(
         "_",
@@ -99,11 +114,11 @@ CASED: tuple[Rule, ...] = (
         r"(?<=AI)(za[\w-]{35})",  # Google
     ),
     _rule("J", r"(?<=eyJ)([\w-]{5,512}+\.[\w-]{5,}+(?:\.[\w-]*+)?)", _WIF),  # JWT
-    _rule("K", rf"([wxyz]{_BASE58}{{50}})(?![A-Za-z0-9])", _WIF),
-    _rule("L", rf"([1-5]{_BASE58}{{50}})(?![A-Za-z0-9])"),
+    _rule("K", rf"(?<![A-Za-z0-9]{{2}}K)([wxyz]{_BASE58}{{50}})(?![A-Za-z0-9])", _WIF),
+    _rule("L", rf"(?<![A-Za-z0-9]{{2}}L)([1-5]{_BASE58}{{50}})(?![A-Za-z0-9])"),
     _rule("H", _WIF),
-    # PEM, up to its end or as far as it goes
-    _rule("G", r"(?<=-----BEG)IN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----((?:[A-Za-z0-9+/=\s\\:,.\"']|-(?!-))++)"),
+    # PEM, up to its end, a cut, or the end of the text. Where no key follows, its first line is only mentioned.
+    _rule("G", rf"(?<=-----BEG)IN [A-Z ]{{0,32}}PRIVATE KEY(?: BLOCK)?-----(?:{_PEM_BODY}|{_PEM_HEADERS})"),
     _rule("v", rf"(?<=[xyztuvXYZTUV]prv)({_BASE58}{{50,}})"),  # an extended private key
     _rule(
         "B",
@@ -117,15 +132,10 @@ CASED: tuple[Rule, ...] = (
 # A transaction's hash is 64 hex digits too, so a private key is one only where something says so.
 _PRIVATE = r"\W{1,6}(?:(?:is|was|hex)\W{1,3})?b?[\"']?(?:0x)?([0-9a-f]{64})(?![0-9a-f])"
 _OF_WHAT = r"(?:s|_hex|toaccount| (?:for|of) 0x[0-9a-f]{40}(?![0-9a-f]))"
-# One by one, numbered, quoted or in capitals: only where something says so.
-_WORD_LIST = (
-    rf"[\w ]{{0,12}}[^a-z]{{1,6}}((?:[a-z]{{3,8}}[^a-z]{{1,6}}){{{mnemonic.FEWEST - 1},23}}[a-z]{{3,8}}(?![a-z]))"
-)
 
 LOWER: tuple[Rule, ...] = (
     _rule("k", rf"(?:ey{_OF_WHAT}?|(?<=\bpk)|(?<=_pk)){_PRIVATE}", spans=_of_wallet),
     _rule("secret", _PRIVATE),
-    _rule("mnemonic", _WORD_LIST, spans=_of_words),
 )
 """Rules for text in small letters."""
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from notify.rules import assignments, mnemonic, secret_patterns
+from notify.clip import MARK_END
+from notify.rules import assignments, cuts, mnemonic, secret_patterns
 from notify.rules.secret_patterns import Span
 
 # From the rarest to the most frequent character of log lines and hashes: a value is looked for from its rarest on.
@@ -29,22 +30,27 @@ class SecretSearch:
     def __init__(self, known: Iterable[str]) -> None:
         self._known = tuple(known)
         self._cased = _searches(_sources(self._known))
-        self._brief = _searches(_sources_of_known(text for text in self._known if not _has_long_word(text)))
+        self._brief = _searches(
+            _sources_of_known(text for text in self._known if not _has_long_word(text.encode("utf-8", "replace")))
+        )
 
     def hint(self, text: str) -> bool:
         """Say whether *text* may hold a secret. Wrong only in saying yes."""
+        if MARK_END in text:
+            return True
+        data = text.encode("utf-8", "replace")
         if (
-            "://" in text
+            _has_long_word(data)  # first, for events of trades hold a hash
+            or "://" in text
             or "--" in text
             or "earer" in text
             or "asic" in text
-            or _has_long_word(text)
             or _matches(self._brief, text)
         ):
-            return _matches(self._cased, text) or _matches(_LOWER, text.lower()) or mnemonic.hint(text)
+            return _matches(self._cased, text) or _matches(_LOWER, text.lower()) or mnemonic.hint(data)
         if (":" in text or "=" in text) and _matches(_LOWER, text.lower()):
             return True
-        return len(text) >= mnemonic.SHORTEST and ("mnemonic" in text.lower() or mnemonic.hint(text))
+        return len(text) >= mnemonic.SHORTEST and mnemonic.hint(data)
 
     def find(self, text: str) -> list[Span]:
         """Return where secrets stand in *text*, in order. They may overlap."""
@@ -60,11 +66,13 @@ class SecretSearch:
         spans += secret_patterns.find(text, lower)
         spans += assignments.find(text, lower)
         spans += mnemonic.find(text)
+        if MARK_END in text:
+            spans += [span for span in cuts.find(text, self._known) if span[0] < span[1]]
         return sorted(spans)
 
 
-def _has_long_word(text: str) -> bool:
-    return _LONG_WORD in text.encode("utf-8", "replace").translate(_NO_SPACE)
+def _has_long_word(data: bytes) -> bool:
+    return _LONG_WORD in data.translate(_NO_SPACE)
 
 
 def _matches(searches: Mapping[str, Callable[[str], object]], text: str) -> bool:

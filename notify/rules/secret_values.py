@@ -22,9 +22,9 @@ def forms(values: Iterable[str]) -> tuple[str, ...]:
     """Return every text under which *values* may show up.
 
     As they are, URL-quoted, JSON-escaped, as Python's `repr`, and as base64 at each of the three places where a value
-    may begin, in either alphabet. Hex numbers also without `0x`, in capitals, in small letters, in decimal and as the
-    bytes that they stand for. Twelve words or more also as a list. Of URLs also the password and the parts that look
-    random. What is shorter than six characters is left out.
+    may begin, in either alphabet. Hex numbers also without `0x`, in capitals, in small letters, in decimal, and as the
+    bytes that they stand for: raw, in base64 and as a list of numbers. Twelve words or more also as a list. Of URLs
+    also the password and the parts that look random. What is shorter than six characters is left out.
     """
     found: set[str] = set()
     for value in values:
@@ -65,13 +65,17 @@ def _spellings(value: str) -> Iterator[str]:
 
 def _of_number(value: str) -> Iterator[str]:
     number = _HEX.fullmatch(value)
-    if not number or len(number[1]) > _LONGEST_NUMBER:
+    if not number:
         return
-    yield str(int(number[1], 16))
+    if len(number[1]) <= _LONGEST_NUMBER:
+        yield str(int(number[1], 16))
     data = bytes.fromhex(number[1]) if len(number[1]) % 2 == 0 else b""
     if len(set(data)) > 1:  # a run of one byte is the padding of many a file
         yield repr(data)[2:-1]
         yield data.decode("utf-8", "surrogateescape")
+        yield from _in_base64(data)
+        for between in (", ", ","):
+            yield between.join(map(str, data))
 
 
 def _of_words(words: Sequence[str]) -> Iterator[str]:
