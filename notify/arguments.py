@@ -9,6 +9,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any, TypedDict, Unpack
 
+from notify.clip import clip
 from notify.event import Attachment, Event, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import parse_level
@@ -18,7 +19,6 @@ from notify.plain import (
     came_from_a_signal,
     class_name,
     clean,
-    clip,
     keep,
     keep_fields,
     safe_str,

@@ -16,7 +16,7 @@ from itertools import islice
 from types import CodeType, MappingProxyType
 from typing import Any
 
-from notify.clip import clip as clip  # those who show a value clip it, too
+from notify.clip import clip
 
 MAX_DEPTH = 6
 MAX_ITEMS = 100

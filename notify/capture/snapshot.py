@@ -9,6 +9,7 @@ from logging import LogRecord
 from operator import itemgetter
 from typing import Any
 
+from notify.clip import clip
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, event_of_record
 from notify.exceptions import Raised
@@ -20,7 +21,6 @@ from notify.plain import (
     came_from_a_signal,
     class_name,
     clean,
-    clip,
     keep,
     safe_repr,
     safe_str,

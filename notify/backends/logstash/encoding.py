@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 from notify.backends.logstash.wire import Document
-from notify.plain import SCALARS, clean, clip, jsonable, keep, safe_str
+from notify.clip import clip
+from notify.plain import SCALARS, clean, jsonable, keep, safe_str
 
 LEAST_LIMIT = 1200
 """Bytes that every document can be cut to: less than the smallest packet that IPv6 must carry."""
