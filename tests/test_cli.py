@@ -2,13 +2,19 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import ENDING, environment, python
+from machine import missing
+from outboxes import an_event, opened
+from set_up import secrets_file
 from typer.testing import CliRunner, Result
 
 import notify
@@ -17,12 +23,12 @@ from notify.backends.memory import MemoryBackend
 from notify.cli.app import app
 from notify.cli.output import print_table
 from notify.cli.test import chart
+from notify.delivery.outbox.file import NAME
 from notify.errors import ConfigError, Gone, Rejected
 from notify.event import Event
 
 CANARY = "c4nary-token"
 WEBHOOK = f"https://discord.com/api/webhooks/123456789012345678/{CANARY}"
-ENDING = 60.0  # seconds after which a process counts as hanging
 
 PAGER = {"NOTIFY_STDOUT": "off", "NOTIFY_BACKENDS": "pager"}
 
@@ -63,26 +69,9 @@ def invoke(*arguments: str, env: Mapping[str, str] | None = None, stdin: str | N
     return CliRunner().invoke(app, list(arguments), env=dict(env or {}), input=stdin)
 
 
-def command(
-    *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
-) -> "subprocess.CompletedProcess[str]":
+def command(*arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
     """Run `python -m notify` as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "notify", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=ENDING,
-        check=False,
-        env={
-            "PATH": os.defpath,
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "PYTHONIOENCODING": "utf-8",
-            "COLUMNS": "200",
-            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
-            **(env or {}),
-        },
-    )
+    return python("-m", "notify", *arguments, **{"COLUMNS": "200", **(env or {})})
 
 
 def cells(table: str) -> list[list[str]]:
@@ -198,6 +187,15 @@ def test_env_as_json_is_for_programs() -> None:
     assert rows["DISCORD_LEVEL"]["value"] is None
 
 
+def test_env_can_be_kept_to_what_is_set() -> None:
+    result = invoke("env", "--set", env={"LOG_LEVEL": "debug", "DISCORD_WEBHOOK_URL": WEBHOOK, "NAME": ""})
+
+    assert [row[:2] for row in cells(result.stdout)] == [
+        ["DISCORD_WEBHOOK_URL", "•••••• (set)"],
+        ["LOG_LEVEL", "debug"],
+    ]
+
+
 def test_env_does_not_show_a_secret_that_strayed_to_another_variable() -> None:
     result = invoke("env", env={"DISCORD_THREAD_ID": WEBHOOK, "NOTIFY_BACKENDS": WEBHOOK, "LOGSTASH_PORT": WEBHOOK})
 
@@ -268,7 +266,7 @@ def test_doctor_looks_at_settings_the_disk_and_destinations(monkeypatch: pytest.
         "PAGER_LEVEL": ("ok", "trade"),
         "PAGER_TOPICS": ("ok", "trade, crash"),
         "NOTIFY_STATE_DIR": ("ok", str(tmp_path / "state")),
-        "outbox": ("ok", f"{tmp_path / 'state'}: durable events are kept there until they are delivered"),
+        "outbox": ("ok", f"{tmp_path / 'state'}: will be made; durable events are kept there until they are delivered"),
         "discord": ("ok", "a channel; gets nothing: its level is off"),
         "pager": ("ok", "pages somebody; gets TRADE and above, topics: crash,trade"),
     }
@@ -286,8 +284,224 @@ def test_doctor_says_what_is_wrong_with_the_disk(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert found(result)["outbox"] == (
         "wrong",
-        f"events are not kept on disk: {tmp_path / 'state'}: cannot be used as a directory: Not a directory",
+        f"cannot be used, events would wait in memory: {tmp_path / 'state'}: is no directory",
     )
+
+
+@pytest.fixture
+def durable_pager(pager: Pager) -> dict[str, str]:
+    """The settings of a pager whose events are kept on disk."""
+    pager.durable = True
+    return PAGER
+
+
+def everything_below(directory: Path) -> dict[str, tuple[object, ...]]:
+    """Return what nobody can change unseen: names, modes, owners, times of change and contents."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in (directory, *directory.rglob("*")):
+        about = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path)] = about.st_mode, about.st_uid, about.st_nlink, about.st_ctime_ns, content
+    return found
+
+
+def of_a_newer_version(state: Path) -> None:
+    with closing(sqlite3.connect(state / NAME)) as file:
+        file.execute("PRAGMA user_version = 9")
+
+
+def of_garbage(state: Path) -> None:
+    (state / NAME).write_text("no database, but long enough to be taken for one" * 100)
+
+
+def readable_by_others(state: Path) -> None:
+    for path in (state, state / NAME):
+        path.chmod(0o755)
+
+
+def linked(state: Path) -> None:
+    (state / "second name").hardlink_to(state / NAME)
+
+
+def a_pipe(state: Path) -> None:
+    (state / NAME).unlink()
+    os.mkfifo(state / NAME)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "verdict", "said"),
+    [
+        (lambda state: None, "ok", "durable events are kept there"),
+        (readable_by_others, "ok", "durable events are kept there"),
+        (of_a_newer_version, "wrong", "newer than this program's 1; it would be set aside at the next start; 2 events "
+         "in it can be read"),
+        (of_garbage, "wrong", "it is no database; it would be set aside at the next start; no event in it can be read"),
+        (linked, "wrong", "has a second name elsewhere (a hard link); remove it"),
+        (a_pipe, "wrong", "is not a regular file; remove it"),
+    ],
+)  # fmt: skip
+def test_doctor_looks_at_an_outbox_and_leaves_it_as_it_is(
+    state: Path, durable_pager: dict[str, str], spoil: Callable[[Path], None], verdict: str, said: str
+) -> None:
+    with opened(state) as outbox:
+        for _ in range(2):
+            outbox.accept(an_event(), ["pager"])
+    spoil(state)
+    before = everything_below(state)
+
+    result = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(state)})
+
+    assert found(result)["outbox"][0] == verdict
+    assert said in found(result)["outbox"][1]
+    assert everything_below(state) == before
+
+
+def test_doctor_looks_at_an_outbox_that_a_program_uses(state: Path, durable_pager: dict[str, str]) -> None:
+    with opened(state) as outbox:
+        outbox.accept(an_event(), ["pager"])
+        names = set(everything_below(state))
+
+        result = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(state)})
+
+        assert set(everything_below(state)) == names
+        assert outbox.accept(an_event(), ["pager"])
+    assert found(result)["backlog"][1].startswith("1 waits")
+
+
+def test_doctor_makes_no_state_directory(tmp_path: Path, durable_pager: dict[str, str]) -> None:
+    where = tmp_path / "not" / "there"
+
+    result = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(where)})
+
+    assert found(result)["outbox"] == (
+        "ok",
+        f"{where}: will be made; durable events are kept there until they are delivered",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def nobody_may_write(path: object, mode: int, **_: object) -> bool:
+    return not mode & os.W_OK
+
+
+def test_doctor_says_when_the_state_directory_cannot_be_made(
+    tmp_path: Path, durable_pager: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    below_file, below_other = tmp_path / "file" / "state", tmp_path / "new" / "state"
+
+    no_directory = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(below_file)})
+    monkeypatch.setattr("notify.delivery.outbox.look.os.access", nobody_may_write)
+    not_allowed = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(below_other)})
+
+    begin = "cannot be used, events would wait in memory: "
+    assert (no_directory.exit_code, not_allowed.exit_code) == (1, 1)
+    assert found(no_directory)["outbox"] == (
+        "wrong",
+        f"{begin}{below_file}: cannot be made: {tmp_path / 'file'} is no directory",
+    )
+    assert found(not_allowed)["outbox"] == (
+        "wrong",
+        f"{begin}{below_other}: cannot be made: user {os.geteuid()} may not write to {tmp_path}",
+    )
+
+
+@pytest.mark.parametrize("what", ["directory", "file"])
+def test_doctor_says_whose_the_outbox_is(state: Path, durable_pager: dict[str, str], what: str) -> None:
+    if os.geteuid() != 0:
+        missing("only root can give a file away")
+    with opened(state):
+        pass
+    path = state if what == "directory" else state / NAME
+    os.chown(path, 65534, -1)
+
+    result = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(state)})
+
+    assert found(result)["outbox"] == (
+        "wrong",
+        f"cannot be used, events would wait in memory: {path}: belongs to user 65534, and this is user 0; look as the "
+        "user that the program runs as",
+    )
+
+
+HAPPENED = an_event().time  # as all events of these tests
+
+
+@pytest.mark.parametrize(
+    ("waiting", "dead", "age", "verdict", "text"),
+    [
+        (1, 0, 60, "ok", "1 waits (oldest 1 min), 0 dead letters"),
+        (5, 0, 3600, "ok", "5 wait (oldest 1 h), 0 dead letters"),
+        (5, 0, 3601, "warning", "5 wait (oldest 1 h), 0 dead letters: see `notify outbox list`"),
+        (5, 1, 60, "warning", "5 wait (oldest 1 min), 1 dead letter: see `notify outbox list`"),
+        (0, 2, 60, "warning", "0 wait, 2 dead letters: see `notify outbox list`"),
+    ],
+)
+def test_doctor_tells_the_backlog_and_warns_of_what_is_old_or_dead(
+    state: Path, durable_pager: dict[str, str], monkeypatch: pytest.MonkeyPatch,
+    waiting: int, dead: int, age: int, verdict: str, text: str,
+) -> None:  # fmt: skip
+    with opened(state) as outbox:
+        for number in range(waiting + dead):
+            outbox.accept(event := an_event(), ["pager"])
+            if number < dead:
+                outbox.dead("pager", event.id, "no")
+    monkeypatch.setattr("notify.cli.doctor.time.time", lambda: HAPPENED + age)
+
+    result = invoke("doctor", "--json", env={**durable_pager, "NOTIFY_STATE_DIR": str(state)})
+
+    assert result.exit_code == 0
+    assert found(result)["backlog"] == (verdict, text)
+
+
+@pytest.mark.parametrize("settings_in", ["environment", "file"])
+def test_doctor_warns_of_events_for_a_destination_that_is_not_set_up(
+    state: Path, tmp_path: Path, settings_in: str
+) -> None:
+    with opened(state) as outbox:
+        outbox.accept(an_event(), ["discord", "stdout"])
+        outbox.accept(an_event(), ["discord"])
+    if settings_in == "file":
+        secrets = secrets_file(tmp_path, f"NOTIFY_STATE_DIR={state}")
+        result, option = invoke("doctor", "--json", "--env-file", str(secrets)), f" --state-dir {state}"
+    else:
+        result, option = invoke("doctor", "--json", env={"NOTIFY_STATE_DIR": str(state)}), ""
+
+    assert found(result)["discord"] == (
+        "warning",
+        f"2 events wait for 'discord', which is not set up: `notify outbox drop --destination discord{option}` removes "
+        "them",
+    )
+    assert [row["verdict"] for row in json.loads(result.stdout) if row["subject"] == "stdout"] == ["ok"]
+
+
+@pytest.mark.parametrize("switch", ["UNIT_TESTING", "SIMULATE", "NOTIFY_DRY_RUN"])
+def test_doctor_warns_when_nothing_leaves_the_machine_and_says_what_would(pager: Pager, switch: str) -> None:
+    env = {"DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "LOGSTASH_SERVER": "logs", "NOTIFY_BACKENDS": "pager", switch: "true"}
+
+    result = invoke("doctor", "--json", env=env)
+
+    assert result.exit_code == 0
+    assert found(result)["network"] == (
+        "warning",
+        f"nothing leaves this machine: {switch} is true; otherwise events would go to discord_ops, logstash, pager",
+    )
+
+
+def test_doctor_names_secrets_that_are_too_short_to_be_recognised(tmp_path: Path) -> None:
+    secrets = secrets_file(tmp_path, "PIN=12345\nPASSWORD=123456\nNOTIFY_STDOUT=text\nEMPTY=\n")
+
+    result = invoke("doctor", "--json", "--env-file", str(secrets))
+
+    assert result.exit_code == 0
+    assert [row for row in json.loads(result.stdout) if row["verdict"] == "warning"] == [
+        {
+            "subject": "PIN",
+            "verdict": "warning",
+            "text": "of the secrets file: shorter than 6 characters, so not recognised and not hidden in events",
+        }
+    ]
+    assert "12345" not in result.output
 
 
 def test_doctor_takes_a_backend_without_a_check_at_its_word(pager: Pager) -> None:
@@ -481,6 +695,16 @@ def test_test_sends_three_messages_to_every_backend_whatever_its_route(pager: Pa
     assert pager.closed
 
 
+def test_test_prints_one_line_of_each_message_so_that_the_receipts_stay_in_sight() -> None:
+    result = invoke("test", env={"DISCORD_WEBHOOK_URL": WEBHOOK, "NOTIFY_DRY_RUN": "true"})
+
+    printed, _, receipts = result.stdout.partition("Receipts")
+    lines = printed.splitlines()
+    assert len(lines) == 6  # three messages each to stdout and, as this is a dry run, to Discord
+    assert len([line for line in lines if "Portfolio of 150 positions" in line and "lines_left_out=150" in line]) == 2
+    assert len(cells(receipts)) == 6
+
+
 def test_test_fails_when_one_message_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "load", lambda name, env: Pager([None, Rejected("too long")]))
 
@@ -547,11 +771,7 @@ def test_the_demo_can_be_looked_at_with_head() -> None:
         text=True,
         timeout=ENDING,
         check=False,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(Path(notify.__file__).parents[1]),
-            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
-        },
+        env=environment(),
     )
 
     assert len(ended.stdout.splitlines()) == 2

@@ -5,34 +5,31 @@ import logging
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import python
+from machine import missing
 from outboxes import ALL, GRACE, an_event, everything_in, opened, running
+from set_up import secrets_file
 from typer.testing import CliRunner, Result
 
-import notify
 from notify.cli.app import app
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.file import NAME
+from notify.errors import ConfigError
 from notify.event import Attachment, Event, ExceptionInfo, Source, new_id
 from notify.levels import TRADE
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
+    for name in set(os.environ) - {"XDG_STATE_HOME"}:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "250")  # wide enough that no cell is folded
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
 
 
 @pytest.fixture
@@ -60,6 +57,11 @@ def _accepted(outbox: Outbox, event: Event | None = None, *, dead: str | None = 
     return event
 
 
+def _short(event: Event) -> str:
+    """What `list` shows of an id: of the one sequence that numbers the events of a test, the last four figures."""
+    return event.id.split("-")[1][-4:]
+
+
 def _cells(table: str) -> list[list[str]]:
     """The cells of a table, without its head, whose columns are separated by another sign."""
     return [[cell.strip() for cell in line.split("│")] for line in table.splitlines() if "│" in line]
@@ -77,8 +79,8 @@ def test_what_waits_and_what_is_dead_stands_in_a_table(run, outbox):
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == "Waiting: 1. Dead letters: 1."
     assert [row[1:] for row in _cells(done.stdout)] == [
-        ["discord", "WARNING", "Bought 0.5 WETH", waiting.id, "waiting"],
-        ["discord", "TRADE", "Sold", dead.id, "dead: embeds[0]: too long"],
+        ["discord", "WARNING", "Bought 0.5 WETH", _short(waiting), "waiting"],
+        ["discord", "TRADE", "Sold", _short(dead), "dead: embeds[0]: too long"],
     ]
 
 
@@ -133,11 +135,23 @@ def test_programs_get_every_part_of_a_row(run, outbox):
     }
 
 
-def test_an_id_can_be_copied_also_where_the_terminal_is_narrow(run, outbox, monkeypatch):
+def test_an_id_can_be_copied_and_a_message_read_also_where_the_terminal_is_narrow(run, outbox, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    event = _accepted(outbox, an_event("a message of many words " * 10), dead="a reason of many words " * 10)
+    event = _accepted(outbox, an_event("Bought 0.5 WETH for 1,725 USDC"))
 
-    assert event.id in run("list").stdout
+    assert _cells(run("list").stdout)[0][3:] == ["Bought 0.5 WETH for 1,725 USDC", _short(event), "waiting"]
+
+
+def test_the_list_can_be_of_one_destination(run, outbox):
+    outbox.accept(an_event("both"), ["discord", "telegram"])
+    for name in ("discord", "telegram"):
+        outbox.accept(gone := an_event(f"dead for {name}"), [name])
+        outbox.dead(name, gone.id, "no")
+
+    done = run("list", "--destination", "telegram")
+
+    assert [row[1:4:2] for row in _cells(done.stdout)] == [["telegram", "both"], ["telegram", "dead for telegram"]]
+    assert done.stdout.splitlines()[0] == "Waiting: 1. Dead letters: 1."
 
 
 def test_an_empty_outbox_has_no_table(run, outbox):
@@ -163,7 +177,7 @@ def test_a_row_that_cannot_be_read_is_listed_all_the_same(run, state, outbox):
 
     listed, shown = run("list"), run("show", event.id)
 
-    assert _cells(listed.stdout)[0][3:] == ["(it cannot be read any more)", event.id, "waiting"]
+    assert _cells(listed.stdout)[0][3:] == ["(it cannot be read any more)", _short(event), "waiting"]
     assert "(it cannot be read any more)" in shown.stdout
     assert json.loads(run("show", event.id, "--json").stdout)["event"] is None
 
@@ -233,7 +247,7 @@ def test_a_dead_letter_that_is_retried_is_found_by_the_program_that_runs(run, ou
 
     assert (done.exit_code, done.stdout) == (0, "1 will be delivered again.\n")
     assert [each.event for each in outbox.adopt(ALL)] == [dead]
-    assert other.id in run("list", "--dead").stdout
+    assert _short(other) in run("list", "--dead").stdout
 
 
 def test_all_dead_letters_can_be_retried_at_once_and_what_waits_is_left_alone(run, outbox):
@@ -269,21 +283,132 @@ def test_all_dead_letters_can_be_dropped_without_what_waits_of_the_same_event(ru
     assert listing.dead(state, 10) == []
 
 
+@pytest.fixture
+def _somebody_at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notify.cli.outbox_changes._somebody_is_there", lambda: True)
+
+
+@pytest.mark.usefixtures("_somebody_at_the_terminal")
+@pytest.mark.parametrize("options", [(), ("--json",)])
 @pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 0, 0), ("n\n", 1, 1), ("", 1, 1)])
-def test_dropping_asks_first(run, state, outbox, answer, left, code):
-    event = _accepted(outbox)
+def test_dropping_shows_what_goes_and_asks_first(run, state, outbox, options, answer, left, code):
+    event = _accepted(outbox, an_event("Sold\nall of it"))
 
-    done = run("drop", event.id, stdin=answer)
+    done = run("drop", event.id, *options, stdin=answer)
 
-    assert "Remove 1 event for good?" in done.stderr
-    assert "Remove" not in done.stdout
+    assert done.stderr.startswith("  discord: Sold\nRemove 1 event for good?")
+    assert done.stdout.startswith("{") if options else done.stdout in ("", "1 removed.\n")  # and nothing else
     assert (len(listing.waiting(state, 10)), done.exit_code) == (left, code)
 
 
-def test_dropping_for_a_program_does_not_ask(run, outbox):
+@pytest.mark.usefixtures("_somebody_at_the_terminal")
+def test_of_many_that_go_the_first_ten_are_shown(run, outbox):
+    for number in range(1, 13):
+        _accepted(outbox, an_event(f"message {number}"), dead="no")
+
+    shown = run("drop", "--all-dead", stdin="n\n").stderr.splitlines()
+
+    assert shown[:2] == ["  discord: message 12", "  discord: message 11"]  # the newest first, as in the list
+    assert shown[9:11] == ["  discord: message 3", "  and 2 more"]
+    assert shown[11].startswith("Remove 12 events for good?")
+
+
+@pytest.mark.usefixtures("_somebody_at_the_terminal")
+def test_an_unknown_id_is_told_before_anybody_is_asked(run, outbox):
+    event = _accepted(outbox, an_event("Sold"))
+
+    done = run("drop", "nothing", event.id, stdin="n\n")
+
+    assert done.stderr.startswith("notify: no such event: nothing\n  discord: Sold\nRemove 1 event for good?")
+
+
+@pytest.mark.usefixtures("_somebody_at_the_terminal")
+def test_what_was_retried_while_somebody_was_asked_is_not_dropped(run, state, outbox, monkeypatch):
+    event = _accepted(outbox, dead="no")
+    monkeypatch.setattr("notify.cli.outbox_changes._ask", lambda *_: listing.retry(state, [event.id]))
+
+    done = run("drop", "--all-dead")
+
+    assert (done.stdout, len(listing.waiting(state, 10))) == ("0 removed.\n", 1)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_nothing_is_dropped_where_nobody_can_be_asked(run, state, outbox, options):
     event = _accepted(outbox)
 
-    assert json.loads(run("drop", event.id, "--json").stdout) == {event.id: 1}
+    done = run("drop", event.id, *options, stdin="y\n")
+
+    assert isinstance(done.exception, ConfigError)  # one line on stderr, and exit code 2
+    assert str(done.exception) == "nothing was removed: there is nobody to ask here; add --yes"
+    assert (done.stdout, len(listing.waiting(state, 10))) == ("", 1)
+
+
+def test_a_program_that_is_sure_drops_without_a_question(run, outbox):
+    event = _accepted(outbox)
+
+    assert json.loads(run("drop", event.id, "--json", "--yes").stdout) == {event.id: 1}
+
+
+def test_all_for_one_destination_can_be_dropped_dead_or_not(run, state, outbox):
+    outbox.accept(an_event(), ["discord", "telegram"])
+    _accepted(outbox, dead="no")
+
+    done = run("drop", "--destination", "discord", "--yes")
+
+    assert (done.exit_code, done.stdout) == (0, "2 removed.\n")
+    assert [each.destination for each in listing.waiting(state, 10) + listing.dead(state, 10)] == ["telegram"]
+
+
+# ---- short ids
+
+
+@pytest.mark.parametrize("command", [("show",), ("retry",), ("drop", "--yes")])
+def test_an_id_may_be_given_as_the_list_shows_it(run, outbox, command):
+    for _ in range(3):
+        event = _accepted(outbox, dead="no")
+
+    by_short = run(*command, _short(event), "--json")
+
+    assert by_short.exit_code == 0
+    assert event.id in by_short.stdout
+
+
+def _with_id(event_id: str) -> Event:
+    return Event(id=event_id, time=1_767_225_600.0, message=event_id, level=TRADE)
+
+
+def test_ids_are_shown_as_long_as_they_must_be_to_be_told_apart(run, outbox):
+    ids = [
+        "019b76dab100-000007-aaaaaaaa", "019b76dab200-000007-bbbbbbbb", "019b76dab200-000008-bbbbbbbb",
+        "019b76dab300-000009-cccccccc", "019b76dab300-000009-dddddddd", "byhand", "hand", "a-bcd-e",
+    ]  # fmt: skip
+    for each in ids:
+        _accepted(outbox, _with_id(each))
+
+    shown = {row[3]: row[4] for row in _cells(run("list").stdout)}
+
+    assert list(shown.values()) == ["100-000007", "200-000007", "0008", ids[3], ids[4], "yhand", "hand", "a-bcd"]
+    for whole, short in shown.items():
+        assert json.loads(run("show", short, "--json").stdout)["id"] == whole
+
+
+@pytest.mark.parametrize("command", [("show",), ("retry",), ("drop", "--yes")])
+def test_a_short_id_that_may_be_several_events_changes_nothing(run, state, outbox, command):
+    one, other = "019b76dab100-000007-aaaaaaaa", "019b76dab200-000007-bbbbbbbb"
+    for each in (one, other):
+        _accepted(outbox, _with_id(each), dead="no")
+
+    done = run(*command, "0007")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"notify: 0007 may be 2 events; give one of them whole: {one}, {other}\n"
+    assert len(listing.dead(state, 10)) == 2
+
+
+def test_less_than_four_characters_are_no_id(run, outbox):
+    event = _accepted(outbox)
+
+    assert run("show", _short(event)[1:]).stderr == f"notify: no such event: {_short(event)[1:]}\n"
 
 
 # ---- what is not there, and what cannot be used
@@ -326,28 +451,81 @@ def test_what_waits_is_no_dead_letter(run, outbox):
 
 
 @pytest.mark.parametrize(
-    "command", [("retry",), ("drop",), ("retry", "id", "--all-dead"), ("drop", "id", "--all-dead")]
+    ("command", "said"),
+    [
+        (("retry",), "name the events, or give --all-dead"),
+        (("drop",), "name the events, or give --all-dead or --destination"),
+        (("retry", "id", "--all-dead"), "ID and --all-dead: only one of them, not both"),
+        (("drop", "id", "--destination", "discord"), "ID and --destination: only one of them, not both"),
+        (
+            ("drop", "--all-dead", "--destination", "discord"),
+            "--all-dead and --destination: only one of them, not both",
+        ),
+    ],
 )
-def test_either_ids_or_all_dead_letters_must_be_named(run, outbox, command):
+def test_events_must_be_chosen_in_one_way(run, outbox, command, said):
     done = run(*command)
 
     assert done.exit_code == 2
-    assert "name the events, or give --all-dead" in done.stderr
+    assert f"Invalid value for ID: {said} " in done.stderr
 
 
-COMMANDS = [("list",), ("list", "--json"), ("show", "id"), ("retry", "id"), ("drop", "id", "--yes")]
+COMMANDS = [("list",), ("show", "id"), ("retry", "id"), ("drop", "id", "--yes"), ("drop", "id")]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_where_there_is_no_outbox_one_line_says_so_and_how_to_name_the_right_place(run, state, command):
-    done = run(*command)
+    said = (
+        f"there is no outbox in {state}; say where the program has its own: --state-dir, NOTIFY_STATE_DIR or "
+        "EXECUTOR_ID"
+    )
+
+    done, as_json = run(*command), run(*command, "--json")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"notify: {said}\n")
+    assert (as_json.exit_code, json.loads(as_json.stdout), as_json.stderr) == (1, {"error": said}, "")
+    assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("show", "nothing"), "no such event: nothing"),
+        (("retry", "nothing"), "no such dead letter: nothing"),
+        (("drop", "nothing", "other", "--yes"), "no such event: nothing, other"),
+    ],
+)
+def test_a_program_gets_what_went_wrong_as_json(run, outbox, command, said):
+    done = run(*command, "--json")
+
+    assert (done.exit_code, json.loads(done.stdout), done.stderr) == (1, {"error": said}, "")
+
+
+def test_a_program_learns_which_of_several_ids_was_not_there(run, outbox):
+    event = _accepted(outbox)
+
+    done = run("drop", "nothing", event.id, "--yes", "--json")
+
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert json.loads(done.stdout) == {"nothing": 0, event.id: 1}
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "for_sudo"), [(65534, "nobody", "nobody"), (54321, "54321", "'#54321'")], ids=["named", "nameless"]
+)
+def test_the_outbox_of_another_user_is_to_be_looked_at_as_that_user(run, state, outbox, user, name, for_sudo):
+    if os.geteuid() != 0:
+        missing("only root can give a directory away")
+    for path in (state / NAME, state):
+        os.chown(path, user, -1)
+
+    done = run("list")
 
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
-        f"notify: there is no outbox in {state}; say where the program has its own: --state-dir, NOTIFY_STATE_DIR or "
-        "EXECUTOR_ID\n"
+        f"notify: {state / NAME} belongs to user {name}; run it as that user: sudo -u {for_sudo} notify outbox … "
+        f"--state-dir {state}\n"
     )
-    assert not state.exists()
 
 
 def _a_text(state: Path) -> None:
@@ -397,24 +575,26 @@ def test_an_outbox_that_somebody_else_holds_is_one_line_and_nothing_is_changed(r
 # ---- as a process
 
 
+@pytest.mark.process
+def test_without_a_terminal_and_without_yes_dropping_is_refused_in_one_line(state):
+    with opened(state) as outbox:
+        event = _accepted(outbox)
+
+    done = _command("drop", event.id, "--json", env={"NOTIFY_STATE_DIR": str(state)})
+
+    said = "notify: nothing was removed: there is nobody to ask here; add --yes\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
 def _command(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "notify", "outbox", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=GRACE,
-        check=False,
-        env={"PATH": os.defpath, "PYTHONPATH": str(Path(notify.__file__).parents[1]), "COLUMNS": "250", **env},
-    )
+    return python("-m", "notify", "outbox", *arguments, COLUMNS="250", **env)
 
 
 @pytest.mark.process
 def test_the_state_directory_comes_from_the_settings(state, tmp_path):
     with opened(state) as outbox:
         event = _accepted(outbox)
-    secrets = tmp_path / "secrets.env"
-    secrets.write_text(f"NOTIFY_STATE_DIR={state}\n")
-    secrets.chmod(0o600)
+    secrets = secrets_file(tmp_path, f"NOTIFY_STATE_DIR={state}\n")
 
     by_file = _command("list", "--json", "--env-file", str(secrets), env={})
     by_environment = _command("list", "--json", env={"NOTIFY_STATE_DIR": str(state)})

@@ -1,19 +1,31 @@
-"""`notify doctor`: everything that can be checked without sending anything."""
+"""`notify doctor`: everything that can be checked without sending or changing anything."""
 
+import os
+import shlex
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from notify import settings
-from notify.backend import Backend
-from notify.bootstrap import destinations, open_outbox
+from notify.backend import Backend, durable
+from notify.bootstrap import destinations
+from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
+from notify.delivery.outbox.look import Look, look
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
 from notify.rules.redaction import Redactor
 from notify.rules.routing import Route
+from notify.rules.secret_values import SHORTEST
+from notify.setting import NEVER, Setting
 from notify.settings import Settings
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
+
+_OFFLINE = (settings.UNIT_TESTING, settings.SIMULATE, settings.NOTIFY_DRY_RUN)
+_LONG = 3600.0  # seconds that an event may wait before that is worth a warning
 
 
 class Finding(NamedTuple):
@@ -26,7 +38,7 @@ class Finding(NamedTuple):
 
 def examine(env: Mapping[str, str], *, as_json: bool) -> int:
     """Print what was found, and return the exit code: 1 when something is wrong."""
-    found = findings(Settings(env))
+    found = findings(env)
     if as_json:
         print_json([finding._asdict() for finding in found])
     else:
@@ -34,12 +46,15 @@ def examine(env: Mapping[str, str], *, as_json: bool) -> int:
     return 1 if any(finding.verdict == WRONG for finding in found) else 0
 
 
-def findings(config: Settings) -> list[Finding]:
-    """Check every setting, then every destination."""
+def findings(env: Mapping[str, str]) -> list[Finding]:
+    """Check every setting, then the outbox and every destination. Changes nothing."""
+    config = Settings(env)
     found = [_setting(config, setting) for setting in config.rows() if config.is_set(setting)]
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
+    found += _short_secrets(config, getattr(env, "file", {}))
+    found += _network(config)
     try:
         reached, routes = destinations(config, {})
     except ConfigError as error:
@@ -54,7 +69,7 @@ def findings(config: Settings) -> list[Finding]:
     return found
 
 
-def _setting(config: Settings, setting: settings.Setting[object]) -> Finding:
+def _setting(config: Settings, setting: Setting[object]) -> Finding:
     try:
         config.get(setting)
     except ConfigError as error:
@@ -62,24 +77,90 @@ def _setting(config: Settings, setting: settings.Setting[object]) -> Finding:
     return Finding(setting.name, OK, "set" if setting.secret else Redactor().text(config.env[setting.name]))
 
 
-def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
-    """Say whether the disk works, by using it, when there is anything to be kept on it."""
+def _short_secrets(config: Settings, in_file: Mapping[str, str]) -> list[Finding]:
+    """Name what the secrets file has that is too short to be told from ordinary words."""
+    shown = {setting.name for setting in config.rows() if not setting.secret}
+    short = [name for name, value in in_file.items() if name not in shown and 0 < len(value.strip()) < SHORTEST]
+    if not short:
+        return []
+    text = f"of the secrets file: shorter than {SHORTEST} characters, so not recognised and not hidden in events"
+    return [Finding(", ".join(short), WARNING, text)]
+
+
+def _network(config: Settings) -> list[Finding]:
+    """Say that nothing is sent, where that is so, and where to it would be."""
+    on = [setting.name for setting in _OFFLINE if _is_on(config, setting)]
+    if not on:
+        return []
+    with suppress(ConfigError):  # of a setting, which has a row of its own
+        names = [prefix.rstrip("_").lower() for prefix in config.discord_prefixes()]
+        names += ["logstash"] if config.is_set(settings.LOGSTASH_SERVER) else []
+        names += config.get(settings.NOTIFY_BACKENDS)
+        reached = f"; otherwise events would go to {', '.join(names)}" if names else ""
+        return [Finding("network", WARNING, f"nothing leaves this machine: {' and '.join(on)} is true{reached}")]
+    return []
+
+
+def _is_on(config: Settings, setting: Setting[bool]) -> bool:
     try:
-        outbox = open_outbox(config, reached)
+        return config.get(setting)
+    except ConfigError:
+        return False
+
+
+def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
+    """Look at the disk where events are to be kept, and at what waits there."""
+    if any(_is_on(config, setting) for setting in _OFFLINE):
+        return []
+    try:
+        where = settings.state_dir(config)
+        needed = config.get(settings.NOTIFY_DURABLE_LEVEL) != NEVER and any(map(durable, reached.values()))
     except ConfigError:  # of a setting, which has a row of its own
         return []
-    if outbox is None:
+    seen = look(where)
+    found = []
+    if needed and seen.trouble is not None:
+        found.append(Finding("outbox", WRONG, f"cannot be used, events would wait in memory: {seen.trouble}"))
+    elif needed:
+        made = "" if seen.made else " will be made;"
+        found.append(Finding("outbox", OK, f"{where}:{made} durable events are kept there until they are delivered"))
+    return [*found, *_backlog(seen, _option(where)), *_unclaimed(seen, reached, _option(where))]
+
+
+def _backlog(seen: Look, option: str) -> list[Finding]:
+    if not seen.waiting and not seen.dead:
         return []
-    broken = outbox.broken
-    outbox.close()
-    where = settings.state_dir(config)
-    if broken is not None:
-        return [Finding("outbox", WRONG, f"events are not kept on disk: {broken}")]
-    return [Finding("outbox", OK, f"{where}: durable events are kept there until they are delivered")]
+    waited = time.time() - (seen.oldest or time.time())
+    oldest = f" (oldest {age(waited)})" if seen.oldest is not None else ""
+    letters = f"{seen.dead:,} dead letter{'s' if seen.dead != 1 else ''}"
+    text = f"{seen.waiting:,} wait{'s' if seen.waiting == 1 else ''}{oldest}, {letters}"
+    if not seen.dead and waited <= _LONG:
+        return [Finding("backlog", OK, text)]
+    return [Finding("backlog", WARNING, f"{text}: see `notify outbox list{option}`")]
+
+
+def _unclaimed(seen: Look, reached: Mapping[str, Backend], option: str) -> list[Finding]:
+    """Say what waits for destinations that are not set up, and would wait until it is too old."""
+    found = []
+    for name, count in seen.destinations.items():
+        if name not in reached:
+            waiting = "1 event waits" if count == 1 else f"{count:,} events wait"
+            command = f"`notify outbox drop --destination {shlex.quote(name)}{option}`"
+            removes = f"{command} removes {'it' if count == 1 else 'them'}"
+            found.append(Finding(name, WARNING, f"{waiting} for '{name}', which is not set up: {removes}"))
+    return found
+
+
+def _option(where: Path) -> str:
+    """Return what a command needs to look at *where* when it is given without a secrets file."""
+    with suppress(ConfigError):
+        if settings.state_dir(Settings(os.environ)) == where:
+            return ""
+    return f" --state-dir {shlex.quote(str(where))}"
 
 
 def _described(route: Route) -> str:
-    if route.level == settings.NEVER:
+    if route.level == NEVER:
         return "gets nothing: its level is off"
     return f"gets {level_name(route.level)} and above, topics: {route.topics}"
 

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from notify.cli.output import print_json, print_table
 from notify.errors import ConfigError
 from notify.rules.redaction import Redactor
-from notify.settings import Setting, Settings
+from notify.setting import Setting
+from notify.settings import Settings
 
 MASK = "•••••• (set)"
 UNUSABLE = "unusable: see `notify doctor`"
 
 
-def show(env: Mapping[str, str], *, as_json: bool) -> None:
-    """Print every setting. A secret is never printed, nor what looks like one where none belongs."""
+def show(env: Mapping[str, str], *, only_set: bool, as_json: bool) -> None:
+    """Print every setting, or those that are set.
+
+    A secret is never printed, nor what looks like one where none belongs.
+    """
     config = Settings(env)
-    rows = [(setting, _value(config, setting)) for setting in config.rows()]
+    rows = [(setting, _value(config, setting)) for setting in config.rows() if config.is_set(setting) or not only_set]
     if as_json:
         print_json(
             [

@@ -22,7 +22,7 @@ _LOCK = "outbox.lock"
 _NEW = "outbox.new.sqlite3"
 _SUFFIXES = ("", "-wal", "-shm")  # SQLite's names beside the file
 
-_ROOM = 2**20  # bytes that must be free to begin: with less, the next events would fill the disk again
+ROOM = 2**20  # bytes that must be free to begin: with less, the next events would fill the disk again
 _PATIENCE = 2.0  # seconds that another process may take to find the same file fit for use
 _LOOK = 0.02  # seconds between two looks at it
 _STRIDE = 100  # rows read at once from a damaged file
@@ -42,12 +42,12 @@ def make_ready(directory: Path, now: float) -> str | None:
     path = directory / NAME
     try:
         disk = os.statvfs(directory)
-        if disk.f_bavail * disk.f_frsize < _ROOM:
+        if disk.f_bavail * disk.f_frsize < ROOM:
             raise StoreError("the disk is full")
         with _alone(directory):
             for file in _files(path):
                 check_private(file)
-            reason = _fault(path)
+            reason = fault(path)
             if reason is None:
                 return None
             if not any(os.path.lexists(file) for file in _files(path)):
@@ -58,8 +58,8 @@ def make_ready(directory: Path, now: float) -> str | None:
         raise StoreError(f"{error.strerror}") from None
 
 
-def _fault(path: Path) -> str | None:
-    """Return why the file cannot be used, None when it can."""
+def fault(path: Path) -> str | None:
+    """Return why the file cannot be used, None when it can. Changes nothing in it. Raises `StoreError`."""
     if not path.exists():
         return "it is gone"
     try:
@@ -73,7 +73,7 @@ def _fault(path: Path) -> str | None:
 
 def _begin_anew(directory: Path, reason: str, now: float) -> str:
     path = directory / NAME
-    rows = list(_readable_rows(path))
+    rows = list(readable_rows(path))
     aside = _free_name(path, now)
     _create(directory, rows, aside)
     count = f"{len(rows)} event{'s' if len(rows) != 1 else ''}"
@@ -102,7 +102,7 @@ def _create(directory: Path, rows: Sequence[Row], aside: Path | None = None) -> 
         os.close(descriptor)
 
 
-def _readable_rows(path: Path) -> Iterator[Row]:
+def readable_rows(path: Path) -> Iterator[Row]:
     """Yield what can be read of a damaged file, leaving out what cannot."""
     try:
         store = Store(path, patience=_PATIENCE, read_only=True, cut_off=True)

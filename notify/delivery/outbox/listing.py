@@ -1,8 +1,9 @@
 """Looking into an outbox, and deciding about single events, from any process while another delivers from it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,30 @@ class Listed(NamedTuple):
     event: Event | None
 
 
+class Names(NamedTuple):
+    """What rows are known by. Of a damaged row that may be nothing that has a place here.
+
+    Args:
+        waiting: of those that wait, oldest first.
+        dead: of dead letters, newest first.
+    """
+
+    waiting: list[Name]
+    dead: list[Name]
+
+    def of(self, destination: str) -> "Names":
+        """Return those for one destination."""
+        return Names(*([name for name in part if name[0] == destination] for part in self))
+
+    def of_events(self, event_ids: Collection[str]) -> "Names":
+        """Return those of some events."""
+        return Names(*([name for name in part if name[1] in event_ids] for part in self))
+
+    def event_ids(self) -> set[str]:
+        """Return the ids of the events that there are."""
+        return {event_id for part in self for _, event_id in part}
+
+
 def waiting(directory: Path, limit: int) -> list[Listed]:
     """Return the oldest events that wait, oldest first. Raises `StoreError` or `StateDirError`."""
     with _open(directory) as store:
@@ -60,6 +85,23 @@ def show(directory: Path, event_id: str) -> list[Listed]:
     """Return one event, once per destination, waiting or dead. Raises `StoreError` or `StateDirError`."""
     with _open(directory) as store:
         return [_listed(row) for row in store.of_event(event_id)]
+
+
+def listed(directory: Path, names: Iterable[Name]) -> list[Listed]:
+    """Return the rows with these *names* that are there, in this order. Raises as `waiting`."""
+    with _open(directory) as store:
+        return [
+            _listed(row)
+            for destination, event_id in names
+            for row in store.of_event(event_id)
+            if row.destination == destination
+        ]
+
+
+def names(directory: Path) -> Names:
+    """Return what all rows are known by. Reads the whole table. Raises as `waiting`."""
+    with _open(directory) as store:
+        return _names_in(store)
 
 
 def counts(directory: Path) -> tuple[int, int]:
@@ -91,9 +133,17 @@ def drop(directory: Path, event_ids: Iterable[str]) -> dict[str, int]:
     return _delete(directory, lambda store: [(each, _names(store, each)) for each in event_ids])
 
 
-def drop_dead(directory: Path) -> dict[str, int]:
-    """Remove all dead letters. Returns and raises as `retry`."""
-    return _delete(directory, _all_dead)
+def drop_rows(directory: Path, chosen: Names) -> dict[str, int]:
+    """Remove rows that still are what they were when they were chosen: one that is retried meanwhile is left alone.
+
+    Returns and raises as `retry`.
+    """
+
+    def remaining(store: Store) -> _Chosen:
+        there = _names_in(store)
+        return [(name[1], [name]) for part, now in zip(chosen, there, strict=True) for name in _both(part, now)]
+
+    return _delete(directory, remaining)
 
 
 _Chosen = list[tuple[str, list[Name]]]
@@ -118,11 +168,27 @@ def _delete(directory: Path, choose: Callable[[Store], _Chosen]) -> dict[str, in
 
 def _names(store: Store, event_id: str, *, dead_only: bool = False) -> list[Name]:
     rows = store.of_event(event_id)
-    return [(row.destination, row.event_id) for row in rows if row.dead_at is not None or not dead_only]
+    named = [(row.destination, row.event_id) for row in rows if row.dead_at is not None or not dead_only]
+    return list(filter(_is_sound, named))
 
 
 def _all_dead(store: Store) -> _Chosen:
     return [(name[1], [name]) for name, _ in store.dead_beyond(0, _EVERY)]
+
+
+def _names_in(store: Store) -> Names:
+    # Ids sort by time.
+    waits = sorted((name for name, _ in store.least_severe(_EVERY) if _is_sound(name)), key=itemgetter(1))
+    return Names(waits, [name for name, _ in store.dead_beyond(0, _EVERY) if _is_sound(name)])
+
+
+def _is_sound(name: Name) -> bool:
+    return all(isinstance(part, str) for part in name)
+
+
+def _both(chosen: Iterable[Name], there: Iterable[Name]) -> list[Name]:
+    known = set(there)
+    return [name for name in chosen if name in known]
 
 
 def _parts(chosen: _Chosen) -> Iterator[list[Name]]:

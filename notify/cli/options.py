@@ -1,0 +1,12 @@
+"""The options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", metavar="FILE", help="Secrets file; the environment wins over it.")
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Take a secrets file that others can read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

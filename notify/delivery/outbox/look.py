@@ -1,0 +1,133 @@
+"""A look at a state directory that leaves it as it is: what waits there, and what a program would find wrong."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import NamedTuple
+
+from notify.delivery.outbox.errors import StoreError
+from notify.delivery.outbox.file import NAME, ROOM, fault, readable_rows
+from notify.delivery.outbox.store import Store
+
+_PATIENCE = 2.0  # seconds to wait for processes that write
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Look(NamedTuple):
+    """What is in a state directory.
+
+    Args:
+        trouble: why a program of this user could not use it, in words for people; None: it could.
+        made: whether the directory is there. One that is missing is made at the next start.
+        waiting: events that wait, each once per destination.
+        dead: dead letters.
+        oldest: when the first of those that wait happened, UTC epoch seconds; None when none waits.
+        destinations: how many wait for each destination.
+    """
+
+    trouble: str | None = None
+    made: bool = True
+    waiting: int = 0
+    dead: int = 0
+    oldest: float | None = None
+    destinations: Mapping[str, int] = MappingProxyType({})
+
+
+def look(directory: Path) -> Look:
+    """Say what is in *directory*, making and changing nothing in it. Raises nothing for what is wrong there."""
+    path = directory / NAME
+    try:
+        if not os.path.lexists(directory):
+            return Look(_why_not_made(directory), made=False)
+        trouble = _why_not_used(directory)
+        if trouble is not None or not os.path.lexists(path):
+            return Look(trouble)
+        trouble = _why_not_opened(path)
+        if trouble is not None:
+            return Look(trouble)
+        with _untouched(path) as file:
+            reason = fault(file)
+            return _counted(file) if reason is None else Look(f"{path}: {_set_aside(file, reason)}")
+    except StoreError as error:
+        return Look(f"{path}: {error}")
+    except OSError as error:
+        return Look(f"{error.filename or directory}: {error.strerror}")
+
+
+def _counted(file: Path) -> Look:
+    with closing(Store(file, patience=_PATIENCE, read_only=True)) as store:
+        waiting, dead = store.counts()
+        first = store.waiting(1)
+        oldest = first[0].created if first and isinstance(first[0].created, float) else None
+        return Look(None, True, waiting, dead, oldest, store.left_for(store.owners()))
+
+
+def _set_aside(file: Path, reason: str) -> str:
+    count = sum(1 for _ in readable_rows(file))
+    events = "no event in it" if not count else "1 event in it" if count == 1 else f"{count:,} events in it"
+    return f"{reason}; it would be set aside at the next start; {events} can be read"
+
+
+def _why_not_made(directory: Path) -> str | None:
+    parent = next(each for each in directory.parents if os.path.lexists(each))
+    if not parent.is_dir():
+        return f"{directory}: cannot be made: {parent} is no directory"
+    if not _is_writable(parent):
+        return f"{directory}: cannot be made: user {os.geteuid()} may not write to {parent}"
+    return None
+
+
+def _why_not_used(directory: Path) -> str | None:
+    about = directory.lstat()
+    if stat.S_ISLNK(about.st_mode):
+        return f"{directory}: is a symbolic link; name the directory itself"
+    if not stat.S_ISDIR(about.st_mode):
+        return f"{directory}: is no directory"
+    if about.st_uid != os.geteuid():
+        return f"{directory}: {_foreign(about)}"
+    if not _is_writable(directory):
+        return f"{directory}: cannot be written to"
+    disk = os.statvfs(directory)
+    return f"{directory}: the disk is full" if disk.f_bavail * disk.f_frsize < ROOM else None
+
+
+def _why_not_opened(path: Path) -> str | None:
+    about = path.lstat()
+    if stat.S_ISLNK(about.st_mode):
+        return f"{path}: is a symbolic link; remove it"
+    if not stat.S_ISREG(about.st_mode):
+        return f"{path}: is not a regular file; remove it"
+    if about.st_nlink > 1:
+        return f"{path}: has a second name elsewhere (a hard link); remove it"
+    return f"{path}: {_foreign(about)}" if about.st_uid != os.geteuid() else None
+
+
+def _foreign(about: os.stat_result) -> str:
+    return f"belongs to user {about.st_uid}, and this is user {os.geteuid()}; look as the user that the program runs as"
+
+
+def _is_writable(directory: Path) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+@contextmanager
+def _untouched(path: Path) -> Iterator[Path]:
+    """Yield what can be read in place of *path* without a trace.
+
+    SQLite makes a log beside a file that has none, also for a reader. But a file without one is open nowhere, so that
+    a copy shows the same.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists():
+        with TemporaryDirectory(prefix="notify-") as directory:
+            copy = Path(directory) / path.name
+            shutil.copyfile(path, copy)
+            if not log.exists():  # otherwise somebody has opened it meanwhile, and the copy may be torn
+                yield copy
+                return
+    yield path
