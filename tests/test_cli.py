@@ -284,7 +284,8 @@ def test_doctor_says_what_is_wrong_with_the_disk(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert found(result)["outbox"] == (
         "wrong",
-        f"cannot be used, events would wait in memory: {tmp_path / 'state'}: is no directory",
+        f"cannot be used, events would wait in memory: {tmp_path / 'state'}: "
+        "cannot be used as a directory: Not a directory",
     )
 
 
@@ -419,8 +420,8 @@ def test_doctor_says_whose_the_outbox_is(state: Path, durable_pager: dict[str, s
 
     assert found(result)["outbox"] == (
         "wrong",
-        f"cannot be used, events would wait in memory: {path}: belongs to user 65534, and this is user 0; look as the "
-        "user that the program runs as",
+        f"cannot be used, events would wait in memory: {path}: belongs to user 65534, and this process is "
+        "user 0; run as that user, or set NOTIFY_STATE_DIR",
     )
 
 

@@ -3,7 +3,8 @@
 import os
 import re
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notify.errors import NotifyError
@@ -29,21 +30,29 @@ def prepare(path: Path) -> None:
 
     Raises `StateDirError` when it is a symbolic link, no directory, somebody else's, shared, or cannot be made.
     """
-    try:
-        _make(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise StateDirError(f"{path}: {_why_not(path, error)}") from None
-    # The open directory is looked at, so that nobody can swap it between the look and the use.
-    try:
+    with _opened(path, make=True) as descriptor:
         about = os.fstat(descriptor)
-        _refuse_foreign(path, about)
-        if stat.S_IMODE(about.st_mode) != _DIRECTORY_MODE:
-            _close_to_others(path, descriptor, about)
-    except OSError as error:
-        raise StateDirError(f"{path}: cannot be closed to others: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
+        if stat.S_IMODE(about.st_mode) != _DIRECTORY_MODE and _is_ours_alone(path, descriptor, about):
+            os.fchmod(descriptor, _DIRECTORY_MODE)
+
+
+def inspect(path: Path) -> bool:
+    """Check a directory as `prepare` does, but make and change nothing. False: it is not there, and can be made.
+
+    Raises `StateDirError` as `prepare` does, also when it could not be written to.
+    """
+    if not os.path.lexists(path):
+        parent = next(each for each in path.parents if os.path.lexists(each))
+        if not parent.is_dir():
+            raise StateDirError(f"{path}: cannot be made: {parent} is no directory")
+        if not _is_writable(parent):
+            raise StateDirError(f"{path}: cannot be made: user {os.geteuid()} may not write to {parent}")
+        return False
+    with _opened(path, make=False) as descriptor:
+        _is_ours_alone(path, descriptor, os.fstat(descriptor))
+    if not _is_writable(path):
+        raise StateDirError(f"{path}: cannot be written to")
+    return True
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -83,15 +92,42 @@ def check_private(path: Path) -> None:
 
     Raises `StateDirError` as `open_private` does, and `OSError` when the system refuses the look.
     """
+    about = inspect_file(path)
+    if about is not None and stat.S_IMODE(about.st_mode) != _FILE_MODE:
+        path.chmod(_FILE_MODE)
+
+
+def inspect_file(path: Path) -> os.stat_result | None:
+    """Check a file as `check_private` does, but change nothing. Returns what the system says of it, None: not there.
+
+    Raises as `check_private`.
+    """
     try:
         about = path.lstat()
     except FileNotFoundError:
-        return
+        return None
     if stat.S_ISLNK(about.st_mode):
         raise StateDirError(f"{path}: is a symbolic link; remove it")
     _refuse_unsafe_file(path, about)
-    if stat.S_IMODE(about.st_mode) != _FILE_MODE:
-        path.chmod(_FILE_MODE)
+    return about
+
+
+@contextmanager
+def _opened(path: Path, *, make: bool) -> Iterator[int]:
+    """Yield a descriptor of a directory of ours: nobody can swap it between a look and the use."""
+    try:
+        if make:
+            _make(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise StateDirError(f"{path}: {_why_not(path, error)}") from None
+    try:
+        _refuse_foreign(path, os.fstat(descriptor))
+        yield descriptor
+    except OSError as error:
+        raise StateDirError(f"{path}: cannot be closed to others: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
 
 
 def _make(path: Path) -> None:
@@ -105,14 +141,18 @@ def _make(path: Path) -> None:
             each.chmod(_DIRECTORY_MODE)  # a umask may take rights from the owner too
 
 
-def _close_to_others(path: Path, descriptor: int, about: os.stat_result) -> None:
-    strangers = [name for name in os.listdir(descriptor) if not _OURS.match(name)]
-    if not strangers:
-        os.fchmod(descriptor, _DIRECTORY_MODE)
-    elif about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+def _is_ours_alone(path: Path, descriptor: int, about: os.stat_result) -> bool:
+    if all(_OURS.match(name) for name in os.listdir(descriptor)):
+        return True
+    if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StateDirError(
             f"{path}: others may write to it, and it holds more than ours; name a directory that is only for this"
         )
+    return False
+
+
+def _is_writable(directory: Path) -> bool:
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _why_not(path: Path, error: OSError) -> str:
@@ -132,6 +172,6 @@ def _refuse_unsafe_file(path: Path, about: os.stat_result) -> None:
 def _refuse_foreign(path: Path, about: os.stat_result) -> None:
     if about.st_uid != os.geteuid():
         raise StateDirError(
-            f"{path}: belongs to user {about.st_uid}, and this process is user {os.geteuid()}; change the owner, or "
-            "set NOTIFY_STATE_DIR"
+            f"{path}: belongs to user {about.st_uid}, and this process is user {os.geteuid()}; run as that user, "
+            "or set NOTIFY_STATE_DIR"
         )

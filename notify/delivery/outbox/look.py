@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import NamedTuple
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME, ROOM, fault, readable_rows
 from notify.delivery.outbox.store import Store
+from notify.delivery.state_dir import StateDirError, inspect, inspect_file
 
 _PATIENCE = 2.0  # seconds to wait for processes that write
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Look(NamedTuple):
@@ -42,17 +41,18 @@ def look(directory: Path) -> Look:
     """Say what is in *directory*, making and changing nothing in it. Raises nothing for what is wrong there."""
     path = directory / NAME
     try:
-        if not os.path.lexists(directory):
-            return Look(_why_not_made(directory), made=False)
-        trouble = _why_not_used(directory)
-        if trouble is not None or not os.path.lexists(path):
-            return Look(trouble)
-        trouble = _why_not_opened(path)
-        if trouble is not None:
-            return Look(trouble)
+        if not inspect(directory):
+            return Look(made=False)
+        disk = os.statvfs(directory)
+        if disk.f_bavail * disk.f_frsize < ROOM:
+            return Look(f"{directory}: the disk is full")
+        if inspect_file(path) is None:
+            return Look()
         with _untouched(path) as file:
             reason = fault(file)
             return _counted(file) if reason is None else Look(f"{path}: {_set_aside(file, reason)}")
+    except StateDirError as error:
+        return Look(str(error))
     except StoreError as error:
         return Look(f"{path}: {error}")
     except OSError as error:
@@ -71,48 +71,6 @@ def _set_aside(file: Path, reason: str) -> str:
     count = sum(1 for _ in readable_rows(file))
     events = "no event in it" if not count else "1 event in it" if count == 1 else f"{count:,} events in it"
     return f"{reason}; it would be set aside at the next start; {events} can be read"
-
-
-def _why_not_made(directory: Path) -> str | None:
-    parent = next(each for each in directory.parents if os.path.lexists(each))
-    if not parent.is_dir():
-        return f"{directory}: cannot be made: {parent} is no directory"
-    if not _is_writable(parent):
-        return f"{directory}: cannot be made: user {os.geteuid()} may not write to {parent}"
-    return None
-
-
-def _why_not_used(directory: Path) -> str | None:
-    about = directory.lstat()
-    if stat.S_ISLNK(about.st_mode):
-        return f"{directory}: is a symbolic link; name the directory itself"
-    if not stat.S_ISDIR(about.st_mode):
-        return f"{directory}: is no directory"
-    if about.st_uid != os.geteuid():
-        return f"{directory}: {_foreign(about)}"
-    if not _is_writable(directory):
-        return f"{directory}: cannot be written to"
-    disk = os.statvfs(directory)
-    return f"{directory}: the disk is full" if disk.f_bavail * disk.f_frsize < ROOM else None
-
-
-def _why_not_opened(path: Path) -> str | None:
-    about = path.lstat()
-    if stat.S_ISLNK(about.st_mode):
-        return f"{path}: is a symbolic link; remove it"
-    if not stat.S_ISREG(about.st_mode):
-        return f"{path}: is not a regular file; remove it"
-    if about.st_nlink > 1:
-        return f"{path}: has a second name elsewhere (a hard link); remove it"
-    return f"{path}: {_foreign(about)}" if about.st_uid != os.geteuid() else None
-
-
-def _foreign(about: os.stat_result) -> str:
-    return f"belongs to user {about.st_uid}, and this is user {os.geteuid()}; look as the user that the program runs as"
-
-
-def _is_writable(directory: Path) -> bool:
-    return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 @contextmanager
