@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notify.backends.logstash.encoding import LEAST_LIMIT, encode
+from notify.backends.logstash.encoding import LEAST_LIMIT, encode, encode_all
 from notify.backends.logstash.wire import Document, Origin, ecs, version_1
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.plain import keep_fields
@@ -175,3 +175,17 @@ def test_whatever_an_event_holds_it_becomes_one_strict_line_that_fits(
     assert len(line) <= limit
     assert "message" in read(line)
     assert b"\\u0000" not in line.replace(rb"\\", b"")
+
+
+# ---- many documents together
+
+
+def test_documents_encoded_together_are_what_each_is_alone_whatever_they_hold() -> None:
+    # A list of documents, a text with what stands between two of them, and a line break, which JSON escapes.
+    fields = {"list": [{"@timestamp": 1}, {"@timestamp": 2}], "text": "},\n,{", "empty": {}}
+    plain = [document(message=f"message {number}", fields=fields) for number in range(3)]
+    nul, surrogate, no_json = document(message="a\0b"), document(message="\udc80"), {"message": {1, 2}}
+    long = document(message="x" * 70_000)
+
+    for documents in (plain[:1], plain, [*plain, nul], [surrogate, *plain], [*plain, no_json], [long, *plain]):
+        assert encode_all(documents, LIMIT) == [encode(document, LIMIT) for document in documents]

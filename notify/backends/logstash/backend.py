@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from notify.backends.logstash.address import DEFAULT_PORT, Address, checked_address
-from notify.backends.logstash.encoding import encode
+from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import TcpSender, TlsSender
 from notify.backends.logstash.transport import Sender
 from notify.backends.logstash.udp import UdpSender
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _UDP_BATCH = 64  # events
 _STREAM_BATCH = 256
+_TOGETHER = 64  # events encoded in one call, so that few are encoded in vain when a batch ends early
 _BATCH_BYTES = 1_048_576  # a batch ends with the event that reaches this, so that it can be written within the deadline
 
 
@@ -95,12 +96,13 @@ class LogstashBackend:
         limit = self._sender.limit
         lines: list[bytes] = []
         size = 0
-        for event in events:
-            line = encode(document(event, self._origin), limit)
-            lines.append(line)
-            size += len(line)
-            if size >= _BATCH_BYTES:
-                break
+        for start in range(0, len(events), _TOGETHER):
+            documents = [document(event, self._origin) for event in events[start : start + _TOGETHER]]
+            for line in encode_all(documents, limit):
+                lines.append(line)
+                size += len(line)
+                if size >= _BATCH_BYTES:
+                    return lines
         return lines
 
 

@@ -1,6 +1,7 @@
 """A document as one line of strict JSON that fits where it has to go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 
 from notify.backends.logstash.wire import Document
@@ -30,14 +31,35 @@ def encode(document: Document, limit: int) -> bytes:
     return line if len(line) <= limit else _fitted(document, limit, len(line))
 
 
+def encode_all(documents: Sequence[Document], limit: int) -> list[bytes]:
+    """Return each of *documents* as `encode` does, but in one call of the encoder: half the price.
+
+    Args are those of `encode`. Never raises an Exception.
+    """
+    import orjson
+
+    together: list[object] = [orjson.Fragment(b"\n")] * (2 * len(documents) - 1)
+    together[::2] = documents
+    with suppress(TypeError):
+        text = orjson.dumps(together)
+        lines = text[1:-1].split(b",\n,")  # no string has a raw line break in it, so these are ours
+        if max(map(len, lines)) <= limit and not _has_nul(text):
+            return lines
+    return [encode(document, limit) for document in documents]  # one of them is not as the others are
+
+
 def _line(document: Document) -> bytes:
     dumps = _dumps()
     try:
         line = dumps(document)
     except TypeError:  # a lone surrogate, or a type or depth that orjson refuses
         return dumps(_harmless(document))
+    return dumps(_harmless(document)) if _has_nul(line) else line
+
+
+def _has_nul(text: bytes) -> bool:
     # rsyslog and syslog-ng end a string at NUL. A backslash alone is quicker to look for, and seldom there.
-    return dumps(_harmless(document)) if b"\\" in line and rb"\u0000" in line else line
+    return b"\\" in text and rb"\u0000" in text
 
 
 @cache
