@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import operator
 import re
 import time
 from dataclasses import replace
@@ -53,6 +54,37 @@ def an_event(**parts: object) -> Event:
 
 def masked(texts: list[str]) -> int:
     return sum(BLIND.text(text) != text for text in texts)
+
+
+# Many events at once
+
+
+def test_events_that_are_redacted_together_become_what_each_becomes_alone():
+    plain = [Event(id="1", time=0.0, message=text, level=20) for text in HARMLESS]
+    secret = [Event(id="1", time=0.0, message="", level=20, fields={"value": sample.text}) for sample in SECRETS]
+    odd = [
+        an_event(logger=5),  # cannot be searched
+        an_event(fields={"password": "hunter2"}),
+        an_event(message="a seed has twelve words", body="of which the last", fields={"number": -1001234567}),
+    ]
+
+    for events in ([], plain[:1], plain, secret, [*odd, *plain], [*plain[:20], *odd, *plain[20:40], *secret[:1]]):
+        assert REDACTOR.events(events) == [REDACTOR.event(event) for event in events]
+
+
+def test_long_events_are_searched_one_by_one(monkeypatch):
+    searched = []
+    monkeypatch.setattr(SecretSearch, "hint", lambda self, text: searched.append(len(text)))
+    events = [an_event(message="x" * 30_000, attachments=()) for _ in range(16)]
+
+    assert REDACTOR.events(events) == events
+    assert 30_000 < max(searched) < 60_000  # one of them, but not two
+
+
+def test_events_that_hold_no_secret_are_not_copied():
+    events = [an_event(message=f"cycle {number}", attachments=()) for number in range(40)]
+
+    assert all(map(operator.is_, REDACTOR.events(events), events))
 
 
 # What it finds, and what it leaves alone

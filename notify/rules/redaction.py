@@ -24,6 +24,9 @@ _TEXT_FILES = (
 )
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
+_TOGETHER = 16  # events searched at once: more of them cost hardly less, and are searched again when one is suspected
+_LONG = 65_536  # characters of texts that are searched together: copies of them are made
+_BETWEEN = "#x"  # events: neither their letters nor their words go on behind it, as those of a mnemonic do
 _NAMES = 4096  # names of fields, loggers, files, functions and threads that are remembered: they come again and again
 _ROUNDS = 4  # at most, of which the last finds nothing
 _LONGEST_NUMBER = 80  # digits: a wallet's key has up to 78
@@ -62,17 +65,37 @@ class Redactor:
         values are looked for, and overwritten in place.
         """
         try:
-            return self._event(event) if self._suspects(event) else event
+            return self._event(event) if self._suspects((event,)) else event
         except Exception as error:  # noqa: BLE001 - what cannot be searched is not shown
             why = f"{MASK}: this event could not be searched for secrets ({type(error).__name__})"
             return Event(id=event.id, time=event.time, level=event.level, message=why)
 
-    def _suspects(self, event: Event) -> bool:
-        """Look once at all texts of an event together, which is all that most events cost."""
+    def events(self, events: Sequence[Event]) -> list[Event]:
+        """Return *events*, each as `event` returns it. Many together cost half as much."""
+        redacted: list[Event] = []
+        for start in range(0, len(events), _TOGETHER):
+            group = events[start : start + _TOGETHER]
+            redacted += map(self.event, group) if self._suspects(group) else group
+        return redacted
+
+    def _suspects(self, events: Sequence[Event]) -> bool:
+        """Look once at all texts of *events* together, which is all that most events cost."""
+        try:
+            texts: list[str] = []
+            for event in events:
+                if self._gives_away(event, texts):
+                    return True
+            too_long = len(events) > 1 and sum(map(len, texts)) > _LONG
+            return too_long or self._search.hint("\n".join(texts))
+        except Exception:  # noqa: BLE001 - `event` says so of the one that cannot be searched
+            return True
+
+    def _gives_away(self, event: Event, texts: list[str]) -> bool:
+        """Add what has to be searched in *event* to *texts*, or say that a name or a number has given a secret away."""
         source, exception = event.source, event.exception
         if not self._are_plain((event.topic, event.logger, source.path, source.function, source.thread), _HOLDS_SECRET):
             return True
-        texts = [event.message]
+        texts += (_BETWEEN, event.message)
         if event.body:
             texts.append(event.body)
         if event.key is not None:
@@ -81,7 +104,7 @@ class Redactor:
             texts += (exception.type, exception.message, exception.traceback)
         if event.tail:
             texts += event.tail
-        return bool(event.attachments) or self._gather(event.fields, texts) or self._search.hint("\n".join(texts))
+        return bool(event.attachments) or self._gather(event.fields, texts)
 
     def _weigh(self, name: str) -> int:
         return _HOLDS_SECRET if self._search.hint(name) else weight(name)
