@@ -85,7 +85,7 @@ def _set_up(
         routes=routes,
         outbox=open_outbox(config, reached),
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redactor(config).event,
+        redact=redactor(config).events,
     )
     if not reached and _is_unasked(config):
         diagnostics.report(

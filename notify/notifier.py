@@ -39,7 +39,8 @@ class Notifier:
         outbox: keeps events for durable backends on disk until they are delivered, and is closed with the notifier.
             None: they wait in memory.
         durable_level: least level of the events that are on disk before the call returns.
-        redact: takes secrets out of an event before anything else sees it; by default what looks like one.
+        redact: takes secrets out of events before anything else sees them, and returns as many in their order; by
+            default what looks like a secret.
         clock: tells the time and waits.
     """
 
@@ -50,7 +51,7 @@ class Notifier:
         routes: Mapping[str, Route] | None = None,
         outbox: "Outbox | None" = None,
         durable_level: int = TRADE,
-        redact: Callable[[Event], Event] | None = None,
+        redact: Callable[[Sequence[Event]], Sequence[Event]] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -201,11 +202,11 @@ def _seconds(timeout: float | None) -> float:
     return threading.TIMEOUT_MAX if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
 
 
-def _by_looks() -> Callable[[Event], Event]:
-    """Return what takes out of an event all that looks like a secret, when nobody has said what the secrets are."""
+def _by_looks() -> Callable[[Sequence[Event]], Sequence[Event]]:
+    """Return what takes out of events all that looks like a secret, when nobody has said what the secrets are."""
     from notify.rules.redaction import Redactor  # most programs say it, through setup()
 
-    return Redactor().event
+    return Redactor().events
 
 
 def _beginning_anew(notifier: "weakref.ref[Notifier]") -> Callable[[], None]:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -60,8 +60,8 @@ class Floor:
         return ticket
 
 
-def masked(event: Event) -> Event:
-    return replace(event, message=event.message.replace("secret", "[redacted]"))
+def masked(events: Sequence[Event]) -> list[Event]:
+    return [replace(event, message=event.message.replace("secret", "[redacted]")) for event in events]
 
 
 @contextmanager
@@ -155,6 +155,24 @@ def test_a_draft_that_raises_what_ends_programs_ends_nothing(internal_errors: li
     with floor(people=Route()) as house:
         assert house.put(broken).wait(60) == {}
         assert house.say("next").wait(60) == {"people": DELIVERED}
+    assert internal_errors == ["draft"]
+
+
+def test_a_draft_that_cannot_be_made_costs_none_of_those_that_were_taken_with_it(internal_errors: list[str]) -> None:
+    tickets: list[Ticket] = []
+
+    def broken() -> Event:
+        raise ValueError
+
+    def before_the_first_round(house: Floor) -> None:
+        tickets.extend((house.say("before"), house.put(broken), house.say("the secret behind")))
+
+    with floor(before_the_first_round, people=Route()) as house:
+        house.say("last").wait(60)
+
+        assert [ticket.wait(60) for ticket in tickets] == [{"people": DELIVERED}, {}, {"people": DELIVERED}]
+        assert house.backends["people"].messages == ["before", "the [redacted] behind", "last"]
+        assert house.intake.dropped == {"could not be made": 1}
     assert internal_errors == ["draft"]
 
 

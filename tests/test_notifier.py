@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -260,8 +261,8 @@ def test_what_looks_like_a_secret_is_redacted_when_nobody_has_said_what_the_secr
 
 
 def test_who_redacts_is_asked_before_anybody_else_sees_an_event(backend: MemoryBackend) -> None:
-    def redact(event: Event) -> Event:
-        return replace(event, message=event.message.upper())
+    def redact(events: Sequence[Event]) -> list[Event]:
+        return [replace(event, message=event.message.upper()) for event in events]
 
     with Notifier({"memory": backend}, redact=redact) as notifier:
         notifier.notify("said")

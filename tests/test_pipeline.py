@@ -52,7 +52,7 @@ def begun() -> Iterator[Callable[..., Pipeline]]:
                 routes or {},
                 outbox=outbox,
                 durable_level=TRADE,
-                redact=lambda event: event,
+                redact=lambda events: events,
                 clock=clock or SystemClock(),
             )
         )

@@ -36,8 +36,8 @@ class Draft:
         self.event = make or (lambda: Event(id="1", time=0.0, message="secret", level=level, topic=topic))
 
 
-def masked(event: Event) -> Event:
-    return replace(event, message="masked")
+def masked(events: Sequence[Event]) -> list[Event]:
+    return [replace(event, message="masked") for event in events]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def write_ahead(
     routes: dict[str, Route] | None = None,
     *,
     level: int = TRADE,
-    redact: Callable[[Event], Event] = masked,
+    redact: Callable[[Sequence[Event]], Sequence[Event]] = masked,
     broke: Callable[[], None] = lambda: None,
 ) -> WriteAhead:
     return WriteAhead(disk, routes or {"discord": Route()}, level=level, redact=redact, broke=broke)

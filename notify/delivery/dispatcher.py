@@ -24,7 +24,7 @@ class Dispatcher:
         intake: where callers leave drafts.
         lanes: every lane, each with its route.
         settled: notified after each round.
-        redact: takes secrets out of an event.
+        redact: takes secrets out of events: as many as it is given, in their order.
         first: done before the first event is handed over.
     """
 
@@ -34,7 +34,7 @@ class Dispatcher:
         lanes: Sequence[Lane],
         *,
         settled: threading.Condition,
-        redact: Callable[[Event], Event] = lambda event: event,
+        redact: Callable[[Sequence[Event]], Sequence[Event]] = lambda events: events,
         first: Callable[[], None] = lambda: None,
     ) -> None:
         self._intake = intake
@@ -96,14 +96,15 @@ class Dispatcher:
     def _hand_over(self, drafts: Sequence[Draft]) -> None:
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in self._lanes}
         routed: dict[tuple[int, str], list[Lane]] = {}  # routes look at nothing else
-        for draft in drafts:
+        for draft, made in zip(drafts, self._events(drafts), strict=True):
             wanted: list[Lane] = []
             try:
-                entry = self._entry(draft)
-                event = entry.event
+                event = self._event(draft) if made is None else made
+                entry = Entry.of(event, draft.ticket, stored=type(draft) is Kept and draft.stored)
                 known = routed.get((event.level, event.topic))
-                wanted = self._wanted(event) if known is None else known
-                routed[event.level, event.topic] = wanted
+                if known is None:
+                    known = routed[event.level, event.topic] = self._wanted(event)
+                wanted = known
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
                 self._intake.count_dropped("could not be made")
                 diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
@@ -118,7 +119,16 @@ class Dispatcher:
     def _wanted(self, event: Event) -> list[Lane]:
         return [lane for lane in self._lanes if lane.route.wants(event)]
 
-    def _entry(self, draft: Draft) -> Entry:
+    def _events(self, drafts: Sequence[Draft]) -> Sequence[Event | None]:
+        """Return the events of *drafts*, redacted together, or None for each when that fails with one of them."""
+        try:
+            fresh = iter(self._redact([draft.event() for draft in drafts if type(draft) is not Kept]))
+            return [draft.made if type(draft) is Kept else next(fresh) for draft in drafts]
+        except BaseException:  # noqa: BLE001 - whoever asks for each by itself learns which it is
+            return [None] * len(drafts)
+
+    def _event(self, draft: Draft) -> Event:
         if type(draft) is Kept:
-            return Entry.of(draft.made, draft.ticket, stored=draft.stored)
-        return Entry.of(self._redact(draft.event()), draft.ticket)
+            return draft.made
+        (event,) = self._redact((draft.event(),))
+        return event

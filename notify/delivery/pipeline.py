@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notify.backend import Backend, durable
@@ -33,7 +33,7 @@ class Pipeline:
         routes: what each backend gets; INFO and above of every topic for those not named.
         outbox: keeps what is durable on disk; None: everything waits in memory.
         durable_level: least level that is durable.
-        redact: takes secrets out of an event.
+        redact: takes secrets out of events: as many as it is given, in their order.
         clock: tells the time and waits.
     """
 
@@ -44,7 +44,7 @@ class Pipeline:
         *,
         outbox: "Outbox | None",
         durable_level: int,
-        redact: Callable[[Event], Event],
+        redact: Callable[[Sequence[Event]], Sequence[Event]],
         clock: Clock,
     ) -> None:
         self._backends = dict(backends)
@@ -168,7 +168,8 @@ class Pipeline:
             self._outbox.close(in_hand)
 
     def _redact_text(self, text: str) -> str:
-        return self._redact(Event(id="", time=0.0, message=text, level=logging.NOTSET)).message
+        (event,) = self._redact((Event(id="", time=0.0, message=text, level=logging.NOTSET),))
+        return event.message
 
     def _refuse(self, event: Event, ticket: Ticket) -> None:
         ticket.routed(())

@@ -1,6 +1,6 @@
 """What must not be lost is on disk before its caller goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
@@ -20,7 +20,7 @@ class WriteAhead:
         outbox: where to.
         routes: of the durable backends, by name.
         level: least level that is written.
-        redact: takes secrets out of an event.
+        redact: takes secrets out of events: as many as it is given, in their order.
         broke: called when the outbox has stopped working.
     """
 
@@ -30,7 +30,7 @@ class WriteAhead:
         routes: Mapping[str, Route],
         *,
         level: int,
-        redact: Callable[[Event], Event],
+        redact: Callable[[Sequence[Event]], Sequence[Event]],
         broke: Callable[[], None],
     ) -> None:
         self._outbox = outbox
@@ -50,7 +50,7 @@ class WriteAhead:
         if severity(draft.level) < self._least:  # TRADE_HIGH may be registered above what it means
             return None
         try:
-            event = self._redact(draft.event())
+            (event,) = self._redact((draft.event(),))
             destinations = [name for name, route in self._routes.items() if route.wants(event)]
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything; the dispatcher reports it
             diagnostics.report("write ahead", f"an event could not be made: {type(error).__name__}")
