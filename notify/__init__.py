@@ -16,6 +16,7 @@ from notify.version import __version__
 
 if _typing.TYPE_CHECKING:
     from notify.bootstrap import setup
+    from notify.crash.guard import guard
     from notify.crash.report import report_crash
     from notify.integrations.structlog import structlog_processor
     from notify.notifier import Notifier, get_notifier
@@ -36,6 +37,7 @@ __all__ = [
     "Ticket",
     "__version__",
     "get_notifier",
+    "guard",
     "report_crash",
     "setup",
     "structlog_processor",
@@ -46,6 +48,7 @@ __all__ = [
 _LATER = {
     "Notifier": "notify.notifier",
     "get_notifier": "notify.notifier",
+    "guard": "notify.crash.guard",
     "report_crash": "notify.crash.report",
     "setup": "notify.bootstrap",
     "structlog_processor": "notify.integrations.structlog",

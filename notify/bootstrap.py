@@ -3,33 +3,30 @@
 import atexit
 import logging
 import os
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 from notify import diagnostics, settings, threads
 from notify.backend import Backend, durable
-from notify.backends.registry import adapt, load
-from notify.backends.stdout import StdoutBackend
-from notify.crash import hooks
+from notify.crash import asyncio_errors, children, hooks, unraisable
+from notify.crash.report import report_from_hook
 from notify.crash.signals import install as install_signals
+from notify.destinations import destinations
 from notify.env_file import above_file
-from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
-from notify.rules.routing import Route
-from notify.setting import NEVER, Setting
-from notify.settings import Settings, route_settings
+from notify.setting import NEVER
+from notify.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from notify.crash.marker import RunMarker
     from notify.delivery.outbox import Outbox
     from notify.rules.redaction import Redactor
 
-T = TypeVar("T")
-
-_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
 
 
@@ -80,10 +77,11 @@ def _set_up(
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
     reached, routes = destinations(config, backends or {})
+    outbox = open_outbox(config, reached)
     notifier = Notifier(
         reached,
         routes=routes,
-        outbox=open_outbox(config, reached),
+        outbox=outbox,
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
         redact=redactor(config).events,
     )
@@ -93,7 +91,17 @@ def _set_up(
             "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
-    _listen(notifier, signals=signals)
+    _listen(notifier)
+    # In a prompt or a notebook every typing mistake is an uncaught exception.
+    if not hooks.is_interactive():
+        marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
+        again = partial(setup, None if env is None else dict(env), env_file, signals=False)
+        _hear_of_crashes(notifier, marker, again)
+        if signals:
+            notifier.at_close(install_signals(notifier))
+        if hang_after := config.get(settings.NOTIFY_HANG_AFTER):
+            notifier.at_close(_watch(notifier, hang_after))
+    _close_at_exit(notifier)
     set_notifier(notifier)
     return notifier
 
@@ -120,131 +128,8 @@ def _is_unasked(config: Settings) -> bool:
     return not silent and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
-def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
-    """Return the backends that *config* and the program ask for, and the route of each, by name.
-
-    Raises `ConfigError`, naming the variable or the argument.
-    """
-    reached: dict[str, Backend] = {}
-    routes: dict[str, Route] = {}
-    if (stdout := _stdout(config)) is not None:
-        reached["stdout"] = stdout
-        routes["stdout"] = _route(config, "stdout")
-    offline = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
-    if offline:
-        pass  # what is made for tests may open what it likes, so nothing is even made
-    elif config.get(settings.NOTIFY_DRY_RUN):
-        json = config.get(settings.NOTIFY_STDOUT) == "json"
-        for name, backend, route in _networked(config):
-            backend.close()  # made all the same, so that a dry run finds what is wrong with the settings
-            reached[name], routes[name] = StdoutBackend(json=json, destination=name, env=config.env), route
-    else:
-        for name, backend, route in _networked(config):
-            reached[name], routes[name] = backend, route
-    for name, candidate in passed.items():
-        if name in _TAKEN:
-            raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
-        if name in reached:
-            reached[name].close()
-        try:
-            reached[name] = adapt(candidate)
-        except ValueError as error:
-            raise ConfigError(f"backends[{name!r}]: {error}") from None
-        routes[name] = _route(config, name)
-    return reached, routes
-
-
-def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
-    for prefix in config.discord_prefixes():
-        route = Route(
-            config.get(settings.DISCORD_LEVEL.under("DISCORD_", prefix)),
-            config.get(settings.DISCORD_TOPICS.under("DISCORD_", prefix)),
-        )
-        yield prefix.rstrip("_").lower(), _discord(config, prefix), route
-    if config.is_set(settings.LOGSTASH_SERVER):
-        yield "logstash", _logstash(config), _route(config, "logstash")
-    for name in config.get(settings.NOTIFY_BACKENDS):
-        backend = load(name, config.env)
-        if backend is None:
-            diagnostics.report(f"backend {name}", f"backend {name!r} is named in NOTIFY_BACKENDS but not configured")
-        else:
-            yield name, backend, _route(config, name)
-
-
-def _route(config: Settings, name: str) -> Route:
-    level, topics = route_settings(name)
-    return Route(config.get(level), config.get(topics))
-
-
-def _stdout(config: Settings) -> Backend | None:
-    wanted = config.get(settings.NOTIFY_STDOUT)
-    if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
-        return None
-    if wanted == "auto" and _prints_to_console(logging.getLogger()):
-        return None
-    return StdoutBackend(json=wanted == "json", env=config.env)
-
-
-def _prints_to_console(logger: logging.Logger) -> bool:
-    consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
-    return any(
-        hasattr(handler, "console")  # Rich's
-        or any(getattr(handler, "stream", None) is console for console in consoles)
-        for handler in logger.handlers
-    )
-
-
-def _discord(config: Settings, prefix: str) -> Backend:
-    # Imported for those who have it: all of it together is most of what importing this package would cost.
-    from notify.backends.discord import DiscordBackend
-    from notify.backends.discord.identity import parse_mention
-    from notify.backends.discord.url import parse_webhook_url
-
-    def own(setting: Setting[T]) -> Setting[T]:
-        return setting.under("DISCORD_", prefix)
-
-    with _naming(own(settings.DISCORD_WEBHOOK_URL).name):
-        parse_webhook_url(config.get(own(settings.DISCORD_WEBHOOK_URL)) or "")
-    with _naming(own(settings.DISCORD_MENTION).name):
-        parse_mention(config.get(own(settings.DISCORD_MENTION)) or "0")
-    return DiscordBackend(
-        config.get(own(settings.DISCORD_WEBHOOK_URL)) or "",
-        username=config.get(own(settings.DISCORD_USERNAME)) or config.get(settings.NAME) or settings.program_name(),
-        avatar_url=config.get(own(settings.DISCORD_AVATAR_URL)) or config.get(settings.ICON_URL),
-        mention=config.get(own(settings.DISCORD_MENTION)),
-        thread_id=config.get(own(settings.DISCORD_THREAD_ID)),
-        silent=config.get(own(settings.DISCORD_SILENT)),
-    )
-
-
-def _logstash(config: Settings) -> Backend:
-    from notify.backends.logstash import LogstashBackend, parse_address
-
-    with _naming(settings.LOGSTASH_SERVER.name):
-        transport, host, port = parse_address(
-            config.get(settings.LOGSTASH_SERVER) or "", config.get(settings.LOGSTASH_PORT)
-        )
-    return LogstashBackend(
-        host,
-        port,
-        transport=transport,
-        application=f"executor-{config.get(settings.EXECUTOR_ID) or settings.program_name()}",
-        tags=config.get(settings.LOGSTASH_TAGS),
-        ecs=config.get(settings.LOGSTASH_ECS),
-    )
-
-
-@contextmanager
-def _naming(variable: str) -> Iterator[None]:
-    """Turn a ValueError into a ConfigError that names *variable*. The text of the former never holds the value."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"{variable}: {error}") from None
-
-
-def _listen(notifier: Notifier, *, signals: bool) -> None:
-    """Have logging, warnings, uncaught exceptions and the end of the program go through *notifier*."""
+def _listen(notifier: Notifier) -> None:
+    """Have logging and warnings go through *notifier*."""
     root = logging.getLogger()
     wanted = notifier.handler.level
     if root.level > wanted and notifier.stats():
@@ -260,12 +145,42 @@ def _listen(notifier: Notifier, *, signals: bool) -> None:
     notifier.attach()
     notifier.at_close(lambda: root.removeHandler(notifier.handler))
     notifier.at_close(_capture_warnings())
-    # In a REPL every typing mistake is an uncaught exception.
-    if not hasattr(sys, "ps1"):
-        notifier.at_close(hooks.install(notifier))
-        if signals:
-            notifier.at_close(install_signals(notifier))
 
+
+def _mark_run(notifier: Notifier, directory: "Path") -> "RunMarker":
+    """Leave a mark of this run where the next one finds it, and say how those before it ended."""
+    from notify.crash.aftermath import install as mark_run  # with JSON and faulthandler, for those who keep events
+
+    marker = mark_run(notifier, directory, notifier.run_state)
+    notifier.at_close(marker.end)
+    return marker
+
+
+def _hear_of_crashes(notifier: Notifier, marker: "RunMarker | None", again: Callable[[], Notifier]) -> None:
+    """Have every exception that nobody catches reported, and what the program says is its failure."""
+
+    def crashed(exception: BaseException) -> None:
+        if marker is not None:
+            marker.crash_reported()
+
+    def failed(exception: BaseException | None) -> None:
+        if exception is not None:
+            report_from_hook(exception, where="the main loop", notifier=notifier)
+
+    notifier.at_close(hooks.install(notifier, crashed=crashed))
+    for install in (unraisable.install, asyncio_errors.install):
+        notifier.at_close(install(notifier))
+    notifier.at_close(children.install(notifier, again))
+    notifier.at_close(notifier.run_state.listen(failed=failed))
+
+
+def _watch(notifier: Notifier, hang_after: float) -> Callable[[], None]:
+    from notify.crash.watchdog import install as watch  # for those who ask for it
+
+    return watch(notifier, notifier.run_state, hang_after)
+
+
+def _close_at_exit(notifier: Notifier) -> None:
     def at_exit() -> None:
         threads.start_no_more()
         notifier.close()

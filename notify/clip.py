@@ -28,14 +28,25 @@ def clip(text: str, limit: int) -> str:
     return f"{text[:head]}…[{tail - head} characters cut]…{text[tail:]}"
 
 
+def clip_end(text: str, limit: int) -> str:
+    """Return *text*, with a count in place of its end when it is longer than *limit* code points.
+
+    Cuts as `clip` does. Where there is room for less than 256 code points, a longer word goes as a whole, too.
+    """
+    if len(text) <= limit:
+        return text
+    head = _end_of_head(text, max(0, limit - len(f"…[{len(text)} characters cut]…")))
+    return f"{text[:head]}…[{len(text) - head} characters cut]…"
+
+
 def _end_of_head(text: str, room: int) -> int:
     # Backwards, and from one character further: where a white space follows, no word is cut.
-    window = text[room - min(_WORD, room // 2) : room + 1][::-1]
+    window = text[room - min(_WORD, room) : room + 1][::-1]
     for pattern in _ENDS:
         found = pattern.search(window)
         if found:
             return min(room, room + 1 - found.start())
-    return room
+    return room if room >= _WORD else 0
 
 
 def _beginning_of_tail(text: str, room: int) -> int:

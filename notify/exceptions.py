@@ -3,6 +3,7 @@
 import linecache
 import stat
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,58 @@ _MAX_LINE = 2000  # code points of a source line; what is longer was written by 
 
 _OUTLINE_FRAMES = 20
 _OUTLINE_TEXT = 500  # code points of a message
+
+_MAX_RELATED = 1000  # exceptions in a chain or a group that are looked at
+
+# Past the object: its class may have properties of the same names.
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_hides_context = BaseException.__dict__["__suppress_context__"].__get__
+_members_of = BaseExceptionGroup.__dict__["exceptions"].__get__
+
+
+def causes(exception: BaseException) -> list[BaseException]:
+    """Return *exception* and what it was raised `from`, the root cause last; each once, even in a circle."""
+    return _followed(exception, _cause_of)
+
+
+def chain(exception: BaseException) -> list[BaseException]:
+    """Return what Python prints for *exception*, in that order: the root cause first, itself last.
+
+    That is what it was raised `from`, or what was being handled when it was raised; each once, even in a circle.
+    """
+    return _followed(exception, _printed_above)[::-1]
+
+
+def leaves(exception: BaseException) -> list[BaseException]:
+    """Return the exceptions in a group that are no groups, at whatever depth; *exception* itself if it is no group."""
+    found: list[BaseException] = []
+    waiting = [exception]
+    looked_at: set[int] = set()
+    while waiting and len(looked_at) < _MAX_RELATED:
+        one = waiting.pop()
+        if id(one) in looked_at:
+            continue
+        looked_at.add(id(one))
+        if issubclass(type(one), BaseExceptionGroup):
+            waiting.extend(reversed(_members_of(one)))
+        else:
+            found.append(one)
+    return found or [exception]
+
+
+def _printed_above(exception: BaseException) -> BaseException | None:
+    cause: BaseException | None = _cause_of(exception)
+    return cause if cause is not None or _hides_context(exception) else _context_of(exception)
+
+
+def _followed(exception: BaseException, to: Callable[[BaseException], BaseException | None]) -> list[BaseException]:
+    found = [exception]
+    looked_at = {id(exception)}
+    while (before := to(found[-1])) is not None and id(before) not in looked_at and len(found) < _MAX_RELATED:
+        looked_at.add(id(before))
+        found.append(before)
+    return found
 
 
 class Outline(NamedTuple):
@@ -42,7 +95,7 @@ class Raised:
     __slots__ = ("_message", "_printed", "_type")
 
     def __init__(self, exception: BaseException) -> None:
-        self._type = _type_of(exception)
+        self._type = type_name(exception)
         self._message = safe_str(exception)
         self._printed: traceback.TracebackException | None
         try:
@@ -87,7 +140,8 @@ class Raised:
         )
 
 
-def _type_of(exception: BaseException) -> str:
+def type_name(exception: BaseException) -> str:
+    """Return the qualified name of the class of *exception*, with its module unless that is `builtins`."""
     kind = type(exception)
     try:
         return str(kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}")

@@ -20,6 +20,7 @@ from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
 from notify.rules.routing import Route
+from notify.run_state import RunState
 
 if TYPE_CHECKING:
     from notify.delivery.outbox import Outbox
@@ -67,6 +68,8 @@ class Notifier:
             clock=self.clock,
         )
         self._ring = RingBuffer()
+        self.run_state = RunState(self.clock)
+        """The facts of this run; `run_state.refresh()` says that the program makes progress."""
         os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
         wanted = min(self._pipeline.least_level, _RING_LEVEL)
         self.handler: logging.Handler = NotifyHandler(self._pipeline.intake, self._ring, wanted)
@@ -175,6 +178,13 @@ class Notifier:
             self._pipeline.close(max(0.0, deadline - time.monotonic()))
         finally:
             self._closing.release()
+
+    def adopt(self) -> None:
+        """Take over now what other processes left in the outbox, rather than within a minute.
+
+        What there is room for is in the lanes when this returns. Waits for the disk, and for no network.
+        """
+        self._pipeline.adopt()
 
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.

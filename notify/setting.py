@@ -13,6 +13,8 @@ T_co = TypeVar("T_co", covariant=True)
 NEVER = sys.maxsize
 """A level that nothing reaches."""
 
+_MOST_SECONDS = 1e8  # three years, and what every wait of the system takes
+
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T_co]):
@@ -62,6 +64,22 @@ def parse_port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise ValueError("not a port number from 1 to 65535")
     return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Read a number of seconds, 0 or more."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError("not a number of seconds")
+    return seconds
+
+
+def parse_seconds_or_off(text: str) -> float | None:
+    """Read a number of seconds above 0; None for `off` and 0."""
+    return None if text.lower() in {"disabled", "none", "off"} else parse_seconds(text) or None
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

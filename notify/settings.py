@@ -19,6 +19,8 @@ from notify.setting import (
     parse_least_level,
     parse_names,
     parse_port,
+    parse_seconds,
+    parse_seconds_or_off,
     parse_snowflake,
     parse_text,
     parse_web_address,
@@ -98,6 +100,19 @@ NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
     "least level that is on disk before the call returns; `off`: none",
     "TRADE",
 )
+NOTIFY_HANG_AFTER: Setting[float | None] = Setting(
+    "NOTIFY_HANG_AFTER",
+    parse_seconds_or_off,
+    None,
+    "seconds without `run_state.refresh()` after which a hang is told",
+    "off",
+)
+HTTP_ENABLED: Setting[bool] = Setting(
+    "HTTP_ENABLED", parse_flag, False, "under `notify run`: stay after a crash, until somebody stops it", "false"
+)
+HTTP_WAIT_GOOD_STARTUP_SECONDS: Setting[float] = Setting(
+    "HTTP_WAIT_GOOD_STARTUP_SECONDS", parse_seconds, 60.0, "a crash before that ends `notify run` in any case", "60"
+)
 UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", parse_flag, False, "no network at all", "false")
 SIMULATE: Setting[bool] = Setting("SIMULATE", parse_flag, False, "no network at all", "false")
 NOTIFY_DRY_RUN: Setting[bool] = Setting(
@@ -107,9 +122,11 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
     LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
+    NOTIFY_DURABLE_LEVEL, NOTIFY_HANG_AFTER, HTTP_ENABLED, HTTP_WAIT_GOOD_STARTUP_SECONDS,
+    UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
+_NOT_FOR_PEOPLE = "NOTIFY_SUPERVISOR"  # what `notify run` tells the program that it runs
 _FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_")
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
@@ -186,7 +203,7 @@ class Settings:
         known = [setting.name for setting in self.rows()]
         found = []
         for name in sorted(self.env):
-            if name.startswith(_FAMILIES) and name not in known:
+            if name.startswith(_FAMILIES) and name not in known and name != _NOT_FOR_PEOPLE:
                 ours = name.startswith("NOTIFY_")
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.75 if ours else 0.8)
                 if ours or near:

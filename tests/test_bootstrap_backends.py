@@ -13,11 +13,12 @@ from lanes import until
 from set_up import QUIET, WEBHOOK, bare_root, sink
 
 import notify
-from notify import bootstrap
+from notify import destinations
 from notify.backends.memory import MemoryBackend
 from notify.errors import ConfigError
 from notify.event import Event
 from notify.notifier import current_notifier
+from notify.settings import Settings
 
 CANARY = "c4nary"
 
@@ -124,7 +125,7 @@ def test_what_the_environment_asks_for_is_made_with_its_routes() -> None:
         "NAME": "Gold digger",
     }
 
-    reached, routes = bootstrap.destinations(bootstrap.Settings(env), {})
+    reached, routes = destinations.destinations(Settings(env), {})
 
     assert list(reached) == ["stdout", "discord", "discord_ops", "logstash"]
     assert [routes[name].level for name in reached] == [logging.INFO, notify.TRADE, logging.ERROR, logging.INFO]
@@ -282,7 +283,7 @@ def test_a_name_that_does_not_resolve_is_counted_and_said_once(
 
 def test_a_third_party_backend_is_loaded_and_routed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     pager = MemoryBackend()
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: pager if name == "pager" else None)
+    monkeypatch.setattr(destinations, "load", lambda name, env: pager if name == "pager" else None)
 
     with notify.setup(env={**QUIET, "NOTIFY_BACKENDS": "pager", "PAGER_LEVEL": "ERROR"}) as notifier:
         notifier.notify("hello")
@@ -294,7 +295,7 @@ def test_a_third_party_backend_is_loaded_and_routed_by_its_name(monkeypatch: pyt
 def test_a_third_party_backend_without_its_settings_is_a_line_on_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: None)
+    monkeypatch.setattr(destinations, "load", lambda name, env: None)
 
     with notify.setup(env={**QUIET, "NOTIFY_BACKENDS": "pager"}) as notifier:
         assert notifier.stats() == {}

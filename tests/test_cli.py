@@ -18,7 +18,7 @@ from set_up import secrets_file
 from typer.testing import CliRunner, Result
 
 import notify
-from notify import bootstrap, settings
+from notify import destinations, settings
 from notify.backends.memory import MemoryBackend
 from notify.cli.app import app
 from notify.cli.output import print_table
@@ -53,7 +53,7 @@ class CheckedPager(Pager):
 @pytest.fixture
 def pager(monkeypatch: pytest.MonkeyPatch) -> Pager:
     backend = Pager(max_batch=10)
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: backend)
+    monkeypatch.setattr(destinations, "load", lambda name, env: backend)
     return backend
 
 
@@ -241,7 +241,7 @@ def test_doctor_finds_nothing_wrong_with_nothing_set() -> None:
 
 def test_doctor_looks_at_settings_the_disk_and_destinations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     backend = CheckedPager("pages somebody")
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: backend)
+    monkeypatch.setattr(destinations, "load", lambda name, env: backend)
     env = {
         **PAGER,
         "PAGER_LEVEL": "trade",
@@ -525,7 +525,7 @@ def test_doctor_says_what_is_wrong_with_a_destination(
     monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
 ) -> None:
     backend = CheckedPager(error)
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: backend)
+    monkeypatch.setattr(destinations, "load", lambda name, env: backend)
 
     result = invoke("doctor", "--json", env=PAGER)
 
@@ -618,7 +618,7 @@ def test_send_reads_the_body_from_standard_input_on_demand(pager: Pager) -> None
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_send_fails_when_a_backend_does_not_take_it(monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: Pager([Rejected("too rude")]))
+    monkeypatch.setattr(destinations, "load", lambda name, env: Pager([Rejected("too rude")]))
 
     result = invoke("send", "hi", *(["--json"] if as_json else []), env=PAGER)
 
@@ -631,7 +631,7 @@ def test_send_fails_when_nobody_wants_it(pager: Pager) -> None:
 
 
 def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: Pager([Gone("nobody there")] * 9))
+    monkeypatch.setattr(destinations, "load", lambda name, env: Pager([Gone("nobody there")] * 9))
 
     result = invoke("send", "hi", "--timeout", "0.1", "--json", env=PAGER)
 
@@ -707,7 +707,7 @@ def test_test_prints_one_line_of_each_message_so_that_the_receipts_stay_in_sight
 
 
 def test_test_fails_when_one_message_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "load", lambda name, env: Pager([None, Rejected("too long")]))
+    monkeypatch.setattr(destinations, "load", lambda name, env: Pager([None, Rejected("too long")]))
 
     result = invoke("test", "--json", env=PAGER)
 

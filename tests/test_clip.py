@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.clip import MARK, MARK_END, clip
+from notify.clip import MARK, MARK_END, clip, clip_end
 
 KEY = "0x" + "ab12" * 16
 
@@ -81,3 +81,16 @@ def test_cutting_a_megabyte_takes_no_time(piece: str) -> None:
     clip(text, 2**19)
 
     assert time.process_time() - started < 0.1  # it copies the text, which takes 0.0002 s, and looks at 512 characters
+
+
+@pytest.mark.parametrize("words", range(40))
+def test_of_a_word_that_the_cut_of_an_end_falls_into_nothing_is_left(words: int) -> None:
+    cut = clip_end("word " * words + KEY + " word" * 100, 120)
+
+    assert len(cut) <= 120
+    assert KEY in cut or "ab12" not in cut
+    assert cut.endswith(MARK_END)
+
+
+def test_what_is_short_keeps_its_end() -> None:
+    assert clip_end("word " * 20, 100) == "word " * 20

@@ -9,14 +9,19 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 from children import python
+from crashes import run as run_program
+from crashes import run_both
 
 import notify
 from notify.backends.memory import MemoryBackend
-from notify.crash import hooks
+from notify.crash import hooks, report
+from notify.notifier import Notifier
 
 QUIET = {"NOTIFY_STDOUT": "off"}
 
@@ -199,7 +204,7 @@ def test_the_hooks_that_were_there_before_run_in_every_case(ours_fails: bool) ->
         "sys.excepthook = lambda kind, exception, traceback: print('their hook:', exception, flush=True)\n"
         "threading.excepthook = lambda args: print('their thread hook:', args.exc_value, flush=True)\n"
     )
-    broken = "from notify.crash import hooks\nhooks.report_crash = None\n" if ours_fails else ""
+    broken = "from notify.crash import report\nreport.report_crash = None\n" if ours_fails else ""
 
     died = run(
         """
@@ -284,9 +289,120 @@ def test_the_hook_before_ours_runs_even_when_ctrl_c_hits_ours(monkeypatch: pytes
         raise KeyboardInterrupt
 
     with notify.setup(env=QUIET):
-        monkeypatch.setattr(hooks, "report_crash", interrupted)
+        monkeypatch.setattr(report, "report_crash", interrupted)
         error = ValueError("no")
         with pytest.raises(KeyboardInterrupt):
             sys.excepthook(ValueError, error, None)
 
     assert heard == [error]
+
+
+# ---- one crash is one report
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("code", "messages"),
+    [
+        (
+            "with guard('the cycle'):\n    fail()",
+            ["Crashed in the cycle: ValueError: no price"],
+        ),
+        (
+            "try:\n    with guard('the cycle'):\n        fail()\n"
+            "except ValueError as error:\n    raise RuntimeError('cannot trade') from error",
+            ["Crashed in the cycle: ValueError: no price"],
+        ),
+        (  # what fails while a crash is handled is another one, and what ends the program
+            "try:\n    with guard('the cycle'):\n        fail()\nexcept ValueError:\n    raise KeyError('clean up')",
+            ["Crashed in the cycle: ValueError: no price", "Crashed in the main thread: KeyError: 'clean up'"],
+        ),
+        (
+            "def work():\n    with guard('the worker'):\n        fail()\n"
+            "worker = threading.Thread(target=work)\nworker.start()\nworker.join()",
+            ["Crashed in the worker: ValueError: no price"],
+        ),
+        (
+            "import asyncio\nasync def main():\n    with guard('the task'):\n        fail()\nasyncio.run(main())",
+            ["Crashed in the task: ValueError: no price"],
+        ),
+        (
+            "import asyncio\nasync def leg():\n    with guard('a leg'):\n        fail()\n"
+            "async def main():\n    async with asyncio.TaskGroup() as group:\n"
+            "        group.create_task(leg())\n        group.create_task(leg())\nasyncio.run(main())",
+            ["Crashed in a leg: ValueError: no price"] * 2,
+        ),
+        (
+            "caught = []\ndef work():\n    try:\n        fail()\n    except ValueError as error:\n"
+            "        caught.append(error)\n        raise\n"
+            "worker = threading.Thread(target=work, name='w')\nworker.start()\nworker.join()\nraise caught[0]",
+            ["Crashed in thread w: ValueError: no price"],
+        ),
+    ],
+    ids=["guard", "wrapped", "another", "thread", "asyncio", "group", "raised again"],
+)
+def test_one_crash_is_one_report_however_many_see_it(tmp_path: Path, code: str, messages: list[str]) -> None:
+    ran = run_program(tmp_path, "def fail():\n    raise ValueError('no price')\n" + code)
+
+    assert ran.messages == messages
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ValueError('no price')",
+        "threading.Thread(target=lambda: 1 / 0, name='w').start()",
+        "threading.Thread(target=sys.exit).start()",
+        "sys.exit('a text')",
+        "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])",
+        "exec(compile('1 / 0', 'generated.py', 'exec'))",
+    ],
+)
+def test_output_and_exit_code_are_what_they_would_have_been(tmp_path: Path, code: str) -> None:
+    run_both(tmp_path, code)
+
+
+def test_what_ends_the_program_is_told_to_whoever_wants_to_know_after_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", lambda *args: None)
+    memory = MemoryBackend()
+    told: list[object] = []
+
+    with Notifier({"memory": memory}) as notifier:
+        undo = hooks.install(notifier, crashed=told.append)
+        error = ValueError("no price")
+        sys.excepthook(ValueError, error, None)
+        sys.excepthook(SystemExit, SystemExit(1), None)
+        undo()
+
+    assert told == [error]
+    assert memory.messages == ["Crashed in the main thread: ValueError: no price"]
+
+
+# ---- where a person types
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "expected"),
+    [
+        ("sys", "ps1", ">>> ", True),
+        ("sys", "flags", type("flags", (), {"interactive": 1}), True),
+        ("IPython", "get_ipython", lambda: object(), True),
+        ("IPython", "get_ipython", lambda: None, False),  # imported by a program, which no shell runs
+        ("IPython", "version", "8", False),
+    ],
+)
+def test_a_prompt_or_a_notebook_is_recognised(
+    monkeypatch: pytest.MonkeyPatch, module: str, name: str, value: object, expected: bool
+) -> None:
+    owner = sys if module == "sys" else ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, owner)
+    monkeypatch.setattr(owner, name, value, raising=False)
+
+    assert hooks.is_interactive() is expected
+
+
+def test_a_program_is_not_interactive() -> None:
+    assert not hooks.is_interactive()

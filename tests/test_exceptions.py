@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from notify.exceptions import MAX_TRACEBACK, Raised
+from notify.exceptions import MAX_TRACEBACK, Raised, causes, chain, leaves
 
 
 class Held:
@@ -414,3 +414,59 @@ def test_ctrl_c_while_an_exception_is_looked_at_reaches_the_program() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Raised(Slow())
+
+
+# ---- what belongs together
+
+
+def test_a_chain_begins_with_the_root_cause_as_python_prints_it() -> None:
+    for function in (chained, in_a_handler):
+        error = caught(function)
+
+        assert [type(one) for one in chain(error)] == [ValueError, type(error)]
+
+
+def test_what_was_only_being_handled_is_no_cause() -> None:
+    assert [type(one) for one in causes(caught(chained))] == [RuntimeError, ValueError]
+    assert [type(one) for one in causes(caught(in_a_handler))] == [KeyError]
+
+
+def test_what_was_suppressed_is_in_no_chain() -> None:
+    assert [type(one) for one in chain(caught(suppressed))] == [RuntimeError]
+
+
+def test_a_chain_that_is_a_circle_has_each_once() -> None:
+    first, second = ValueError(), KeyError()
+    first.__cause__, second.__cause__ = second, first
+
+    assert chain(first) == [second, first]
+
+
+def test_leaves_are_the_exceptions_of_a_group_at_all_depths_in_order() -> None:
+    one, two, three = ValueError(1), ValueError(2), ValueError(3)
+
+    assert leaves(ExceptionGroup("outer", [one, ExceptionGroup("inner", [two]), three])) == [one, two, three]
+    assert leaves(one) == [one]
+
+
+def test_chains_and_groups_of_any_size_are_looked_at_to_a_bound() -> None:
+    error = group = ValueError()
+    for _ in range(5000):
+        wrapper = ValueError()
+        wrapper.__cause__ = error
+        error = wrapper
+        group = ExceptionGroup("", [group])  # type: ignore[assignment]  # one in another
+
+    assert len(chain(error)) == 1000
+    assert len(leaves(group)) == 1
+
+
+def test_a_class_that_lies_about_its_cause_is_not_asked() -> None:
+    class Lying(Exception):
+        @property
+        def __cause__(self) -> BaseException:  # type: ignore[override]  # that is the point
+            raise SystemExit
+
+    error = Lying()
+
+    assert chain(error) == causes(error) == leaves(error) == [error]

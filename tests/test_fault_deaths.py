@@ -12,7 +12,7 @@ import pytest
 from children import ended
 from lanes import LONG, die
 from outboxes import an_event, everything_in, opened
-from traders import REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
+from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
 
 from notify.backends.discord import DiscordBackend
 from notify.backends.memory import MemoryBackend
@@ -39,26 +39,41 @@ def _end_unheard(end: str, state: Path) -> int:
 def test_fault_01_what_was_said_before_kill_9_is_delivered_by_the_next_start(state: Path) -> None:
     assert _end_unheard("kill_me()", state) == -signal.SIGKILL
 
-    assert delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == [*TRADES, KILLED]
+
+
+@pytest.mark.process
+def test_fault_07_the_next_start_says_once_that_the_last_run_was_killed(state: Path) -> None:
+    assert _end_unheard("kill_me()", state) == -signal.SIGKILL
+
+    assert delivered_by_the_next_start(state).count(KILLED) == 1
+    assert delivered_by_the_next_start(state) == []
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("end", "code"), [("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV), ("os.abort()", -signal.SIGABRT)]
+    ("end", "code", "name"),
+    [
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV, "Segmentation fault"),
+        ("os.abort()", -signal.SIGABRT, "Aborted"),
+    ],
 )
-def test_fault_09_what_was_said_before_a_segfault_or_an_abort_is_delivered_by_the_next_start(
-    end: str, code: int, state: Path
+def test_fault_09_what_was_said_before_a_segfault_or_an_abort_is_delivered_by_the_next_start_which_says_so(
+    end: str, code: int, name: str, state: Path
 ) -> None:
     assert _end_unheard(end, state) == code
 
-    assert delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == [
+        *TRADES,
+        f"🆘 The last run crashed in C: {name} (2nd start in 10 minutes)",
+    ]
 
 
 @pytest.mark.process
 def test_fault_10_what_was_said_before_an_exit_without_a_farewell_is_delivered_by_the_next_start(state: Path) -> None:
     assert _end_unheard("os._exit(7)", state) == 7
 
-    assert delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == [*TRADES, KILLED]
 
 
 # ---- 3: between the answer and the acknowledgement
@@ -81,8 +96,8 @@ def test_fault_03_a_message_whose_answer_was_not_noted_comes_twice_with_the_same
         with trader("set_up().close(20)", state=state, discord=discord) as process:
             ended(process)
 
-        assert titles(discord) == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH"]
-        first, second, again = [embed["footer"]["text"] for embed in discord.embeds]
+        assert titles(discord) == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH", KILLED]
+        first, second, again, _ = [embed["footer"]["text"] for embed in discord.embeds]
         assert second == again != first
 
 
@@ -192,7 +207,7 @@ def test_fault_11_an_uncaught_exception_is_on_disk_before_the_process_ends(state
             code = ended(process).code
         assert (code, titles(discord)) == (-signal.SIGKILL, [])
 
-    assert delivered_by_the_next_start(state) == ["🆘 Crashed in the main thread: ValueError: no price"]
+    assert delivered_by_the_next_start(state) == ["🆘 Crashed in the main thread: ValueError: no price", KILLED]
 
 
 @pytest.mark.process

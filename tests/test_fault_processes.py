@@ -92,7 +92,7 @@ def test_fault_13_an_exception_in_a_task_that_nobody_awaits_is_sent_once(state: 
     """
     lines = program(ASYNC + dedent(script), state, loop)
 
-    once_each(lines, ["Task exception was never retrieved"])
+    once_each(lines, ["Crashed in an asyncio task: ValueError: no price"])
 
 
 @LOOPS

@@ -16,13 +16,13 @@ MAX_LINES = 400
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
-    **dict.fromkeys(["threads", "descriptor", "diagnostics"], 0),
-    **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules"], 1),
+    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported"], 0),
+    **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
-    "capture": 3,
+    **dict.fromkeys(["capture", "destinations"], 3),
     "notifier": 4,
     **dict.fromkeys(["crash", "integrations"], 5),
-    "bootstrap": 6,
+    **dict.fromkeys(["bootstrap", "supervisor"], 6),
     **dict.fromkeys(["__init__", "__main__", "cli", "testing", "pytest_plugin", "demo"], 7),
 }
 # Whose rooms know each other. On the other floors each keeps to itself: backends and delivery meet in backend.py only.

@@ -105,7 +105,7 @@ def test_what_was_raised_is_remembered_and_shown() -> None:
     assert ring.tail(1) == ("01:00:00 INFO strategy: cycle failed [ValueError: no price]",)
 
 
-@pytest.mark.parametrize(("length", "kept"), [(500, "x" * 500), (501, "x" * 499 + "…")])
+@pytest.mark.parametrize(("length", "kept"), [(500, "x" * 500), (501, "x" * 478 + "…[23 characters cut]…")])
 def test_the_beginning_of_a_long_message_is_remembered(length: int, kept: str) -> None:
     (record,) = ring_of("x" * length).records()
 

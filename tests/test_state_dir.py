@@ -60,6 +60,25 @@ def test_a_directory_that_others_use_too_stays_open_to_them(tmp_path, mode):
     assert _mode(tmp_path) == mode
 
 
+def test_an_empty_directory_for_everybody_is_refused_and_left_as_it_is(tmp_path):
+    tmp_path.chmod(0o1777)
+
+    with pytest.raises(StateDirError, match="others may write to it"):
+        prepare(tmp_path)
+
+    assert _mode(tmp_path) == 0o1777
+
+
+@pytest.mark.parametrize("name", ["outbox-photos", "runs.txt", "owners-old", "outbox.txt"])
+def test_what_is_called_nearly_as_ours_is_not_ours(tmp_path, name):
+    (tmp_path / name).touch()
+    tmp_path.chmod(0o755)
+
+    prepare(tmp_path)
+
+    assert _mode(tmp_path) == 0o755
+
+
 @pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775], ids=oct)
 def test_a_directory_that_others_use_and_may_write_to_is_refused_and_left_as_it_is(tmp_path, mode):
     (tmp_path / "theirs").touch()

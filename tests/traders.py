@@ -24,6 +24,9 @@ def set_up(**backends):
     return notify.setup(backends=backends)
 """
 
+# What the next start says of a run at whose end no line of Python ran.
+KILLED = "🆘 The last run was killed: no Python code ran at its end (2nd start in 10 minutes)"
+
 TRADES = [f"Bought {number} ETH" for number in range(5)]
 SAY_TRADES = f"""
 notifier = set_up()

@@ -9,7 +9,12 @@ from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import Intake
 from notify.plain import came_from_a_signal, class_name, safe_str
+from notify.reported import report_of
 from notify.threads import is_ours
+
+ASYNCIO = "asyncio"
+"""The logger through which asyncio and uvloop say what nobody awaited. What is reported there as a crash is not said
+a second time."""
 
 
 class NotifyHandler(logging.Handler):
@@ -45,6 +50,8 @@ class NotifyHandler(logging.Handler):
         try:
             snapshot = Snapshot(record)
             self._remember(snapshot)
+            if snapshot.exception is not None and record.name == ASYNCIO and _is_said(record):
+                return True
             intake = self._intake
             if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
                 intake.waiting.append(snapshot)
@@ -59,3 +66,9 @@ class NotifyHandler(logging.Handler):
     def emit(self, record: LogRecord) -> None:
         """See `handle`. For those who call it themselves."""
         self.handle(record)
+
+
+def _is_said(record: LogRecord) -> bool:
+    exc_info = record.exc_info
+    exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
+    return isinstance(exception, BaseException) and report_of(exception) is not None

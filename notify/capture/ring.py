@@ -5,6 +5,7 @@ from collections import deque
 from typing import NamedTuple
 
 from notify.capture.snapshot import Snapshot
+from notify.clip import clip_end
 from notify.exceptions import Outline
 from notify.levels import level_name
 from notify.plain import clean
@@ -22,7 +23,7 @@ class Remembered(NamedTuple):
         time: UTC epoch seconds.
         level: severity, in logging's numbers.
         logger: name of the logger.
-        message: its first 500 code points, the last of them `…` when there were more.
+        message: its first 500 code points at most, with a count of those that were more.
         exception: what was raised, when something was.
     """
 
@@ -59,7 +60,7 @@ class RingBuffer:
         if type(logger) is not str or len(logger) > _LOGGER:
             logger = snapshot.logger[:_LOGGER]
         if len(message) > _MESSAGE:
-            message = f"{message[: _MESSAGE - 1]}…"
+            message = clip_end(message, _MESSAGE)
         self._add((created, snapshot.level, logger, message, None if raised is None else raised.outline()))
 
     def records(self) -> list[Remembered]:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from notify import settings
 from notify.backend import Backend, durable
-from notify.bootstrap import destinations
 from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
+from notify.destinations import destinations
 from notify.errors import ConfigError, DeliveryError
 from notify.levels import level_name
 from notify.rules.redaction import Redactor

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from notify.backend import Backend
 from notify.backends.stdout import StdoutBackend
-from notify.bootstrap import destinations, redactor
+from notify.bootstrap import redactor
 from notify.cli.output import only_json, print_json, print_table, say_if_none, told
 from notify.delivery.ticket import DELIVERED, Ticket
+from notify.destinations import destinations
 from notify.env_file import Environment
 from notify.event import Attachment, Event
 from notify.levels import TRADE

@@ -5,18 +5,23 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from notify import diagnostics
-from notify.crash.report import report_crash
+from notify.crash.report import is_wanted, report_from_hook
 from notify.notifier import Notifier
 
 
-def install(notifier: Notifier) -> Callable[[], None]:
+def install(
+    notifier: Notifier, *, crashed: Callable[[BaseException], object] = lambda exception: None
+) -> Callable[[], None]:
     """Report uncaught exceptions through *notifier*, and return what takes the hooks off again.
 
     The hooks that were there before run in every case, also when ours fails. Delivery is left to the end of
     the program, where `Notifier.close` waits for it.
+
+    Args:
+        notifier: says it.
+        crashed: called after the report of what ends the main thread, and with it the program.
     """
-    undo_main = _install_main(notifier)
+    undo_main = _install_main(notifier, crashed)
     undo_threads = _install_threads(notifier)
 
     def undo() -> None:
@@ -26,15 +31,25 @@ def install(notifier: Notifier) -> Callable[[], None]:
     return undo
 
 
-def _install_main(notifier: Notifier) -> Callable[[], None]:
+def is_interactive() -> bool:
+    """Say whether a person types what is run, so that an uncaught exception is a typing mistake.
+
+    That is the case in Python's prompt, with `python -i`, in IPython and in notebooks.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive) or (shell is not None and shell() is not None)
+
+
+def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]) -> Callable[[], None]:
     previous = sys.excepthook
     installed = True
 
     def excepthook(kind: type[BaseException], exception: BaseException, traceback: TracebackType | None) -> None:
         try:
             # Ctrl-C is a person's decision, and SystemExit a program's own.
-            if installed and not isinstance(exception, KeyboardInterrupt | SystemExit):
-                _report(notifier, exception, traceback, "the main thread")
+            if installed and not is_wanted(exception, (KeyboardInterrupt, SystemExit)):
+                report_from_hook(exception, where="the main thread", notifier=notifier, traceback=traceback)
+                crashed(exception)
         finally:
             previous(kind, exception, traceback)
 
@@ -55,10 +70,11 @@ def _install_threads(notifier: Notifier) -> Callable[[], None]:
 
     def excepthook(args: "threading.ExceptHookArgs", /) -> None:
         try:
+            exception = args.exc_value
             # sys.exit() in a thread ends that thread, and the hook is called all the same.
-            if installed and args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            if installed and exception is not None and not is_wanted(exception, (SystemExit,)):
                 name = args.thread.name if args.thread is not None else "unknown"
-                _report(notifier, args.exc_value, args.exc_traceback, f"thread {name}")
+                report_from_hook(exception, where=f"thread {name}", notifier=notifier, traceback=args.exc_traceback)
         finally:
             previous(args)
 
@@ -71,12 +87,3 @@ def _install_threads(notifier: Notifier) -> Callable[[], None]:
             threading.excepthook = previous
 
     return undo
-
-
-def _report(notifier: Notifier, exception: BaseException, traceback: TracebackType | None, where: str) -> None:
-    try:
-        if exception.__traceback__ is None and traceback is not None:
-            exception = exception.with_traceback(traceback)
-        report_crash(exception, where=where, notifier=notifier)
-    except Exception as error:  # noqa: BLE001 - the program is dying of something else; say so and let it
-        diagnostics.report("crash hook", f"a crash could not be reported: {type(error).__name__}")

@@ -11,7 +11,10 @@ from notify.errors import NotifyError
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
-_OURS = re.compile(r"(outbox|owners|runs|starts|nobody|[0-9]+-[0-9a-f]{8})\b")  # so begins all that we keep there
+# All that we keep there, and in the directories in it.
+_OURS = re.compile(
+    r"outbox([.-][\w.-]*)?\.(sqlite3(-wal|-shm)?|lock)|owners|runs|starts\.json|(nobody|\.?[0-9]+-[0-9a-f]{8})\.\w+"
+)
 
 
 class StateDirError(NotifyError):
@@ -125,7 +128,7 @@ def _opened(path: Path, *, make: bool) -> Iterator[int]:
         _refuse_foreign(path, os.fstat(descriptor))
         yield descriptor
     except OSError as error:
-        raise StateDirError(f"{path}: cannot be closed to others: {error.strerror}") from None
+        raise StateDirError(f"{path}: cannot be looked at or closed to others: {error.strerror}") from None
     finally:
         os.close(descriptor)
 
@@ -142,7 +145,8 @@ def _make(path: Path) -> None:
 
 
 def _is_ours_alone(path: Path, descriptor: int, about: os.stat_result) -> bool:
-    if all(_OURS.match(name) for name in os.listdir(descriptor)):
+    # A sticky one is for everybody, also while it is empty, as /tmp is in a new container.
+    if not about.st_mode & stat.S_ISVTX and all(map(_OURS.fullmatch, os.listdir(descriptor))):
         return True
     if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StateDirError(

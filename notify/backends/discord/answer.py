@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from notify.clip import clip_end
+
 _DEEPEST = 10  # levels of Discord's nested errors that are looked into; its deepest has four
 _REASON_LENGTH = 200  # characters of what Discord says about a refusal
 
@@ -49,7 +51,7 @@ def reason(status: int, said: Mapping[str, Any], token: str) -> str:
     text = ": ".join([text, *(detail for detail in details if detail)])
     if token:
         text = text.replace(token, "…")
-    return re.sub(r"https?://\S+", "…", " ".join(text.split()))[:_REASON_LENGTH]
+    return clip_end(re.sub(r"https?://\S+", "…", " ".join(text.split())), _REASON_LENGTH)
 
 
 def _first_error(errors: object, path: str = "") -> str:

@@ -1,0 +1,147 @@
+"""From settings to backends, each with its route."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+from notify import diagnostics, settings
+from notify.backend import Backend
+from notify.backends.registry import adapt, load
+from notify.backends.stdout import StdoutBackend
+from notify.errors import ConfigError
+from notify.rules.routing import Route
+from notify.setting import NEVER, Setting
+from notify.settings import Settings, route_settings
+
+T = TypeVar("T")
+
+_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
+
+
+def is_offline(config: Settings) -> bool:
+    """Say whether nothing may leave this machine, as in tests and simulations."""
+    return config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
+
+
+def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
+    """Return the backends that *config* and the program ask for, and the route of each, by name.
+
+    Raises `ConfigError`, naming the variable or the argument.
+    """
+    reached: dict[str, Backend] = {}
+    routes: dict[str, Route] = {}
+    if (stdout := _stdout(config)) is not None:
+        reached["stdout"] = stdout
+        routes["stdout"] = _route(config, "stdout")
+    if is_offline(config):
+        pass  # what is made for tests may open what it likes, so nothing is even made
+    elif config.get(settings.NOTIFY_DRY_RUN):
+        json = config.get(settings.NOTIFY_STDOUT) == "json"
+        for name, backend, route in _networked(config):
+            backend.close()  # made all the same, so that a dry run finds what is wrong with the settings
+            reached[name], routes[name] = StdoutBackend(json=json, destination=name, env=config.env), route
+    else:
+        for name, backend, route in _networked(config):
+            reached[name], routes[name] = backend, route
+    for name, candidate in passed.items():
+        if name in _TAKEN:
+            raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
+        if name in reached:
+            reached[name].close()
+        try:
+            reached[name] = adapt(candidate)
+        except ValueError as error:
+            raise ConfigError(f"backends[{name!r}]: {error}") from None
+        routes[name] = _route(config, name)
+    return reached, routes
+
+
+def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
+    for prefix in config.discord_prefixes():
+        route = Route(
+            config.get(settings.DISCORD_LEVEL.under("DISCORD_", prefix)),
+            config.get(settings.DISCORD_TOPICS.under("DISCORD_", prefix)),
+        )
+        yield prefix.rstrip("_").lower(), _discord(config, prefix), route
+    if config.is_set(settings.LOGSTASH_SERVER):
+        yield "logstash", _logstash(config), _route(config, "logstash")
+    for name in config.get(settings.NOTIFY_BACKENDS):
+        backend = load(name, config.env)
+        if backend is None:
+            diagnostics.report(f"backend {name}", f"backend {name!r} is named in NOTIFY_BACKENDS but not configured")
+        else:
+            yield name, backend, _route(config, name)
+
+
+def _route(config: Settings, name: str) -> Route:
+    level, topics = route_settings(name)
+    return Route(config.get(level), config.get(topics))
+
+
+def _stdout(config: Settings) -> Backend | None:
+    wanted = config.get(settings.NOTIFY_STDOUT)
+    if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
+        return None
+    if wanted == "auto" and _prints_to_console(logging.getLogger()):
+        return None
+    return StdoutBackend(json=wanted == "json", env=config.env)
+
+
+def _prints_to_console(logger: logging.Logger) -> bool:
+    consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
+    return any(
+        hasattr(handler, "console")  # Rich's
+        or any(getattr(handler, "stream", None) is console for console in consoles)
+        for handler in logger.handlers
+    )
+
+
+def _discord(config: Settings, prefix: str) -> Backend:
+    # Imported for those who have it: all of it together is most of what importing this package would cost.
+    from notify.backends.discord import DiscordBackend
+    from notify.backends.discord.identity import parse_mention
+    from notify.backends.discord.url import parse_webhook_url
+
+    def own(setting: Setting[T]) -> Setting[T]:
+        return setting.under("DISCORD_", prefix)
+
+    with _naming(own(settings.DISCORD_WEBHOOK_URL).name):
+        parse_webhook_url(config.get(own(settings.DISCORD_WEBHOOK_URL)) or "")
+    with _naming(own(settings.DISCORD_MENTION).name):
+        parse_mention(config.get(own(settings.DISCORD_MENTION)) or "0")
+    return DiscordBackend(
+        config.get(own(settings.DISCORD_WEBHOOK_URL)) or "",
+        username=config.get(own(settings.DISCORD_USERNAME)) or config.get(settings.NAME) or settings.program_name(),
+        avatar_url=config.get(own(settings.DISCORD_AVATAR_URL)) or config.get(settings.ICON_URL),
+        mention=config.get(own(settings.DISCORD_MENTION)),
+        thread_id=config.get(own(settings.DISCORD_THREAD_ID)),
+        silent=config.get(own(settings.DISCORD_SILENT)),
+    )
+
+
+def _logstash(config: Settings) -> Backend:
+    from notify.backends.logstash import LogstashBackend, parse_address
+
+    with _naming(settings.LOGSTASH_SERVER.name):
+        transport, host, port = parse_address(
+            config.get(settings.LOGSTASH_SERVER) or "", config.get(settings.LOGSTASH_PORT)
+        )
+    return LogstashBackend(
+        host,
+        port,
+        transport=transport,
+        application=f"executor-{config.get(settings.EXECUTOR_ID) or settings.program_name()}",
+        tags=config.get(settings.LOGSTASH_TAGS),
+        ecs=config.get(settings.LOGSTASH_ECS),
+    )
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Turn a ValueError into a ConfigError that names *variable*. The text of the former never holds the value."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{variable}: {error}") from None
