@@ -10,6 +10,7 @@ from notify.cli.options import EnvFile, Insecure, Json
 from notify.cli.outbox_app import app as outbox
 from notify.env_file import above_file
 from notify.levels import parse_level
+from notify.supervisor.after_crash import AfterCrash
 from notify.version import __version__
 
 app = typer.Typer(
@@ -110,6 +111,40 @@ def doctor(json: Json = False, env_file: EnvFile = None, insecure: Insecure = Fa
     from notify.cli.doctor import examine
 
     raise typer.Exit(examine(above_file(os.environ, env_file, insecure=insecure), as_json=json))
+
+
+@app.command(context_settings={"allow_interspersed_args": False}, no_args_is_help=False)
+def run(
+    command: Annotated[list[str] | None, typer.Argument(metavar="CMD", help="The program and its arguments.")] = None,
+    after_crash: Annotated[
+        AfterCrash,
+        typer.Option(help="Stay, so that the crash is served (with HTTP_ENABLED), end, or start the program again."),
+    ] = AfterCrash.SERVE,
+    hang_after: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=2, max=1e8, help="Tell when it makes no progress for so long."),
+    ] = None,
+    kill_hung: Annotated[bool, typer.Option("--kill-hung", help="End a program that hangs.")] = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Run a program and say how it ended, whatever it died of: `notify run [OPTIONS] -- CMD …`.
+
+    Its output, its signals and its exit code (128 + signal when it died of one) pass through. The program need not
+    use this package: the secrets file alone is enough.
+    """
+    from notify.cli.run import run_program
+
+    if not command:
+        typer.echo("notify: no command to run: notify run [OPTIONS] -- CMD …", err=True)
+        raise typer.Exit(2)
+    if kill_hung and hang_after is None:
+        raise typer.BadParameter("needs --hang-after", param_hint="--kill-hung")
+    raise typer.Exit(
+        run_program(
+            command, env_file, insecure=insecure, after_crash=after_crash, hang_after=hang_after, kill_hung=kill_hung
+        )
+    )
 
 
 @app.command()

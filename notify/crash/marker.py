@@ -70,7 +70,7 @@ class RunMarker:
         _end_with_the_child_of_multiprocessing(self)
         if not faulthandler.is_enabled():
             try:
-                self._fault_file = FaultFile(fault_path(path))
+                self._fault_file = FaultFile(fault_path(path), on_request=self._supervised)
             except _FailedToMark as error:
                 _report("nobody will be told where this run crashes in C", error)
 

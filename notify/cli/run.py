@@ -1,0 +1,139 @@
+"""`notify run`: a supervisor with the notifier that the environment asks for, around any program."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from notify import diagnostics, settings
+from notify.bootstrap import open_outbox, redactor
+from notify.destinations import destinations, is_offline
+from notify.env_file import Environment, above_file
+from notify.errors import ConfigError
+from notify.notifier import Notifier
+from notify.plain import class_name
+from notify.settings import Settings
+from notify.supervisor.after_crash import AfterCrash, CrashPolicy
+from notify.supervisor.child import StartError
+from notify.supervisor.run import Program
+from notify.supervisor.signals import Signals
+from notify.supervisor.streams import Streams
+from notify.supervisor.supervise import supervise
+
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*")
+_OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})  # of Python, that may be two arguments
+
+
+def run_program(
+    command: Sequence[str],
+    env_file: Path | None,
+    *,
+    insecure: bool,
+    after_crash: AfterCrash,
+    hang_after: float | None,
+    kill_hung: bool,
+) -> int:
+    """Run *command*, say how it ended, and return the exit code: its own, 127 or 126 when it cannot be started.
+
+    An unusable setting does not keep the program from running: it is said on stderr that nobody will hear how it ends.
+    Has to be called before this process has any thread. Raises `ConfigError` on systems other than Linux.
+    """
+    signals = Signals()
+    streams = Streams()
+    name = name_of(command)
+    with redirect_stdout(sys.stderr):  # a dry run prints, and so may a third party's backend
+        ready = _ready(name, env_file, insecure, after_crash)
+        program = Program(
+            name=ready.config.get(settings.NAME) or name,
+            command=command,
+            env=dict(os.environ),
+            state_dir=_state_dir(ready.config),
+            hang_after=hang_after,
+            kill_hung=kill_hung,
+        )
+        try:
+            return supervise(program, ready.policy, notifier=ready.notifier, signals=signals, streams=streams)
+        except StartError as error:
+            print(f"notify: {error}", file=sys.stderr)
+            return error.exit_code
+
+
+def name_of(command: Sequence[str]) -> str:
+    """Return what the program of *command* calls itself, as `settings.program_name` does in there.
+
+    Of a shell's script that starts another program only the name of the script is known.
+    """
+    first, *rest = command
+    script = first
+    if _PYTHON.fullmatch(PurePath(first).name):
+        script = _script(rest)
+    return PurePath(script).stem or "python"
+
+
+def _script(arguments: Sequence[str]) -> str:
+    """Return what Python is to run: a file, the last name of a module, or `python`."""
+    waiting = iter(arguments)
+    for each in waiting:
+        if each in _OPTIONS_WITH_VALUE:
+            next(waiting, None)
+        elif each.startswith("-m"):
+            module = each[2:] or next(waiting, "")
+            return module.removesuffix(".__main__").rpartition(".")[2]
+        elif each.startswith("-c") or each == "-":
+            break
+        elif not each.startswith("-"):
+            return each
+    return "python"
+
+
+class _Ready(NamedTuple):
+    config: Settings
+    policy: CrashPolicy
+    notifier: Notifier
+
+
+def _ready(name: str, env_file: Path | None, insecure: bool, then: AfterCrash) -> _Ready:
+    """Return what the settings ask for; a notifier that reaches nobody when they are unusable."""
+    config = Settings(_speaking_as(name, Environment(os.environ)))
+    try:
+        config = Settings(_speaking_as(name, above_file(os.environ, env_file, insecure=insecure)))
+        policy = CrashPolicy(
+            then=then,
+            good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS),
+            stays=config.get(settings.HTTP_ENABLED),
+        )
+        return _Ready(config, policy, _notifier(config))
+    except Exception as error:  # noqa: BLE001 - a third party's backend may raise anything
+        why = error if isinstance(error, ConfigError) else class_name(error)
+        diagnostics.report("nobody", f"NOBODY WILL HEAR HOW THIS PROGRAM ENDS: {why} (`notify doctor` shows it all)")
+        return _Ready(config, CrashPolicy(then=then), Notifier({}))
+
+
+def _speaking_as(name: str, env: Environment) -> Environment:
+    """Return *env* with the program's name where it says none, for this command's, and nothing on standard output."""
+    names = {setting: env.get(setting, "").strip() or name for setting in ("NAME", "EXECUTOR_ID")}
+    return env.but(NOTIFY_STDOUT="off", **names)
+
+
+def _state_dir(config: Settings) -> Path:
+    try:
+        return settings.state_dir(config)
+    except (OSError, RuntimeError) as error:  # there is no such user, whose home it should be in
+        diagnostics.report("state directory", f"{settings.NOTIFY_STATE_DIR.name}: {error}")
+        return Path(os.devnull)
+
+
+def _notifier(config: Settings) -> Notifier:
+    reached, routes = destinations(config, {})
+    if not reached and not is_offline(config):
+        diagnostics.report("nobody", "no backend is set up: nobody will hear how this program ends")
+    return Notifier(
+        reached,
+        routes=routes,
+        outbox=open_outbox(config, reached),
+        durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
+        redact=redactor(config).events,
+    )

@@ -1,0 +1,1 @@
+"""`notify run`: the parent process that outlives the program and says how it ended."""

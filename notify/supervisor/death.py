@@ -1,0 +1,174 @@
+"""What is said of a child's death: what killed it in one short line, then all that is known of it."""
+
+import logging
+import os
+import signal
+from dataclasses import dataclass
+
+from notify.clip import clip
+from notify.event import Attachment, Event, Source, new_id
+from notify.plain import clean, iso_time
+from notify.supervisor.child import Ending
+
+TAIL = 30
+"""Lines of stderr that go with a death."""
+
+_SHELL_KILLED = 128 + signal.SIGKILL  # how a shell passes on that its child was killed
+_ASKED_LATELY = 600.0  # seconds that a program may take to end when it is asked to: it may finish a cycle first
+# What ends programs. SIGHUP and SIGQUIT, which have other uses too, are only looked at when a program dies of them.
+_ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+# Of defects in C code, or found by it.
+_CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
+)
+_FATAL = "Fatal Python error:"  # how faulthandler begins
+_LONG = 3000  # code points of a C traceback, from which on it is a file: 25 frames of a usual width
+_NAME = 24  # code points of the program's name in the title: Discord shows 80 as one
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """A child that has died of something that nobody wanted.
+
+    Args:
+        program: what it is called.
+        pid: of it.
+        ending: how it ended.
+        at: UTC epoch seconds.
+        stderr: its last lines, oldest first; all that are known.
+        fault: what faulthandler wrote for it elsewhere.
+        last_progress_at: UTC epoch seconds; None when it has noted none.
+        by_oom_killer: whether the kernel's out-of-memory killer killed it.
+        oom_kills: processes of its memory cgroup that were killed so while it ran.
+        hung: whether we have ended it, since it hung.
+        restarts: how often it was started lately, such as `5th start in 10 minutes`; empty when that says nothing.
+    """
+
+    program: str
+    pid: int
+    ending: Ending
+    at: float
+    stderr: tuple[str, ...] = ()
+    fault: str = ""
+    last_progress_at: float | None = None
+    by_oom_killer: bool = False
+    oom_kills: int = 0
+    hung: bool = False
+    restarts: str = ""
+
+
+def was_asked(ending: Ending) -> bool:
+    """Say whether a program ended as it was asked to.
+
+    It died of a signal that it was sent in order to end it, or ended in whatever way within ten minutes after SIGTERM
+    or SIGINT.
+    """
+    if ending.told and ending.exit_code in {128 + signum for signum in ending.told}:
+        return True
+    since = ending.seconds_since_told
+    return since is not None and since <= _ASKED_LATELY and not _ASKS.isdisjoint(ending.told)
+
+
+def may_be_oom_kill(ending: Ending) -> bool:
+    """Say whether a program ended as it does by the out-of-memory killer: of SIGKILL, itself or what a shell runs."""
+    return ending.signal == signal.SIGKILL or ending.returncode == _SHELL_KILLED
+
+
+def title(death: Death) -> str:
+    """Return in one short line what became of the program, for a phone."""
+    name = clip(clean(death.program), _NAME)
+    signum = death.ending.signal
+    when = f" ({death.restarts})" if death.restarts else f" after {span(death.ending.seconds)}"
+    if death.hung:
+        return f"{name} hung and was ended{when}"
+    if death.by_oom_killer:
+        return f"{name} was killed by the OOM killer{when}"
+    if signum is None:
+        return f"{name} ended with exit code {death.ending.returncode}{when}"
+    if signum in _CRASHES:
+        return f"{name} crashed{when}: {(signal.strsignal(signum) or '').lower()}"
+    return f"{name} was killed by {signal_name(signum)}{when}"
+
+
+def stop_title(program: str, ending: Ending) -> str:
+    """Return in one short line that a program ended as it was asked to, and how if not by the signal alone."""
+    name = clip(clean(program), _NAME)
+    told = f" on {signal_name(ending.told[-1])}" if ending.told else " when asked"
+    how = ""
+    if ending.exit_code not in {0, *(128 + signum for signum in (ending.told or _ASKS))}:
+        code = f"exit code {ending.returncode}"
+        how = f" with {code if ending.signal is None else signal_name(ending.signal)}"
+    return f"{name} stopped{told}{how} after {span(ending.seconds)}"
+
+
+def event_of(death: Death) -> Event:
+    """Return the event that tells of a death. Level CRITICAL, topic `crash`."""
+    fault, lines = death.fault, death.stderr
+    if not fault:
+        fault, lines = _fault_in(lines)
+    is_long = len(fault) > _LONG
+    told = [] if is_long or not fault else [fault]
+    if death.oom_kills and not death.by_oom_killer:
+        killed = "1 process" if death.oom_kills == 1 else f"{death.oom_kills} processes"
+        told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
+    return Event(
+        id=new_id(death.at),
+        time=death.at,
+        message=title(death),
+        body=clean("\n".join(told)),
+        level=logging.CRITICAL,
+        topic="crash",
+        fields=_facts(death),
+        attachments=(Attachment("c-traceback.txt", clean(fault).encode()),) if is_long else (),
+        tail=tuple(clean(line) for line in lines[-TAIL:]),
+        source=Source(process=death.pid),
+    )
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `2.3 s`, `0.017 s`."""
+    if seconds < 10:
+        return f"{round(seconds, 3):.2g} s"
+    rest = round(seconds)
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, rest = divmod(rest, size)
+        if parts and not count:
+            break
+        if count:
+            parts.append(f"{count} {unit}")
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def signal_name(signum: int) -> str:
+    """Return `SIGKILL` and the like; `signal 40` for those without a name."""
+    return signum.name if isinstance(signum, signal.Signals) else f"signal {signum}"
+
+
+def _fault_in(lines: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return what faulthandler wrote to stderr as the last thing, and the lines before it."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(_FATAL)]
+    if not starts:
+        return "", lines
+    return "\n".join(lines[starts[-1] :]), lines[: starts[-1]]
+
+
+def _facts(death: Death) -> dict[str, object]:
+    ending = death.ending
+    facts: dict[str, object] = {
+        "program": clean(death.program),
+        "exit_code": None if ending.signal is not None else ending.returncode,
+        "signal": None if ending.signal is None else signal_name(ending.signal),
+        "core_dumped": True if ending.dumped_core else None,
+        "run_time": span(ending.seconds),
+        "cpu_time": span(ending.usage.ru_utime + ending.usage.ru_stime),
+        "memory_peak": f"{ending.usage.ru_maxrss / 2**10:.1f} MiB",  # KiB on Linux: getrusage(2)
+        "last_progress": None if death.last_progress_at is None else iso_time(death.last_progress_at),
+        "host": clean(os.uname().nodename),
+        "process": death.pid,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

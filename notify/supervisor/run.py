@@ -1,0 +1,183 @@
+"""One run of the program, from its start until all is known and said of its end."""
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from notify import diagnostics
+from notify.crash.restarts import note_start
+from notify.crash.unclean import How, claim_pid
+from notify.event import Event
+from notify.levels import TRADE
+from notify.notifier import Notifier
+from notify.plain import class_name
+from notify.supervisor.child import Child, Ending, wait_for_stop
+from notify.supervisor.death import Death, event_of, may_be_oom_kill, stop_title, was_asked
+from notify.supervisor.hang import HangWatch
+from notify.supervisor.mark import Mark
+from notify.supervisor.oom import OomKills
+from notify.supervisor.signals import STOPPING, Signals
+from notify.supervisor.streams import Streams
+
+_ABORTING = 10.0  # seconds that a program which hangs has to die of SIGABRT
+# Seconds in which what has ended the child may reach us too: a service manager sends it to one after the other.
+_SENT_TO_BOTH = 1.0
+_KNOWN_LINES = 1000  # of stderr, for the beginning of what faulthandler wrote there
+_KILLED = 128  # plus the signal: exit code of a program that a signal has killed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is run.
+
+    Args:
+        name: what it is called.
+        command: the program and its arguments.
+        env: its environment.
+        state_dir: the state directory that it uses, if it uses this package.
+        hang_after: seconds without progress after which it hangs; None: it is not watched.
+        kill_hung: end it when it hangs.
+    """
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str]
+    state_dir: Path
+    hang_after: float | None = None
+    kill_hung: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a run.
+
+    Args:
+        exit_code: for the supervisor to end with.
+        seconds: run time.
+        asked: how often somebody has asked the program to end; 0 when it ended by itself.
+        is_crash: whether nobody wanted that end.
+        event: that tells of it. None when it was wanted, when the program has told itself, or when it is one of a row
+            of crashes of which not each is told.
+    """
+
+    exit_code: int
+    seconds: float
+    asked: int
+    is_crash: bool
+    event: Event | None = None
+
+
+class Run:
+    """One run of *program*, which begins at once. For the main thread. Raises `StartError` when it cannot.
+
+    Args:
+        program: what is run.
+        notifier: says how it ended, and sends what it has left in its outbox.
+        signals: of this process.
+        streams: what the program writes to.
+    """
+
+    def __init__(self, program: Program, *, notifier: Notifier, signals: Signals, streams: Streams) -> None:
+        self._program = program
+        self._notifier = notifier
+        self._signals = signals
+        self._streams = streams
+        self._hung = False
+        self._oom_kills = OomKills()
+        try:
+            self._child = Child(program.command, program.env, signals=signals, streams=streams)
+        except BaseException:
+            self._oom_kills.close()
+            raise
+        self._mark = Mark(program.state_dir, self._child.pid)
+
+    def outcome(self) -> Outcome:
+        """Wait for the end, say what is to be said of it, and return what came of it.
+
+        The notifier then has what was left in the outbox. Raises no Exception for what goes wrong in saying it.
+        """
+        ending = self._wait()
+        asked = len(ending.told) if was_asked(ending) else self._asked_as_well(ending)
+        is_crash = self._hung or (ending.returncode != 0 and not asked)
+        event = None
+        with _reporting("what became of the program could not be told"):
+            has_mark = self._mark.found()
+            if is_crash and has_mark and self._has_said_that_it_stops(ending):
+                is_crash = False
+            event = self._tell_crash(ending) if is_crash else None
+            if asked and not has_mark:
+                self._tell_stop(ending)
+            if not is_crash:
+                claim_pid(self._program.state_dir, self._child.pid)  # and nobody else need look at it
+        with _reporting("what the program has left could not be looked for"):
+            self._notifier.adopt()
+        self._oom_kills.close()
+        return Outcome(exit_code=ending.exit_code, seconds=ending.seconds, asked=asked, is_crash=is_crash, event=event)
+
+    def _wait(self) -> Ending:
+        ending: Ending | None = None
+        if (hang_after := self._program.hang_after) is not None:
+            watch = HangWatch(self._notifier, self._child, self._mark, self._program.name, hang_after)
+            while not self._hung and (ending := self._child.wait(watch.interval)) is None:
+                with _reporting("whether the program hangs is not known"):
+                    self._hung = watch.look() and self._program.kill_hung
+        if self._hung:
+            self._child.kill(signal.SIGABRT)  # by which a program writes down where it is
+            if (ending := self._child.wait(_ABORTING)) is None:
+                self._child.kill(signal.SIGKILL)
+        while ending is None:
+            ending = self._child.wait()
+        return ending
+
+    def _asked_as_well(self, ending: Ending) -> int:
+        """Return how often we were asked to end with what may have ended the child, which got it before we did."""
+        by_stopping = ending.exit_code - _KILLED in STOPPING
+        if ending.returncode == 0 or (ending.signal is not None and not by_stopping):
+            return 0
+        return int(wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None)
+
+    def _has_said_that_it_stops(self, ending: Ending) -> bool:
+        """Say whether a program with a mark died of what it announces itself: a signal that only it was sent."""
+        return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._mark.is_running() and not self._hung
+
+    def _tell_crash(self, ending: Ending) -> Event | None:
+        name, state_dir, pid = self._program.name, self._program.state_dir, self._child.pid
+        noted = self._mark.progress_at()
+        end = claim_pid(state_dir, pid)
+        has_told = end is not None and end.how is How.REPORTED and not self._hung
+        # Apart from those that the program notes itself, which would be counted twice.
+        start = note_start(state_dir / "supervisor", self._notifier.clock, unclean=not has_told)
+        if not start.tells:
+            return None
+        event = event_of(
+            Death(
+                program=name,
+                pid=pid,
+                ending=ending,
+                at=self._notifier.clock.time(),
+                stderr=tuple(self._streams.last_lines(_KNOWN_LINES)),
+                fault=end.fault if end is not None else "",
+                last_progress_at=noted,
+                by_oom_killer=may_be_oom_kill(ending) and not self._hung and self._oom_kills.has_killed(pid),
+                oom_kills=self._oom_kills.count(),
+                hung=self._hung,
+                restarts=start.phrase,
+            )
+        )
+        self._notifier.accept(event)
+        return event
+
+    def _tell_stop(self, ending: Ending) -> None:
+        """Say what a program that uses this package says itself."""
+        self._notifier.notify(stop_title(self._program.name, ending), level=TRADE, topic="shutdown")
+
+
+@contextmanager
+def _reporting(consequence: str) -> Iterator[None]:
+    """Say on stderr what went wrong: whatever it is, the supervisor goes on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        diagnostics.report("supervisor", f"{consequence}: {class_name(error)}")

@@ -1,0 +1,554 @@
+"""`notify run` around real programs: who is told of which death, how often, and what becomes of the process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from supervised import Terminal
+from supervision import MARKED, PATIENCE, Supervision, fields, memory_cgroup, python, shell
+
+from notify.testing.fake_discord import HANG, FakeDiscord
+
+pytestmark = pytest.mark.process
+
+FLUSH = 5.0  # seconds in which a supervisor that is told to stop ends after its child: guarantee 7
+WELL = {"HTTP_WAIT_GOOD_STARTUP_SECONDS": "0"}  # every run counts as one that started well
+
+NO_CORE = "import ctypes, os, resource, signal, sys, time\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+
+
+@pytest.fixture
+def supervision(tmp_path: Path) -> Iterator[Supervision]:
+    with FakeDiscord(speed=60) as discord:
+        yield Supervision(discord, tmp_path / "state")
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    with memory_cgroup() as made:
+        yield made
+
+
+# ---- every death, once
+
+
+DEATHS = {
+    "exit code": (shell("echo to out; echo to err >&2; exit 3"), 3, "ended with exit code 3", "to err"),
+    "sys.exit with a text": (python("import sys; sys.exit('no price')"), 1, "ended with exit code 1", "no price"),
+    "exception": (python("raise ValueError('no price')"), 1, "ended with exit code 1", "ValueError: no price"),
+    "MemoryError": (
+        python("import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**31)"),
+        1, "ended with exit code 1", "MemoryError",
+    ),
+    "SIGKILL": (shell("echo last words >&2; kill -KILL $$"), 137, "was killed by SIGKILL", "last words"),
+    "os._exit": (python("import os; os._exit(7)"), 7, "ended with exit code 7", ""),
+    "abort": (python(f"{NO_CORE}os.abort()"), 134, "crashed", "aborted"),
+    "segfault": (
+        ["--", sys.executable, "-X", "faulthandler", "-c", f"{NO_CORE}ctypes.string_at(0)"],
+        139, "crashed", "string_at",
+    ),
+    "SIGTERM to the program alone": (shell("kill -TERM $$"), 143, "was killed by SIGTERM", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_death_is_told_once_with_its_reason_and_passes_through(supervision, death):
+    arguments, code, said, shown = DEATHS[death]
+    alone = subprocess.run(arguments[1:], capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    run = supervision.run(*arguments)
+
+    assert run.returncode == code
+    (embed,) = supervision.embeds
+    (title,) = supervision.titles
+    assert title.startswith(f"my-strategy {said} after 0.")
+    assert shown in str(embed)
+    assert fields(embed)["run_time"].startswith("0.")
+    assert {"cpu_time", "memory_peak", "host", "process"} <= fields(embed).keys()
+    assert embed["footer"]["text"].startswith("crash · ")
+    addresses = re.compile("0x[0-9a-f]+")  # of a thread, which are others each time
+    assert run.stdout == alone.stdout
+    assert addresses.sub("", run.stderr) == addresses.sub("", alone.stderr)
+
+
+def test_the_oom_killer_is_recognised_by_a_real_memory_limit(supervision, cgroup):
+    # The shell moves itself; so the supervisor and the program are in there, as in a container.
+    options = supervision.command(*python("print('filling', flush=True); bytearray(2**29)"))
+    options["args"] = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(cgroup), *options["args"]]
+
+    run = subprocess.run(**options, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert (run.returncode, run.stdout, run.stderr) == (137, "filling\n", "")
+    (title,) = supervision.titles
+    assert title.startswith("my-strategy was killed by the OOM killer after ")
+
+
+def test_an_oom_kill_behind_a_shell_is_recognised_too(supervision, cgroup):
+    fill = f"{sys.executable} -c 'bytearray(2**29)'"
+    options = supervision.command(*shell(f"echo $$ > {cgroup}/cgroup.procs; {fill}; exit $?"))
+    options["args"] = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(cgroup), *options["args"]]
+
+    run = subprocess.run(**options, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert run.returncode == 137
+    assert [title[:41] for title in supervision.titles] == ["my-strategy was killed by the OOM killer "]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [shell("echo out; echo err >&2"), python("import threading; threading.Thread(target=int, args=('x',)).start()")],
+    ids=["quiet", "a thread raised"],
+)
+def test_exit_code_zero_is_no_crash(supervision, arguments):
+    run = supervision.run(*arguments)
+
+    assert run.returncode == 0
+    assert supervision.embeds == []
+
+
+def test_the_programs_environment_is_its_own_but_for_the_supervisors_number(supervision):
+    supervision.env = {"LANG": "C", "ODD": "\udcff = x", "NOTIFY_STDOUT": "json"}
+    show = "import os; print(sorted((n, v) for n, v in os.environb.items() if n != b'NOTIFY_SUPERVISOR'))"
+    options = supervision.command()
+    alone = subprocess.run(
+        [sys.executable, "-c", show], env=options["env"], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+
+    run = supervision.run(*python(show))
+
+    assert run.stdout == alone.stdout
+
+
+# ---- programs that use this package
+
+
+def test_a_crash_that_the_program_has_reported_is_not_reported_again(supervision):
+    run = supervision.run(*python(f"{MARKED}\nmarker.crash_reported(); marker.end(); sys.exit(1)"))
+
+    assert run.returncode == 1
+    assert supervision.embeds == []
+    assert list((supervision.state / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("marker.end(); sys.exit(4)", 4, "ended with exit code 4"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "was killed by SIGKILL"),
+        ("os._exit(5)", 5, "ended with exit code 5"),
+        # It was told itself that it is to stop, but nobody has said so.
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "was killed by SIGTERM"),
+    ],
+)
+def test_what_the_program_could_not_report_is_reported_once_and_not_by_the_next_start(supervision, end, code, said):
+    run = supervision.run(*python(f"{MARKED}\n{end}"))
+
+    assert run.returncode == code
+    assert [title.split(" after ")[0] for title in supervision.titles] == [f"my-strategy {said}"]
+    assert list((supervision.state / "runs").iterdir()) == []
+
+
+def test_the_c_traceback_that_the_program_did_not_print_is_told(supervision):
+    run = supervision.run(*python(f"{NO_CORE}{MARKED}\nctypes.string_at(0)"))
+
+    assert (run.returncode, run.stderr) == (139, "")
+    (embed,) = supervision.embeds
+    assert "my-strategy crashed after " in embed["title"]
+    assert "Fatal Python error: Segmentation fault" in embed["description"]
+    assert "in string_at" in embed["description"].replace("\\", "")
+
+
+def test_a_program_that_died_of_a_signal_that_it_has_announced_itself_is_not_told_again(supervision):
+    announced = "signal.signal(signal.SIGTERM, lambda *_: (marker.end(), os._exit(0)))"
+    dies = "marker.end(); os.kill(os.getpid(), signal.SIGTERM)"
+
+    assert supervision.run(*python(f"{MARKED}\n{announced}\n{dies}")).returncode == 0
+    assert supervision.run(*python(f"{MARKED}\n{dies}")).returncode == 143
+    assert supervision.embeds == []
+
+
+def test_what_the_program_left_in_its_outbox_is_sent_before_the_end(supervision):
+    leaves = """if True:
+        import notify, os
+        from notify.errors import RetryLater
+        class Busy:
+            durable = True
+            def send(self, events): raise RetryLater(60)
+            def close(self): pass
+        notifier = notify.setup(backends={"discord": Busy()})
+        assert notifier.trade("Bought 1 ETH").durable
+        os._exit(9)
+    """
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+
+    run = supervision.run(*python(leaves))
+
+    assert (run.returncode, run.stderr) == (9, "")
+    assert sorted(title.split(" after ")[0] for title in supervision.titles) == [
+        "Bought 1 ETH",
+        "my-strategy ended with exit code 9",
+    ]
+
+
+# ---- told to stop
+
+
+WAITS = "echo ready; while :; do sleep 0.02; done"
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_program_that_was_told_to_stop_has_not_crashed_and_its_stop_is_told(supervision, signum, code):
+    with supervision.running(*shell(WAITS)) as process:
+        assert process.stdout.readline() == "ready\n"
+        told = time.monotonic()
+        process.send_signal(signum)
+
+        assert process.wait(PATIENCE) == code
+    assert time.monotonic() - told < FLUSH
+    (title,) = supervision.titles
+    assert title.startswith(f"my-strategy stopped on {signum.name} after ")
+    assert supervision.embeds[0]["footer"]["text"].startswith("shutdown · ")
+
+
+def test_a_program_that_announces_its_end_itself_is_not_announced(supervision):
+    with supervision.running(*python(f"{MARKED}\nprint('ready', flush=True)\ntime.sleep(60)")) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert supervision.embeds == []
+    assert list((supervision.state / "runs").iterdir()) == []
+
+
+def test_a_program_that_fails_on_its_way_out_has_not_crashed(supervision):
+    with supervision.running(*shell(f"trap 'exit 1' TERM; {WAITS}")) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 1
+    assert [title.split(" after ")[0] for title in supervision.titles] == [
+        "my-strategy stopped on SIGTERM with exit code 1"
+    ]
+
+
+def test_a_stop_that_reaches_program_and_supervisor_at_once_is_no_crash(supervision):
+    # As systemd does it: one after the other, the program first if it so happens.
+    with supervision.running(*shell(f"echo $$; {WAITS}")) as process:
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGTERM)
+        while children_of(process.pid):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert [title[:19] for title in supervision.titles] == ["my-strategy stopped"]
+
+
+def test_a_destination_that_hangs_does_not_keep_the_supervisor_longer_than_five_seconds(supervision):
+    supervision.discord.answer_with(HANG)
+    with supervision.running(*shell(WAITS)) as process:
+        assert process.stdout.readline() == "ready\n"
+        told = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine
+    assert supervision.embeds == []
+
+
+def test_a_second_signal_ends_the_supervisor_at_once(supervision):
+    supervision.discord.answer_with(HANG)
+    with supervision.running(*shell(WAITS)) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        while children_of(process.pid):
+            time.sleep(0.01)
+        told = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert time.monotonic() - told < 2.0  # half of what the delivery would be waited for
+
+
+def children_of(pid: int) -> str:
+    """Return the numbers of its children, empty when there are none."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().strip()
+
+
+def test_what_nobody_took_in_time_is_sent_by_the_next_start(supervision):
+    supervision.discord.answer_with(HANG)
+    with supervision.running(*shell(WAITS)) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 143
+    assert supervision.embeds == []
+
+    assert supervision.run(*shell("exit 0")).returncode == 0
+    assert [title[:19] for title in supervision.titles] == ["my-strategy stopped"]
+
+
+# ---- after a crash
+
+
+def test_a_crash_before_a_good_start_ends_the_supervisor_in_any_case(supervision, tmp_path):
+    supervision.env = {"HTTP_ENABLED": "true"}  # and 60 s of HTTP_WAIT_GOOD_STARTUP_SECONDS
+    again = shell(f"echo x >> {tmp_path}/starts; exit 3")
+
+    assert supervision.run("--after-crash", "restart", *again).returncode == 3
+    assert supervision.run("--after-crash", "serve", *again).returncode == 3
+    assert (tmp_path / "starts").read_text() == "x\nx\n"
+
+
+def test_serving_holds_the_process_until_it_is_told_to_stop_and_keeps_the_exit_code(supervision):
+    supervision.env = {"HTTP_ENABLED": "true", **WELL}
+    with supervision.running(*shell("exit 3")) as process:
+        supervision.wait_for("my-strategy ended with exit code 3")
+        assert process.stderr.readline() == (
+            "notify: the program has crashed; this process stays until somebody stops it\n"
+        )
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 3
+    assert len(supervision.embeds) == 1
+
+
+@pytest.mark.parametrize("after", ["serve", "exit"])
+def test_without_anything_to_serve_a_crash_ends_the_supervisor(supervision, after):
+    supervision.env = {"HTTP_ENABLED": str(after == "exit"), **WELL}
+
+    assert supervision.run("--after-crash", after, *shell("exit 3")).returncode == 3
+
+
+def test_a_restart_goes_on_until_the_program_ends_well_and_restarts_count(supervision, tmp_path):
+    supervision.env = WELL
+    third = f"echo x >> {tmp_path}/starts; test $(wc -l < {tmp_path}/starts) -ge 3 || exit 3"
+
+    run = supervision.run("--after-crash", "restart", *shell(third))
+
+    assert run.returncode == 0
+    first, second = supervision.titles
+    assert first.startswith("my-strategy ended with exit code 3 after 0.")
+    assert second == "my-strategy ended with exit code 3 (2nd start in 10 minutes)"
+    assert run.stderr.startswith("notify: the program has crashed, and is started again in ")
+
+
+def test_a_supervisor_that_waits_to_restart_ends_when_it_is_told_to(supervision):
+    supervision.env = WELL
+    with supervision.running("--after-crash", "restart", *shell("sleep 0.2; exit 3")) as process:
+        assert "is started again in" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 3
+    assert len(supervision.embeds) == 1
+
+
+def test_a_program_that_is_gone_when_it_should_be_started_again_is_told(supervision, tmp_path):
+    program = tmp_path / "strategy"
+    program.write_text('#!/bin/sh\nrm "$0"; exit 3\n')
+    program.chmod(0o755)
+    supervision.env = WELL
+
+    run = supervision.run("--after-crash", "restart", "--", str(program))
+
+    assert run.returncode == 127
+    assert run.stderr.splitlines()[-1].startswith(f"notify: {program}: no such program")
+    assert supervision.titles[1:] == ["my-strategy cannot be started again"]
+
+
+# ---- trouble of its own
+
+
+def test_a_state_directory_that_fails_does_not_keep_it_from_telling(supervision):
+    supervision.state = Path("/proc/nowhere")
+
+    run = supervision.run(*shell("exit 3"))
+
+    assert run.returncode == 3
+    crashes = [embed["title"] for embed in supervision.embeds if embed["footer"]["text"].startswith("crash")]
+    assert [title.split(" after ")[0] for title in crashes] == ["🆘 my-strategy ended with exit code 3"]
+
+
+CHANGED = """
+import sys, threading
+import notify.supervisor.run
+def refuse(*args, **kwargs):
+    raise error
+{change}
+from notify.cli import main
+sys.argv = ["notify", "run", *sys.argv[1:]]
+main()
+"""
+
+
+def changed(supervision: Supervision, change: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a supervisor in which something is not as usual."""
+    options = supervision.command(*arguments)
+    options["args"] = [sys.executable, "-c", CHANGED.format(change=change), *options["args"][4:]]
+    return subprocess.run(**options, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_a_supervisor_that_may_have_no_threads_still_supervises_and_keeps_the_death_for_the_next(supervision):
+    change = "threading.Thread.start, error = refuse, RuntimeError('not one more thread')"
+    run = changed(supervision, change, *shell("echo out; exit 3"))
+
+    assert (run.returncode, run.stdout) == (3, "out\n")
+    assert "could not be started" in run.stderr
+    assert supervision.embeds == []
+
+    assert supervision.run(*shell("exit 0")).returncode == 0
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy ended with exit code 3"]
+
+
+def test_a_supervisor_without_memory_to_tell_of_a_death_still_passes_on_the_exit_code(supervision):
+    change = "notify.supervisor.run.event_of, error = refuse, MemoryError"
+    run = changed(supervision, change, *shell("echo out; exit 3"))
+
+    assert (run.returncode, run.stdout) == (3, "out\n")
+    assert run.stderr == "notify: what became of the program could not be told: MemoryError\n"
+
+
+# ---- hangs
+
+
+HANGS = f"""{MARKED}
+def stuck_in_here():
+    time.sleep(3.5)
+def go_on():
+    marker.progress()
+go_on(); time.sleep(1.1); go_on()
+stuck_in_here()
+go_on(); time.sleep(0.3)
+"""
+
+
+def test_a_hang_is_told_once_with_the_stacks_and_so_is_its_end(supervision):
+    run = supervision.run("--hang-after", "2", *python(f"{HANGS}marker.end()"))
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    hang, end = supervision.embeds
+    assert hang["title"].endswith("my-strategy hangs: no progress for 2 s") or "no progress for 2." in hang["title"]
+    assert "in stuck_in_here" in hang["description"].replace("\\", "")
+    assert hang["footer"]["text"].startswith("watchdog · ")
+    assert end["title"].startswith("my-strategy goes on: it made no progress for 3.")
+
+
+def test_a_program_killed_after_a_hang_has_not_crashed_in_c(supervision):
+    run = supervision.run("--hang-after", "2", *python(f"{HANGS}os.kill(os.getpid(), signal.SIGKILL)"))
+
+    assert run.returncode == 137
+    assert supervision.titles[2].startswith("my-strategy was killed by SIGKILL after ")
+    assert "stuck_in_here" not in str(supervision.embeds[2])
+
+
+def test_a_program_that_hangs_is_ended_only_when_that_was_asked_for(supervision):
+    forever = f"{NO_CORE}{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); threading.Event().wait()"
+
+    run = supervision.run("--hang-after", "2", "--kill-hung", *python(forever))
+
+    assert run.returncode == 134
+    assert supervision.titles[0].startswith("my-strategy hangs: ")
+    assert supervision.titles[1].startswith("my-strategy hung and was ended after ")
+    assert "Fatal Python error: Aborted" in supervision.embeds[1]["description"]
+    assert len(supervision.embeds) == 2
+
+
+def test_a_program_that_hangs_so_that_it_does_not_even_abort_is_killed(supervision):
+    deaf = f"{MARKED}\nsignal.signal(signal.SIGABRT, signal.SIG_IGN)\nmarker.progress(); time.sleep(1.1)\n"
+    deaf += "marker.progress(); threading.Event().wait()"
+
+    # In place of ten seconds.
+    run = changed(
+        supervision, "notify.supervisor.run._ABORTING = 0.2", "--hang-after", "2", "--kill-hung", *python(deaf)
+    )
+
+    assert run.returncode == 137
+    assert supervision.titles[1].startswith("my-strategy hung and was ended after ")
+
+
+def test_a_program_that_notes_no_progress_is_not_said_to_hang_and_stderr_is_told_once(supervision):
+    run = supervision.run("--hang-after", "2", "--kill-hung", *shell("sleep 4.5"))
+
+    assert run.returncode == 0
+    assert run.stderr == "notify: --hang-after: the program notes no progress, so nobody can tell if it hangs\n"
+    assert supervision.embeds == []
+
+
+# ---- what a status server is for
+
+
+def test_the_crash_is_handed_to_whoever_serves_it_and_a_server_that_fails_does_not_end_the_process(supervision):
+    script = """if True:
+        import os, sys
+        from pathlib import Path
+        from notify.notifier import Notifier
+        from notify.supervisor.after_crash import CrashPolicy
+        from notify.supervisor.run import Program
+        from notify.supervisor.signals import Signals
+        from notify.supervisor.streams import Streams
+        from notify.supervisor.supervise import supervise
+        signals, streams = Signals(), Streams()
+        program = Program(name="p", command=["sh", "-c", "exit 3"], env=os.environ, state_dir=Path(sys.argv[1]))
+        def serve(event):
+            print(event.message.split(" after ")[0], flush=True)
+            raise OSError("the port is taken")
+        policy = CrashPolicy(good_startup=0, stays=True, serve=serve)
+        sys.exit(supervise(program, policy, notifier=Notifier({}), signals=signals, streams=streams))
+    """
+    options = supervision.command()
+    options["args"] = [sys.executable, "-c", script, str(supervision.state)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(**options, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout.readline() == "p ended with exit code 3\n"
+            lines = [process.stderr.readline(), process.stderr.readline()]
+            assert lines[1] == "notify: the crash cannot be served: OSError\n"
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+
+            assert process.wait(PATIENCE) == 3
+        finally:
+            process.kill()
+
+
+# ---- as a shell and a container see it
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_program_once_and_is_no_crash(supervision):
+    script = "trap 'echo got it; exit 130' INT; echo ready; while :; do sleep 0.02; done"
+    options = supervision.command(*shell(script))
+    terminal = Terminal()
+    try:
+        with terminal.start(options["args"], env=options["env"]) as process:
+            try:
+                terminal.wait_for(b"ready")
+                terminal.type(b"\x03")
+                assert process.wait(PATIENCE) == 130
+            finally:
+                process.kill()
+        assert terminal.read_rest().count(b"got it") == 1
+    finally:
+        terminal.close()
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGINT"]
+
+
+def test_as_process_1_of_a_container_it_stops_its_program_and_tells_so(supervision):
+    if os.getuid() != 0:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can make a namespace")
+    options = supervision.command(*shell(f"sleep 0.01 & {WAITS}"))
+    options["args"] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *options["args"]]
+    with subprocess.Popen(**options, stdout=subprocess.PIPE, text=True) as outside:
+        try:
+            assert outside.stdout.readline() == "ready\n"
+            os.kill(int(children_of(outside.pid)), signal.SIGTERM)
+
+            assert outside.wait(PATIENCE) == 143
+        finally:
+            outside.kill()
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]

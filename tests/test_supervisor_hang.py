@@ -1,0 +1,228 @@
+"""The watch of a child's progress: when it speaks, how often, and what it takes for a hang."""
+
+import os
+
+import pytest
+
+from notify.backends.memory import MemoryBackend
+from notify.crash import stacks
+from notify.crash.marker import RunMarker
+from notify.notifier import Notifier
+from notify.supervisor.hang import HangWatch
+from notify.supervisor.mark import Mark
+from notify.testing import FakeClock
+
+HANG_AFTER = 100.0  # seconds; a look every 5 s, a twentieth of it
+
+
+class ScriptedMark:
+    """The mark of a child that notes progress when the test says so."""
+
+    def __init__(self) -> None:
+        self.at: float | None = 1000.0
+        self.running = True
+
+    def progress_at(self) -> float | None:
+        return self.at
+
+    def is_running(self) -> bool:
+        return self.running
+
+    def gives_stacks(self) -> bool:
+        return False
+
+
+class Scene:
+    """A watch, looked at as often as it wants to be."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.backend = MemoryBackend()
+        self.notifier = Notifier({"sink": self.backend}, clock=self.clock)
+        self.mark = ScriptedMark()
+        self.watch = HangWatch(self.notifier, None, self.mark, "my-strategy", HANG_AFTER)  # type: ignore[arg-type]
+
+    def pass_time(self, seconds: float, *, progress: bool = False) -> int:
+        """Return how many hangs began."""
+        began = 0
+        for _ in range(round(seconds / self.watch.interval)):
+            self.clock.advance(self.watch.interval)
+            if progress and self.mark.at is not None:
+                self.mark.at += self.watch.interval
+            began += self.watch.look()
+        return began
+
+    @property
+    def said(self) -> list[str]:
+        self.notifier.flush()
+        return [event.message for event in self.backend.events]
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.notifier.close(0)
+
+
+def test_a_hang_is_said_once_and_its_end_once(scene):
+    assert scene.pass_time(300, progress=True) == 0
+    assert scene.pass_time(95) == 0  # below the 100 s
+    assert scene.pass_time(300) == 1
+    assert scene.pass_time(50, progress=True) == 0
+
+    assert scene.said == [
+        "my-strategy hangs: no progress for 1 min 40 s",
+        "my-strategy goes on: it made no progress for 6 min 40 s",
+    ]
+    assert {event.key for event in scene.backend.events} == {"watchdog"}
+    assert "not known" in scene.backend.events[0].body
+
+
+def test_a_second_hang_is_another_one(scene):
+    assert scene.pass_time(105) == 1
+    scene.pass_time(5, progress=True)
+
+    assert scene.pass_time(150) == 1
+    assert len(scene.said) == 3
+
+
+def test_a_supervisor_that_was_stopped_itself_does_not_take_that_for_a_hang(scene):
+    scene.pass_time(5, progress=True)
+    scene.clock.advance(10_000)
+
+    assert not scene.watch.look()  # the gap counts 25 s, five looks
+    assert scene.pass_time(70) == 0
+    assert scene.pass_time(10) == 1
+
+
+def test_a_program_that_has_noted_no_progress_does_not_hang_and_stderr_is_told_once(scene, capfd):
+    scene.mark.at = None
+
+    assert scene.pass_time(1000) == 0
+    assert scene.said == []
+    assert capfd.readouterr().err.count("--hang-after: the program notes no progress") == 1
+
+
+def test_progress_that_begins_late_is_watched_from_then_on(scene, capfd):
+    scene.mark.at = None
+    scene.pass_time(200)
+    scene.mark.at = 1.0
+    scene.pass_time(5)
+
+    assert scene.pass_time(100) == 1
+    assert capfd.readouterr().err.count("notes no progress") == 1
+
+
+def test_a_mark_that_is_gone_is_no_progress(scene):
+    scene.pass_time(150)
+    scene.mark.at = None
+    scene.pass_time(50)
+
+    assert len(scene.said) == 1
+
+
+def test_a_program_that_has_ended_its_run_or_crashed_does_not_hang(scene):
+    scene.mark.running = False
+
+    assert scene.pass_time(300) == 0
+    assert scene.said == []
+
+
+# ---- the mark
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def marker(tmp_path, clock, monkeypatch):
+    """A run of this process, which takes itself for its own supervisor."""
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    monkeypatch.setenv("NOTIFY_SUPERVISOR", str(os.getpid()))
+    marker = RunMarker(tmp_path / "state", clock=clock)
+    marker.begin()
+    yield marker
+    marker.end()
+
+
+def test_the_mark_of_a_child_says_when_it_made_progress(marker, clock, tmp_path):
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.found()
+    assert mark.progress_at() is None  # it has only begun
+
+    clock.advance(1.0)
+    marker.progress()
+
+    assert mark.progress_at() == clock.time()
+
+
+def test_a_run_that_has_crashed_or_ended_is_not_running(marker, tmp_path):
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.is_running()
+
+    marker.crash_reported()
+    assert not mark.is_running()
+
+    marker.end()
+    assert not Mark(tmp_path / "state", os.getpid()).is_running()
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense\n", None])
+def test_a_mark_that_is_damaged_or_gone_says_nothing(marker, tmp_path, damage):
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.found()
+    (path,) = (tmp_path / "state" / "runs").glob("*.json")
+    path.unlink() if damage is None else path.write_bytes(damage)
+
+    assert (mark.progress_at(), mark.is_running()) == (None, False)
+
+
+def test_the_mark_of_another_process_or_of_one_that_nobody_supervises_is_not_the_childs(tmp_path):
+    unsupervised = RunMarker(tmp_path / "state")
+    unsupervised.begin()
+
+    assert not Mark(tmp_path / "state", os.getpid()).found()
+    assert not Mark(tmp_path / "state", 1).found()
+    assert not Mark(tmp_path / "none", os.getpid()).found()
+    unsupervised.end()
+
+
+# ---- the stacks
+
+
+def test_the_signal_writes_the_stacks_of_all_threads_and_no_longer_when_it_is_undone(marker, tmp_path):
+    (path,) = (tmp_path / "state" / "runs").glob("*.json")
+    fault = path.with_suffix(".fault")
+    fault.touch(mode=0o600)
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.found()
+    assert not mark.gives_stacks()
+    descriptor = os.open(fault, os.O_WRONLY | os.O_APPEND)
+    undo = stacks.answer(descriptor)
+    try:
+        assert mark.gives_stacks()
+        stacks.signal.raise_signal(stacks.SIGNAL)
+    finally:
+        undo()
+        os.close(descriptor)
+
+    assert f"in {test_the_signal_writes_the_stacks_of_all_threads_and_no_longer_when_it_is_undone.__name__}" in (
+        mark.stacks(take=True)
+    )
+    assert (mark.stacks(take=True), fault.read_bytes()) == ("", b"")
+    assert not mark.gives_stacks()
+
+
+def test_a_program_that_has_another_use_for_the_signal_keeps_it():
+    got: list[int] = []
+    before = stacks.signal.signal(stacks.SIGNAL, lambda signum, frame: got.append(signum))
+    try:
+        stacks.answer(2)()
+        stacks.signal.raise_signal(stacks.SIGNAL)
+    finally:
+        stacks.signal.signal(stacks.SIGNAL, before)
+
+    assert got == [stacks.SIGNAL]
