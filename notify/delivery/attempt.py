@@ -6,6 +6,7 @@ from inspect import isasyncgen, isawaitable, isgenerator
 from typing import NamedTuple
 
 from notify.backend import Backend
+from notify.clip import clip_end
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Event
 from notify.plain import class_name, clean, safe_str
@@ -85,4 +86,4 @@ def _welcome(after: object) -> float | None:
 def _describe(error: BaseException) -> str:
     """Say what went wrong without saying where to: only our own errors are known to hold no credentials."""
     text = safe_str(error) if isinstance(error, DeliveryError) else class_name(error)
-    return clean(text[:_REASON_LENGTH])
+    return clean(clip_end(text, _REASON_LENGTH))

@@ -119,6 +119,11 @@ class Pipeline:
             self._dispatcher.revive()
             self._housekeeping.revive()
 
+    def adopt(self) -> None:
+        """Bring what other processes left in the outbox into the lanes."""
+        if not self._closed:
+            self._housekeeping.adopt()
+
     def flush(self, timeout: float) -> bool:
         """Wait until nothing waits, *timeout* seconds at most. True: nothing does."""
         self.revive()
