@@ -83,7 +83,7 @@ def _set_up(
         routes=routes,
         outbox=outbox,
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redactor(config).events,
+        redact=redactor(config),
     )
     if not reached and _is_unasked(config):
         diagnostics.report(

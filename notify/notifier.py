@@ -14,8 +14,9 @@ from notify.backend import Backend
 from notify.capture.handler import NotifyHandler
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
-from notify.delivery.pipeline import Pipeline
+from notify.delivery.pipeline import Pipeline, Redaction
 from notify.delivery.ticket import Ticket
+from notify.delivery.timeout import seconds
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from notify.delivery.outbox import Outbox
 
 _RING_LEVEL = logging.INFO
+_PATIENCE = 5.0  # seconds
 
 
 class Notifier:
@@ -40,8 +42,7 @@ class Notifier:
         outbox: keeps events for durable backends on disk until they are delivered, and is closed with the notifier.
             None: they wait in memory.
         durable_level: least level of the events that are on disk before the call returns.
-        redact: takes secrets out of events before anything else sees them, and returns as many in their order; by
-            default what looks like a secret.
+        redact: takes secrets out of events before anything else sees them; by default what looks like a secret.
         clock: tells the time and waits.
     """
 
@@ -52,7 +53,7 @@ class Notifier:
         routes: Mapping[str, Route] | None = None,
         outbox: "Outbox | None" = None,
         durable_level: int = TRADE,
-        redact: Callable[[Sequence[Event]], Sequence[Event]] | None = None,
+        redact: Redaction | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -78,7 +79,7 @@ class Notifier:
     def begin_in_child(self) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
         self._closing = threading.RLock()
-        self._pipeline.begin_in_child()
+        self._pipeline.begin_in_child(closed=self._closed)
 
     def __repr__(self) -> str:
         return f"Notifier({', '.join(lane.name for lane in self._pipeline.lanes)})"
@@ -144,30 +145,30 @@ class Notifier:
     def accept(self, event: Event) -> Ticket:
         """Take an event that was made elsewhere. Returns at once, never raises."""
         ticket = self._pipeline.ticket(event.id)
-        try:
-            self._pipeline.accept(event, ticket)
-        except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
-            ticket.routed(())
-            diagnostics.report("draft", f"an event could not be taken: {type(error).__name__}")
+        self._pipeline.accept(event, ticket)
         return ticket
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* log records as lines, oldest first."""
         return self._ring.tail(count)
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until every lane is empty, *timeout* seconds at most. True: they are."""
-        return self._pipeline.flush(_seconds(timeout))
+    def flush(self, timeout: float | None = _PATIENCE) -> bool:
+        """Wait until nothing waits any more, in a lane or on disk, *timeout* seconds at most. True: nothing does.
 
-    def close(self, timeout: float = 5.0) -> None:
+        None waits however long it takes. What other programs have on disk, and deliver themselves, does not count.
+        """
+        return self._pipeline.flush(seconds(timeout, otherwise=_PATIENCE))
+
+    def close(self, timeout: float | None = _PATIENCE) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. Idempotent and re-entrant.
 
+        None waits however long it takes.
         A destination whose next attempt is due later than that is not waited for. A thread whose backend does not
         return is given a tenth of a second more, and then left to end when it does.
         """
-        timeout = _seconds(timeout)
-        deadline = time.monotonic() + timeout
-        if not self._closing.acquire(timeout=timeout):
+        patience = seconds(timeout, otherwise=_PATIENCE)
+        deadline = time.monotonic() + patience
+        if not self._closing.acquire(timeout=patience):
             return  # another thread is at it
         try:
             if self._closed:
@@ -207,16 +208,11 @@ class Notifier:
         self._on_close.append(undo)
 
 
-def _seconds(timeout: float | None) -> float:
-    """Return how long to wait at most: what Python's own waits take, for anything that means for ever."""
-    return threading.TIMEOUT_MAX if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
-
-
-def _by_looks() -> Callable[[Sequence[Event]], Sequence[Event]]:
+def _by_looks() -> Redaction:
     """Return what takes out of events all that looks like a secret, when nobody has said what the secrets are."""
     from notify.rules.redaction import Redactor  # most programs say it, through setup()
 
-    return Redactor().events
+    return Redactor()
 
 
 def _beginning_anew(notifier: "weakref.ref[Notifier]") -> Callable[[], None]:

@@ -11,7 +11,7 @@ from typing import Any
 from notify.clock import Clock
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
-from notify.delivery.ticket import Ticket
+from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event
 from notify.rules.routing import Route
 from notify.testing import FakeClock
@@ -24,7 +24,8 @@ class Bench:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.settled = threading.Condition()
+        self.lock = threading.RLock()
+        self.settled = threading.Condition(self.lock)
         self.lanes: list[Lane] = []
 
     def lane(self, backend: object, *, route: Route | None = None, clock: Clock | None = None, **more: Any) -> Lane:
@@ -33,6 +34,7 @@ class Bench:
             backend,  # type: ignore[arg-type]  # has send and close
             route or Route(),
             clock=clock or self.clock,
+            lock=self.lock,
             settled=self.settled,
             **more,
         )
@@ -41,8 +43,8 @@ class Bench:
 
     def entry(self, message: str, level: int = logging.INFO, *, stored: bool = False) -> Entry:
         event = Event(id=message, time=0.0, message=message, level=level)
-        ticket = Ticket(message, durable=stored, changed=self.settled)
-        ticket.routed(["lane0"])
+        ticket = Ticket(message, changed=self.settled)
+        ticket.routed({"lane0": PENDING})
         return Entry.of(event, ticket, stored=stored)
 
     def put(self, lane: Lane, *messages: str, level: int = logging.INFO, stored: bool = False) -> list[Entry]:

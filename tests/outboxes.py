@@ -38,6 +38,12 @@ def opened(directory: Path) -> Iterator[Outbox]:
         outbox.close()
 
 
+def works_again(outbox: Outbox) -> bool:
+    """Have *outbox* repaired if that is possible, and say whether it works."""
+    outbox.maintain()
+    return outbox.broken is None
+
+
 def everything_in(directory: Path) -> list[Event]:
     """Return the events that the next process finds in *directory*, all of them at once."""
     with opened(directory) as outbox:
@@ -57,6 +63,10 @@ from notify.event import Event, new_id
 def event(message="m", level=21):
     now = time.time()
     return Event(id=new_id(now), time=now, message=message, level=level)
+
+def works_again(outbox):
+    outbox.maintain()
+    return outbox.broken is None
 
 def wait_for_line():
     os.read(0, 100)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
+from machine import missing
 
 import notify
 from notify.supervisor.oom import counter
@@ -117,7 +117,7 @@ def memory_cgroup() -> Iterator[Path]:
     except OSError:
         if mine.exists():
             mine.rmdir()
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can make a memory cgroup")
+        missing("only root can make a memory cgroup")
     try:
         yield mine
     finally:

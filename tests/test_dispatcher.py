@@ -31,7 +31,8 @@ class Floor:
     """A dispatcher between an intake and lanes of memory backends."""
 
     def __init__(self, routes: dict[str, Route], first: Callable[["Floor"], None]) -> None:
-        self.settled = threading.Condition()
+        lock = threading.RLock()
+        self.settled = threading.Condition(lock)
         self.intake = Intake()
         self.ledger = Ledger()
         self.backends = {name: MemoryBackend(durable=name.startswith("durable")) for name in routes}
@@ -41,13 +42,14 @@ class Floor:
                 self.backends[name],
                 route,
                 clock=SystemClock(),
+                lock=lock,
                 settled=self.settled,
                 outbox=self.ledger,  # type: ignore[arg-type]  # all that a lane calls
             )
             for name, route in routes.items()
         ]
         self.dispatcher = Dispatcher(
-            self.intake, self.lanes, settled=self.settled, redact=masked, first=lambda: first(self)
+            self.intake, self.lanes, settled=self.settled, redact=masked, before_first=lambda: first(self)
         )
 
     def say(self, message: str, /, **parts: object) -> Ticket:
@@ -55,7 +57,7 @@ class Floor:
         return self.put(lambda: made)
 
     def put(self, make: Callable[[], Event]) -> Ticket:
-        ticket = Ticket("1", durable=False, changed=self.settled)
+        ticket = Ticket("1", changed=self.settled)
         self.intake.accept(Draft(make, ticket))
         return ticket
 
@@ -97,7 +99,7 @@ def test_a_draft_that_breaks_its_promise_ends_nothing(internal_errors: list[str]
         raise ValueError("broken")
 
     with floor(people=Route()) as house:
-        assert house.put(broken).wait(60) == {}
+        assert house.put(broken).wait(60) == {"people": "dropped: could not be made"}
         assert house.say("next").wait(60) == {"people": DELIVERED}
     assert internal_errors == ["draft"]
 
@@ -109,7 +111,7 @@ def test_a_draft_that_breaks_its_promise_ends_nothing(internal_errors: list[str]
 )
 def test_an_event_of_odd_types_ends_nothing(odd: dict[str, object], internal_errors: list[str]) -> None:
     with floor(people=Route(topics=parse_topics("!gas"))) as house:
-        assert house.say("odd", **odd).wait(60) == {}
+        assert house.say("odd", **odd).wait(60) == {"people": "dropped: could not be made"}
         assert house.say("next").wait(60) == {"people": DELIVERED}
     assert internal_errors == ["draft"]
 
@@ -153,7 +155,7 @@ def test_a_draft_that_raises_what_ends_programs_ends_nothing(internal_errors: li
         raise KeyboardInterrupt
 
     with floor(people=Route()) as house:
-        assert house.put(broken).wait(60) == {}
+        assert house.put(broken).wait(60) == {"people": "dropped: could not be made"}
         assert house.say("next").wait(60) == {"people": DELIVERED}
     assert internal_errors == ["draft"]
 
@@ -170,7 +172,8 @@ def test_a_draft_that_cannot_be_made_costs_none_of_those_that_were_taken_with_it
     with floor(before_the_first_round, people=Route()) as house:
         house.say("last").wait(60)
 
-        assert [ticket.wait(60) for ticket in tickets] == [{"people": DELIVERED}, {}, {"people": DELIVERED}]
+        outcomes = [ticket.wait(60)["people"] for ticket in tickets]
+        assert outcomes == [DELIVERED, "dropped: could not be made", DELIVERED]
         assert house.backends["people"].messages == ["before", "the [redacted] behind", "last"]
         assert house.intake.dropped == {"could not be made": 1}
     assert internal_errors == ["draft"]
@@ -191,7 +194,7 @@ def test_an_event_is_redacted_before_any_lane_has_it_and_stays_as_it_was_for_its
 
 def test_what_was_kept_is_redacted_already_and_leaves_the_disk_when_it_has_arrived() -> None:
     with floor(durable=Route(), people=Route()) as house:
-        ticket = Ticket("1", durable=True, changed=house.settled)
+        ticket = Ticket("1", changed=house.settled)
         event = Event(id="1", time=0.0, message="said to be no secret", level=logging.INFO)
 
         house.intake.waiting.append(Kept(event, ticket, stored=True))
@@ -202,15 +205,31 @@ def test_what_was_kept_is_redacted_already_and_leaves_the_disk_when_it_has_arriv
         assert house.ledger.lines == ["delivered durable 1"]
 
 
-def test_what_the_intake_had_no_room_for_is_parked_in_every_durable_lane_that_wants_it() -> None:
+def test_an_event_is_stored_only_in_the_lanes_that_are_durable() -> None:
+    crowded = {"durable": Route(), "people": Route()}
+    with floor(**crowded) as house:
+        event = Event(id="1", time=0.0, message="", level=logging.INFO)
+        put: dict[str, bool] = {}
+        for lane in house.lanes:
+            lane.put = lambda entries, name=lane.name: put.update({name: entries[0].stored})  # type: ignore[method-assign]  # the point
+
+        house.intake.waiting.append(Kept(event, None, stored=True))
+        house.intake.wake()
+
+        until(lambda: len(put) == 2)
+        assert put == {"durable": True, "people": False}
+
+
+def test_what_the_intake_had_no_room_for_is_parked_in_every_durable_lane_that_wants_it_and_lost_in_the_others() -> None:
     crashes = Route(level=logging.CRITICAL)
     with floor(durable_a=Route(), durable_b=Route(), durable_c=crashes, people=Route()) as house:
         event = Event(id="1", time=0.0, message="", level=logging.INFO)
         house.intake._parked.append(Kept(event, None, stored=True))
         house.intake.wake()
 
-        until(lambda: len(house.ledger.lines) == 2)
+        until(lambda: house.lanes[-1].dropped())  # the last
         assert house.ledger.lines == ["park durable_a 1", "park durable_b 1"]
+        assert house.lanes[-1].dropped() == {"intake full": 1}
 
 
 def test_what_is_to_be_first_is_done_before_anything_is_handed_over() -> None:

@@ -14,7 +14,7 @@ from lanes import LONG, Hanging, Scripted, die, ours, until
 
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
-from notify.delivery import intake
+from notify.delivery import housekeeping, intake
 from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.ticket import DELIVERED, PENDING
@@ -24,6 +24,7 @@ from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
 
 SILENT = Route(topics=parse_topics("!alert"))
+GAS = Route(topics=parse_topics("gas"))
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ def test_what_a_lane_has_no_room_for_comes_back_and_none_is_lost(
         until(notifier._pipeline._dispatcher.idle)
         lane = notifier._pipeline.lanes[0]
         assert lane.pending() <= 10
-        assert lane.pending() + lane.parked() == notifier.stats()["discord"]["pending"] == len(said)
+        assert lane.pending() + len(lane.parked()) == notifier.stats()["discord"]["pending"] == len(said)
         assert not notifier.flush(0)
         hanging.let.set()
 
@@ -298,9 +299,53 @@ def test_an_intake_that_is_full_loses_nothing_that_is_on_disk(state: Path, monke
             return len(backend.events) >= len(tickets)
 
         until(all_arrived)
-        assert notifier.stats()["intake"]["dropped"] == {"intake full, but kept on disk": 5}
+        until(lambda: notifier.stats()["stdout"]["dropped"] == {"intake full": 5})
+        assert "intake" not in notifier.stats()
 
     assert backend.messages == ["0", "1", "2", "3", "4"]
+    assert on_disk(state) == []
+
+
+def test_what_another_process_has_taken_over_from_a_full_lane_is_waited_for_no_more(
+    state: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Lane.__init__.__kwdefaults__, "capacity", 4)  # events
+    other = durable()
+    with speaking(state, discord=hanging, pager=postponing(), routes={"discord": SILENT, "pager": GAS}) as first:
+        for number in range(8):
+            first.trade(str(number))
+        first.trade("Gas", topic="gas")  # a row that waits as long as the test does
+        lane = first._pipeline.lanes[0]
+        until(lambda: first._pipeline._dispatcher.idle() and lane.parked())
+        parked = len(lane.parked())
+        with speaking(state, discord=other, routes={"discord": SILENT}):
+            assert len(other.wait_for(parked)) == parked
+        hanging.let.set()
+
+        until(lambda: first.stats()["discord"]["delivered"] == 9 - parked)
+        look_after(first)
+
+        until(lambda: first.stats()["discord"]["pending"] == 0)
+        assert first.stats()["discord"]["accepted"] == 9 - parked
+        first.close(0)
+
+
+def test_nothing_is_flushed_while_more_waits_on_disk_than_a_lane_has_room_for(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [str(number) for number in range(40)]
+    with speaking(state, close_in=0, discord=postponing()) as first:
+        for message in said:
+            first.trade(message)
+    monkeypatch.setitem(Lane.__init__.__kwdefaults__, "capacity", 10)  # events
+    monkeypatch.setattr(housekeeping, "_AT_ONCE", 5)
+
+    backend = durable()
+    with speaking(state, discord=backend) as second:
+        assert second.flush(LONG)
+
+        assert sorted(backend.messages) == sorted(said)
+        assert second.stats()["discord"]["pending"] == 0
     assert on_disk(state) == []
 
 

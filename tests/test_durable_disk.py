@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from lanes import LONG, Hanging, until, waits
+from lanes import LONG, Hanging, ours, until, waits
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.outbox import Outbox, listing
@@ -215,3 +215,25 @@ def test_what_waits_is_on_disk_again_when_somebody_has_removed_it(state: Path) -
         hanging.let.set()
         assert notifier.flush()
     assert listing.waiting(state, 10) == []
+
+
+def test_what_waits_when_somebody_removes_it_and_nothing_is_said_any_more_is_on_disk_for_the_next(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = Hanging(durable=True)
+    notifier = Notifier({"discord": hanging}, outbox=Outbox(state))
+    tickets = [notifier.trade(str(number)) for number in range(3)]
+    assert hanging.called.wait(LONG)
+    until(lambda: waits("housekeeping", "_run"))  # for a minute
+    shutil.rmtree(state)
+
+    notifier.close(0.5)
+
+    assert {ticket.wait(0)["discord"] for ticket in tickets} == {"pending"}
+    assert "its file was moved or removed" in capsys.readouterr().err
+    hanging.let.set()
+    until(lambda: not ours("lane-discord"))
+    backend = MemoryBackend(durable=True)
+    with Notifier({"discord": backend}, outbox=Outbox(state)):
+        assert sorted(event.message for event in backend.wait_for(2)) == ["1", "2"]
+    assert [event.message for event in hanging.events] == ["0"]

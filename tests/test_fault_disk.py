@@ -13,10 +13,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from machine import missing
-from outboxes import ALL, an_event, disk, everything_in, opened, output, running
+from outboxes import ALL, an_event, disk, everything_in, opened, output, running, works_again
 
-from notify.delivery.outbox import Limits, Outbox
-from notify.delivery.outbox import store as outbox_store
+from notify.delivery.outbox import Limits, Outbox, connection
 from notify.delivery.outbox.file import NAME
 from notify.event import Event
 from notify.levels import TRADE
@@ -71,7 +70,7 @@ def test_fault_39_a_disk_that_is_full_from_the_start_is_used_when_there_is_room(
 
             _remount(tmp_path / "disk", more)
 
-            assert outbox.retry()
+            assert works_again(outbox)
             assert outbox.accept(event := an_event(), ["discord"])
         assert everything_in(tmp_path / "disk" / "state") == [event]
 
@@ -83,9 +82,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
 while outbox.accept(made := event("x" * 1000), ["discord"]):
     say(made.id)
 say("broken", outbox.broken)
-say("works", outbox.retry())
+say("works", works_again(outbox))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-say("works", outbox.retry())
+say("works", works_again(outbox))
 outbox.accept(made := event(), ["discord"])
 say(made.id)
 os._exit(0)
@@ -123,10 +122,10 @@ def test_fault_40_a_disk_that_is_read_only_is_told_and_used_when_it_can_be_writt
         with opened(state) as outbox:
             assert not outbox.accept(second, ["discord"])
             assert outbox.broken == "Read-only file system"
-            assert not outbox.retry()
+            assert not works_again(outbox)
 
             _remount(tmp_path / "disk", "rw")
-            assert outbox.retry()
+            assert works_again(outbox)
             assert outbox.accept(third, ["discord"])
         assert everything_in(state) == [first, third]
 
@@ -148,7 +147,7 @@ outbox = Outbox(directory / "state")
 say(outbox.broken)
 say(outbox.accept(event(), ["discord"]))
 os.chmod(directory, 0o700)
-say(outbox.retry(), outbox.accept(event(), ["discord"]))
+say(works_again(outbox), outbox.accept(event(), ["discord"]))
 outbox.close()
 """
 
@@ -250,12 +249,12 @@ def test_fault_44_a_file_system_without_shared_memory_is_told_and_memory_goes_on
         return connect(f"{file}&vfs=unix-dotfile", **options)  # type: ignore[call-overload]  # whatever it was given
 
     with monkeypatch.context() as patched:
-        patched.setattr(outbox_store.sqlite3, "connect", without_shared_memory)
+        patched.setattr(connection.sqlite3, "connect", without_shared_memory)
         outbox = Outbox(state, clock=FakeClock())
         assert not outbox.accept(an_event(), ["discord"])
         assert outbox.broken == "its file system cannot hold SQLite's write-ahead log"
 
-    assert outbox.retry()
+    assert works_again(outbox)
     outbox.close()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from children import ended, wait_for
-from traders import REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
+from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
 
 from notify.testing.fake_discord import HANG, FakeDiscord
 
@@ -157,7 +157,7 @@ def test_fault_05_what_was_said_before_a_long_call_into_c_survives_the_sigkill_t
 
         assert titles(discord) == []
 
-    assert delivered_by_the_next_start(state) == TRADES
+    assert delivered_by_the_next_start(state) == [*TRADES, KILLED]
 
 
 # ---- 6: SIGINT twice

@@ -184,14 +184,14 @@ def test_a_keeper_sees_every_draft_from_its_level_on(least: int) -> None:
     assert intake.wake_level == min(TRADE, least)  # or the handler would put it past the keeper
 
 
-def test_what_is_on_disk_and_finds_no_room_is_parked_and_counted_apart(
+def test_what_is_on_disk_and_finds_no_room_is_parked_and_not_dropped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     intake = full_intake(Keeper(), monkeypatch)
 
     assert [intake.accept(Draft(number, TRADE)) for number in range(2)] == [False, False]
 
-    assert (intake.dropped, len(intake)) == ({"intake full, but kept on disk": 2}, 0)
+    assert (intake.dropped, len(intake)) == ({}, 0)
     assert [kept.made.id for kept in intake.take_parked()] == ["0", "1"]
     assert intake.take_parked() == []
     assert capsys.readouterr().err == ""
@@ -262,8 +262,10 @@ def test_a_forked_child_forgets_what_its_parent_had(monkeypatch: pytest.MonkeyPa
     assert waited_in_vain(intake)  # and of that one the child knows nothing
 
 
-@pytest.mark.parametrize(("disk", "reason"), [(False, "closed"), (True, "closed, but kept on disk")])
-def test_what_nobody_has_taken_at_the_end_is_counted_and_not_parked(disk: bool, reason: str) -> None:
+@pytest.mark.parametrize(("disk", "dropped", "pending"), [(False, {"closed": 1}, 0), (True, {}, 1)])
+def test_what_nobody_has_taken_at_the_end_is_dropped_or_pending_on_disk(
+    disk: bool, dropped: dict[str, int], pending: int
+) -> None:
     intake = Intake(keeper=Keeper(disk=disk))  # type: ignore[arg-type]  # our Draft
     intake.accept(Draft(1, TRADE))
     intake.close()
@@ -271,7 +273,8 @@ def test_what_nobody_has_taken_at_the_end_is_counted_and_not_parked(disk: bool, 
     (left,) = intake.clear()
 
     assert left.event().id == "1"
-    assert (len(intake), intake.dropped) == (0, {reason: 1})
+    assert (len(intake), intake.dropped) == (0, dropped)
+    assert (intake.stats()["accepted"], intake.stats()["pending"]) == (1, pending)
     assert intake.take_parked() == []
 
 

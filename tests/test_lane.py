@@ -11,7 +11,8 @@ from lanes import LONG, Bench, Gate, Scripted, all_settled, outcome, until
 from notify.backends.memory import MemoryBackend
 from notify.clock import SystemClock
 from notify.delivery.lane import Lane
-from notify.delivery.ticket import DELIVERED
+from notify.delivery.queue import Entry
+from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Rejected, RetryLater
 from notify.event import Event
 from notify.testing import FakeClock
@@ -240,39 +241,56 @@ def test_what_comes_after_the_end_is_dropped_with_a_reason(bench: Bench) -> None
     assert lane.stats()["dropped"] == {"closed": 1}
 
 
-def test_the_end_does_not_wait_for_a_backend_that_hangs(bench: Bench) -> None:
+def now(entry: Entry) -> str:
+    """Return what has become of *entry* by now."""
+    assert entry.ticket is not None
+    return dict(entry.ticket.wait(0))["lane0"]
+
+
+def test_what_a_backend_has_in_hand_at_the_end_is_pending_until_it_returns_and_then_settled_and_counted(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
     gate = Gate()
     lane = bench.lane(gate)
-    (stuck,) = bench.put(lane, "stuck")
+    stuck, waiting = bench.put(lane, "stuck", "waiting")
     gate.called.acquire()
 
     lane.stop()
     lane.join(0.01)
 
-    assert outcome(stuck) == "dropped: closed"
+    assert (now(stuck), now(waiting)) == (PENDING, "dropped: closed")
+    assert (lane.stats()["pending"], lane.stats()["dropped"]) == (1, {"closed": 1})
+    assert "nobody knows what became of 1 of its events" in capsys.readouterr().err
     gate.let.release()
     lane.join(5)
-    assert lane.stats()["dropped"] == {"closed": 1}
-    assert lane.stats()["delivered"] == 0  # whether it arrived is not known; it is told once
+    assert now(stuck) == DELIVERED
+    assert (lane.stats()["delivered"], lane.stats()["pending"]) == (1, 0)
 
 
-def test_an_event_refused_after_the_end_is_told_once(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("error", "became", "reason"),
+    [(Rejected("too long"), "rejected: too long", "rejected"), (RetryLater(), "dropped: closed", "closed")],
+)
+def test_what_a_backend_refuses_after_the_end_is_told_once(
+    bench: Bench, error: Exception, became: str, reason: str
+) -> None:
     called, let = threading.Event(), threading.Event()
 
     def send(events: Sequence[Event]) -> int:
         called.set()
         let.wait(LONG)
-        raise Rejected("too long")
+        raise error
 
     lane = bench.lane(SimpleNamespace(send=send, close=lambda: None))
-    bench.put(lane, "a")
+    (entry,) = bench.put(lane, "a")
     called.wait(LONG)
     lane.stop()
     lane.join(0.01)
     let.set()
     lane.join(5)
 
-    assert lane.stats()["dropped"] == {"closed": 1}
+    assert outcome(entry) == became
+    assert (lane.stats()["dropped"], lane.stats()["pending"]) == ({reason: 1}, 0)
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt()], ids=repr)
@@ -301,7 +319,7 @@ def test_a_backend_may_end_the_lane_that_calls_it(bench: Bench) -> None:
 
     (entry,) = bench.put(lanes[0], "a")
 
-    assert outcome(entry) == "dropped: closed"
+    assert outcome(entry) == DELIVERED
 
 
 def test_a_lane_of_the_real_clock_tries_again_by_itself(bench: Bench) -> None:

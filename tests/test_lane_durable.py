@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 import pytest
-from lanes import Bench, Gate, Ledger, Scripted, all_settled, die, ours, outcome, until
+from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, die, ours, outcome, until
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.lane import Lane
@@ -69,23 +69,27 @@ def test_what_is_in_memory_only_is_nothing_to_the_disk(bench: Bench, ledger: Led
 def test_a_backend_that_is_not_durable_has_nothing_on_disk(bench: Bench, ledger: Ledger) -> None:
     lane = bench.lane(MemoryBackend(), outbox=ledger)
 
-    all_settled(bench.put(lane, "a", stored=True))  # another backend's row
-    lane.park(["a"])
+    all_settled(bench.put(lane, "a"))
+    (refused,) = [bench.entry("b")]
+    lane.refuse(refused, "intake full")
 
     assert not lane.durable
     assert ledger.lines == []
-    assert (lane.parked(), lane.stats()["accepted"]) == (0, 1)
+    assert outcome(refused) == "dropped: intake full"
+    assert (lane.stats()["accepted"], lane.stats()["dropped"]) == (2, {"intake full": 1})
 
 
-def test_a_full_queue_leaves_on_disk_what_is_there_and_drops_the_rest(bench: Bench, ledger: Ledger) -> None:
+def test_a_full_queue_leaves_on_disk_what_is_there_and_only_then_drops_the_rest(bench: Bench, ledger: Ledger) -> None:
     gate = Gate(durable=True)
     lane = bench.lane(gate, outbox=ledger, capacity=3)
     bench.put(lane, "in flight", stored=True)
     gate.called.acquire()
-    (stored,) = bench.put(lane, "stored", stored=True)
     (lost,) = bench.put(lane, "in memory")
+    (stored,) = bench.put(lane, "stored", stored=True)
 
-    bench.put(lane, "c", "d", stored=True)
+    bench.put(lane, "a")
+    assert lane.stats()["dropped"] == {}
+    bench.put(lane, "b")
 
     assert (outcome_now(stored), outcome(lost)) == (PENDING, "dropped: queue full")
     assert ledger.lines == ["park lane0 stored"]
@@ -129,7 +133,7 @@ def parked_lane(bench: Bench, ledger: Ledger) -> tuple[Gate, Lane, list[Entry]]:
 
 def test_what_was_parked_is_counted_once_and_keeps_its_ticket_when_it_comes_back(bench: Bench, ledger: Ledger) -> None:
     gate, lane, entries = parked_lane(bench, ledger)
-    assert (lane.parked(), lane.pending(), lane.stats()["pending"]) == (1, 2, 3)
+    assert (lane.parked(), lane.pending(), lane.stats()["pending"]) == ({"parked"}, 2, 3)
     assert_sums(lane)
     gate.let.release(9)
     all_settled([entries[0], entries[2]])
@@ -137,7 +141,7 @@ def test_what_was_parked_is_counted_once_and_keeps_its_ticket_when_it_comes_back
     lane.put([Entry.of(entries[1].event, None, stored=True)])  # as housekeeping adopts it
 
     assert all_settled(entries) == {DELIVERED}
-    assert (lane.stats()["accepted"], lane.parked()) == (3, 0)
+    assert (lane.stats()["accepted"], lane.parked()) == (3, set())
     assert_sums(lane)
 
 
@@ -154,10 +158,10 @@ def test_what_was_parked_and_given_up_is_settled_and_counted(bench: Bench, ledge
 def test_what_another_process_has_taken_over_is_not_counted_any_more(bench: Bench, ledger: Ledger) -> None:
     gate, lane, _ = parked_lane(bench, ledger)
 
-    lane.forget_parked([*lane.parked_ids(), "of another lane"])
+    lane.forget_parked([*lane.parked(), "of another lane"])
     gate.let.release(9)
 
-    assert (lane.parked(), lane.stats()["accepted"]) == (0, 2)
+    assert (lane.parked(), lane.stats()["accepted"]) == (set(), 2)
     assert_sums(lane)
 
 
@@ -229,13 +233,74 @@ def test_what_the_outbox_has_given_up_is_settled_and_counted(bench: Bench, ledge
     gate.called.acquire()
     given_up, kept = bench.put(lane, "a", "b", stored=True)
 
-    assert lane.discard(["a", "not of this process"], "too old") == 1
+    assert lane.discard(["in flight", "a", "not of this process"], "too old") == {"in flight", "a"}
     gate.let.release(9)
 
     assert (outcome(given_up), outcome(kept)) == ("dropped: too old", DELIVERED)
     assert lane.stats()["dropped"] == {"too old": 1}
     assert lane.dropped() == Counter({"too old": 1})
     assert gate.batches == [["in flight"], ["b"]]
+
+
+def test_what_the_outbox_has_given_up_while_it_is_in_flight_is_lost_only_if_memory_loses_it(
+    bench: Bench, ledger: Ledger
+) -> None:
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger)
+    (stuck,) = bench.put(lane, "stuck", stored=True)
+    gate.called.acquire()
+
+    lane.discard(["stuck"], "outbox full")
+    lane.stop()
+    held = lane.join(0.01)
+
+    assert (held, outcome_now(stuck)) == ([], PENDING)  # and no row of it to be kept for this lane
+    gate.let.release()
+    assert outcome(stuck) == DELIVERED
+    assert lane.stats()["dropped"] == {}
+
+
+def test_a_lane_says_that_there_is_room_for_what_was_parked_when_half_of_it_is_free(
+    bench: Bench, ledger: Ledger
+) -> None:
+    said = threading.Semaphore(0)
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger, capacity=4, on_room=said.release)
+    bench.put(lane, "a", "b", "c", "d", "e", stored=True)  # one is parked
+
+    for _ in range(2):
+        gate.called.acquire()
+        gate.let.release()
+    gate.called.acquire()  # the third, and the fourth waits
+
+    assert said.acquire(blocking=False)
+    assert not said.acquire(blocking=False)  # once
+    gate.let.release(9)
+
+
+def test_a_lane_that_has_room_says_so_of_what_the_intake_had_none_for(bench: Bench, ledger: Ledger) -> None:
+    said: list[str] = []
+    lane = bench.lane(Scripted(durable=True), outbox=ledger, on_room=lambda: said.append("room"))
+
+    lane.park(bench.entry("a", stored=True))
+
+    assert (said, ledger.lines) == (["room"], ["park lane0 a"])
+
+
+def test_who_is_behind_with_the_disk_says_when_there_is_room(bench: Bench, ledger: Ledger) -> None:
+    said = threading.Semaphore(0)
+    gate = Gate(durable=True)
+    lane = bench.lane(gate, outbox=ledger, capacity=2, on_room=said.release)
+    bench.put(lane, "a", "b", stored=True)
+
+    assert not lane.fall_behind(behind=True)
+    assert lane.is_behind()
+    gate.let.release(9)
+
+    assert said.acquire(timeout=LONG)
+    assert lane.fall_behind(behind=True)  # and nobody need be told
+    assert not lane.fall_behind(behind=False)
+    assert not lane.is_behind()
 
 
 def test_a_lane_is_roomy_while_half_of_it_is_free(bench: Bench) -> None:

@@ -101,6 +101,20 @@ def test_a_destination_that_keeps_saying_at_once_is_not_hammered(bench: Bench, c
     assert all_settled(entries) == {DELIVERED}
 
 
+def test_a_destination_that_keeps_saying_at_once_and_fails_again_is_believed_twice(
+    bench: Bench, clock: FakeClock
+) -> None:
+    entries = bench.put(bench.lane(Scripted(*[RetryLater(after=0)] * 5)), "a")
+
+    waits = []
+    for _ in range(5):
+        waits.append(clock.next_wait())
+        clock.advance(waits[-1])
+
+    assert waits == pytest.approx([0.1, 0.1, 1, 2, 4])
+    assert all_settled(entries) == {DELIVERED}
+
+
 def limited(ready_in: Callable[[], object]) -> Scripted:
     backend = Scripted()
     backend.ready_in = ready_in  # type: ignore[attr-defined]  # one of the optional attributes
@@ -315,7 +329,7 @@ def test_who_says_when_it_is_ready_may_have_another_thread_ask_the_lane(bench: B
 def test_a_destination_that_is_gone_is_told_once_and_when_it_is_there_again(bench: Bench, clock: FakeClock) -> None:
     told: list[tuple[str, str]] = []
     backend = Scripted(Gone("no such webhook"), Gone("no such webhook"), 1, 1, Gone("forbidden"))
-    lane = bench.lane(backend, tell=lambda name, text: told.append((name, text)))
+    lane = bench.lane(backend, on_gone=lambda name, text: told.append((name, text)))
     entries = bench.put(lane, "a", "b", "c")
     clock.advance(clock.next_wait())
     assert told == [
@@ -338,7 +352,7 @@ def test_a_destination_that_is_gone_is_told_once_and_when_it_is_there_again(benc
 def test_a_destination_that_refuses_an_event_is_there_again(bench: Bench, clock: FakeClock) -> None:
     told: list[str] = []
     lane = bench.lane(
-        Scripted(Gone("x"), Rejected("long"), Gone("x")), tell=lambda name, text: told.append(text.split(".")[0])
+        Scripted(Gone("x"), Rejected("long"), Gone("x")), on_gone=lambda name, text: told.append(text.split(".")[0])
     )
     entries = bench.put(lane, "a", "b")
     for _ in range(2):
@@ -353,7 +367,7 @@ def test_a_destination_that_refuses_an_event_is_there_again(bench: Bench, clock:
 @pytest.mark.parametrize("answer", [RetryLater(after=1), OSError(), Rejected("too long"), Bug()], ids=repr)
 def test_a_destination_that_only_fails_is_not_gone(bench: Bench, clock: FakeClock, answer: Exception) -> None:
     told: list[str] = []
-    lane = bench.lane(Scripted(answer), tell=lambda name, text: told.append(text))
+    lane = bench.lane(Scripted(answer), on_gone=lambda name, text: told.append(text))
     entries = bench.put(lane, "a")
     if not isinstance(answer, Rejected):
         clock.advance(clock.next_wait())

@@ -261,10 +261,14 @@ def test_what_looks_like_a_secret_is_redacted_when_nobody_has_said_what_the_secr
 
 
 def test_who_redacts_is_asked_before_anybody_else_sees_an_event(backend: MemoryBackend) -> None:
-    def redact(events: Sequence[Event]) -> list[Event]:
-        return [replace(event, message=event.message.upper()) for event in events]
+    class Upper:
+        def events(self, events: Sequence[Event], /) -> list[Event]:
+            return [replace(event, message=event.message.upper()) for event in events]
 
-    with Notifier({"memory": backend}, redact=redact) as notifier:
+        def text(self, text: str, /) -> str:
+            return text.upper()
+
+    with Notifier({"memory": backend}, redact=Upper()) as notifier:
         notifier.notify("said")
         notifier.handler.handle(logging.makeLogRecord({"msg": "logged", "levelno": logging.ERROR}))
 

@@ -153,6 +153,6 @@ def test_an_event_of_odd_types_is_refused_without_an_exception(
 ) -> None:
     event = Event(**{"id": new_id(0), "time": 0.0, "message": "odd", "level": 20, **odd})
 
-    assert notifier.accept(event).wait(LONG) == {}
+    assert notifier.accept(event).wait(LONG) == {"memory": "dropped: could not be made"}
     assert internal_errors == ["draft"]
     assert notifier.notify("next").wait(LONG) == {"memory": DELIVERED}

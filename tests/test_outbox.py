@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from outboxes import ALL
 
-from notify.delivery.outbox import Limits, Outbox, listing
+from notify.delivery.outbox import Limits, Outbox, connection, listing
 from notify.delivery.outbox import row as outbox_row
-from notify.delivery.outbox import store as outbox_store
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.event import Attachment, Event, new_id
@@ -458,7 +457,7 @@ def test_only_what_is_critical_is_flushed_and_that_without_the_lock(outbox, monk
         other.start()
         other.join()
 
-    monkeypatch.setattr(outbox_store.os, "fdatasync", note)
+    monkeypatch.setattr(connection.os, "fdatasync", note)
 
     outbox.accept(_event(logging.ERROR), ["discord"])
     assert flushed == []

@@ -167,10 +167,10 @@ def test_the_living_keep_their_rows_and_are_in_nobodys_way(state):
 def test_one_that_dies_while_somebody_looks_keeps_the_order_of_its_rows(state, monkeypatch):
     dead, dying = a_mark(1), a_mark(2)
     one, two, three = left_behind(state, [dying, dead, dying])
+    lives = owner.lives
     answers = iter([True])  # alive when asked for the first time, dead ever after
     monkeypatch.setattr(
-        "notify.delivery.outbox.adoption.lives",
-        lambda directory, mark: next(answers, False) if mark == dying else owner.lives(directory, mark),
+        owner, "lives", lambda directory, mark: next(answers, False) if mark == dying else lives(directory, mark)
     )
 
     with opened(state) as living:
@@ -183,7 +183,7 @@ def test_the_table_is_not_read_while_everybody_lives(state, monkeypatch):
     with opened(state) as one, opened(state) as other:
         other.accept(an_event(), ["discord"])
         assert one.adopt(ALL) == []
-        for name in ("places", "owners"):
+        for name in ("oldest", "owners"):
             monkeypatch.setattr(Store, name, lambda *_, **__: pytest.fail("the table was read"))
 
         assert one.adopt(ALL) == []

@@ -11,12 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from outboxes import ALL, an_event, everything_in, opened, running
+from outboxes import ALL, an_event, everything_in, opened, running, works_again
 
-from notify.delivery.outbox import Outbox, listing
-from notify.delivery.outbox import store as outbox_store
+from notify.delivery.outbox import Outbox, connection, listing
+from notify.delivery.outbox.connection import VERSION
 from notify.delivery.outbox.file import NAME
-from notify.delivery.outbox.store import VERSION
 from notify.event import Event
 from notify.testing import FakeClock
 
@@ -37,7 +36,7 @@ def test_without_a_free_descriptor_an_open_outbox_works_and_a_new_one_waits(stat
         assert accepted
         assert not refused
         assert late.broken.endswith("Too many open files")
-        assert late.retry()
+        assert works_again(late)
         late.close()
 
 
@@ -47,11 +46,11 @@ def test_a_flush_that_fails_is_told_but_the_event_is_on_disk(state, monkeypatch)
 
     with opened(state) as outbox:
         with monkeypatch.context() as patched:
-            patched.setattr(outbox_store.os, "fdatasync", fail)
+            patched.setattr(connection.os, "fdatasync", fail)
             assert outbox.accept(event := an_event(level=50), ["discord"])
 
         assert outbox.broken == "it cannot be flushed: Input/output error"
-        assert outbox.retry()
+        assert works_again(outbox)
     assert everything_in(state) == [event]
 
 

@@ -146,8 +146,9 @@ held.wait()
 child = os.fork()  # waits for the lane, but not for good
 if child == 0:
     before = next_descriptor()
-    say("child", outbox.accept(event(), ["discord"]), outbox.retry(), outbox.broken)
+    say("child", outbox.accept(event(), ["discord"]), outbox.adopt(ALL), outbox.broken)
     say("opened", next_descriptor() - before)
+    say("told", *outbox.maintain().alerts)
     outbox.close()
     sys.exit()
 _, status = os.waitpid(child, 0)
@@ -161,8 +162,10 @@ def test_a_child_forked_while_the_disk_hangs_does_without_it_and_ends(state):
     said = [" ".join(words) for words in output(FORKS_INSIDE_SQLITE, state)]
 
     assert said == [
-        "child False False the process was forked in the middle of a write",
+        "child False [] the process was forked in the middle of a write",
         "opened 0",
+        "told The outbox cannot be used: the process was forked in the middle of a write. "
+        "Events wait in memory, and are lost if the process dies.",
         "parent 0 True None",
     ]
 

@@ -9,8 +9,8 @@ from notify.delivery.queue import Entry, LaneQueue
 from notify.event import Attachment, Event, ExceptionInfo
 
 
-def entry(name: str, level: int = logging.INFO, size: int = 0) -> Entry:
-    return Entry.of(Event(id=name, time=0.0, message="", level=level, body="x" * size), None)
+def entry(name: str, level: int = logging.INFO, size: int = 0, *, stored: bool = False) -> Entry:
+    return Entry.of(Event(id=name, time=0.0, message="", level=level, body="x" * size), None, stored=stored)
 
 
 def names(entries: Sequence[Entry]) -> str:
@@ -81,13 +81,13 @@ def test_more_than_was_taken_cannot_be_acknowledged() -> None:
     assert names(queue.acknowledge(5)) == "a"
 
 
-def test_clearing_returns_everything_in_the_order_of_delivery() -> None:
-    queue = filled(entry("a"), entry("b"), entry("c", logging.ERROR))
+def test_clearing_returns_what_waits_in_the_order_of_delivery_and_leaves_what_is_in_flight() -> None:
+    queue = filled(entry("a", size=300), entry("b", logging.ERROR, size=300), entry("c", logging.ERROR), max_bytes=1000)
     queue.take(1)
 
-    assert names(queue.clear()) == "c a b"
-    assert len(queue) == 0
-    assert queue.put([entry("d", size=1)]) == []  # and what it weighed is forgotten
+    assert names(queue.clear()) == "c a"
+    assert names(queue.taken()) == "b"
+    assert queue.put([entry("d", size=700)]) == []  # 300 and 700 have room, 1300 had none
 
 
 def test_a_full_queue_drops_the_oldest_of_the_least_severe() -> None:
@@ -184,6 +184,31 @@ def test_where_order_matters_urgent_entries_wait_their_turn() -> None:
 
 
 # ---- what is on disk, too
+
+
+def test_a_full_queue_is_rid_of_what_is_on_disk_too_before_anything_is_lost() -> None:
+    queue = filled(
+        entry("a"),
+        entry("b", logging.ERROR, stored=True),
+        entry("c", stored=True),
+        entry("d", logging.DEBUG),
+        capacity=4,
+    )
+
+    assert names(queue.put([entry("e")])) == "c"
+    assert names(queue.put([entry("f")])) == "b"
+    assert names(queue.put([entry("g")])) == "d"
+
+
+def test_what_is_on_disk_no_more_is_as_easily_lost_as_the_rest_also_when_it_was_in_flight() -> None:
+    queue = filled(entry("a", stored=True), entry("b", stored=True), entry("c", stored=True))
+    queue.take(1)
+
+    queue.unstore({"a", "b"})
+
+    queue.give_back()
+    assert names(queue.stored()) == "c"
+    assert names(queue.take(9)) == "a b c"
 
 
 def test_an_entry_knows_whether_it_is_on_disk() -> None:

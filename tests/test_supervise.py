@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from machine import missing
 from supervised import Terminal
 from supervision import MARKED, PATIENCE, Supervision, fields, memory_cgroup, python, shell
 
@@ -540,7 +541,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_program_once_and_is_no_crash(supervisi
 
 def test_as_process_1_of_a_container_it_stops_its_program_and_tells_so(supervision):
     if os.getuid() != 0:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can make a namespace")
+        missing("only root can make a namespace")
     options = supervision.command(*shell(f"sleep 0.01 & {WAITS}"))
     options["args"] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *options["args"]]
     with subprocess.Popen(**options, stdout=subprocess.PIPE, text=True) as outside:

@@ -120,7 +120,7 @@ def test_a_reason_that_holds_a_secret_is_told_without_it(capsys: pytest.CaptureF
     clock = FakeClock()
     people = MemoryBackend()
     pager = Scripted(Gone("404 at https://pager/s3cret-token-1"))
-    redact = Redactor(["s3cret-token-1"]).events
+    redact = Redactor(["s3cret-token-1"])
     backends = {"pager": pager, "people": people}
     with Notifier(backends, redact=redact, clock=clock) as notifier:  # type: ignore[arg-type]  # send and close
         notifier.notify("a")

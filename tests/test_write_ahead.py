@@ -32,7 +32,7 @@ class Disk:
 class Draft:
     def __init__(self, level: int = TRADE, topic: str = "log", make: Callable[[], Event] | None = None) -> None:
         self.level = level
-        self.ticket: Ticket | None = Ticket("1", durable=False, changed=threading.Condition())
+        self.ticket: Ticket | None = Ticket("1", changed=threading.Condition())
         self.event = make or (lambda: Event(id="1", time=0.0, message="secret", level=level, topic=topic))
 
 

@@ -135,5 +135,5 @@ def _notifier(config: Settings) -> Notifier:
         routes=routes,
         outbox=open_outbox(config, reached),
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redactor(config).events,
+        redact=redactor(config),
     )

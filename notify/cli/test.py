@@ -32,7 +32,7 @@ def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
         reached, _ = destinations(config, {})
         everything = dict.fromkeys(reached, Route(level=logging.NOTSET))
         briefly = {name: _brief(backend) for name, backend in reached.items()}
-        with Notifier(briefly, routes=everything, redact=redactor(config).events) as notifier:
+        with Notifier(briefly, routes=everything, redact=redactor(config)) as notifier:
             tickets = {
                 "a trade": _trade(notifier),
                 "a long report": _long_report(notifier),

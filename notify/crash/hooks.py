@@ -1,11 +1,14 @@
 """Hears of exceptions that nobody caught, in the main thread and in others."""
 
+import atexit
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 from notify.crash.report import is_wanted, report_from_hook
+from notify.crash.signals import cut_off_handler
 from notify.notifier import Notifier
 
 
@@ -43,9 +46,14 @@ def is_interactive() -> bool:
 def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]) -> Callable[[], None]:
     previous = sys.excepthook
     installed = True
+    interrupted = False
 
     def excepthook(kind: type[BaseException], exception: BaseException, traceback: TracebackType | None) -> None:
+        nonlocal interrupted
+        interrupted = kind is KeyboardInterrupt
         try:
+            if interrupted and exception.__traceback__ is not None:
+                cut_off_handler(exception.__traceback__)
             # Ctrl-C is a person's decision, and SystemExit a program's own.
             if installed and not is_wanted(exception, (KeyboardInterrupt, SystemExit)):
                 report_from_hook(exception, where="the main thread", notifier=notifier, traceback=traceback)
@@ -61,7 +69,18 @@ def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]
         if sys.excepthook is excepthook:  # otherwise somebody chained to ours, and taking it off would cut him off
             sys.excepthook = previous
 
+    def at_exit() -> None:
+        if interrupted:
+            _end_as_interrupted()
+
+    atexit.register(at_exit)  # runs after what was registered later: when all is delivered
     return undo
+
+
+def _end_as_interrupted() -> None:
+    """Have the process end by SIGINT all the same: Python forgets that it is to, when anybody compiles something."""
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102 - this is what it remembers it by
 
 
 def _install_threads(notifier: Notifier) -> Callable[[], None]:

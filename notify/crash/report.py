@@ -111,8 +111,8 @@ def _event(exception: BaseException, where: str, notifier: Notifier, now: float,
 
 
 def _unknown(event_id: str) -> Ticket:
-    ticket = Ticket(event_id, durable=False, changed=threading.Condition())
-    ticket.routed(())
+    ticket = Ticket(event_id, changed=threading.Condition())
+    ticket.routed({})
     return ticket
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from _thread import start_new_thread
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 from notify.levels import TRADE
@@ -45,6 +45,18 @@ def install(notifier: Notifier) -> Callable[[], None]:
     for signum in (signal.SIGTERM, signal.SIGINT):
         handling.begin(signum)
     return handling.end
+
+
+def cut_off_handler(traceback: TracebackType) -> None:
+    """Take the handler's own frames off the end of what a signal has raised, so that it prints as without us."""
+    last = None
+    each: TracebackType | None = traceback
+    while each is not None:
+        if each.tb_frame.f_code.co_filename != __file__:
+            last = each
+        each = each.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 class _Handling:

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
-from notify.delivery.intake import Draft, Intake, Kept
+from notify.delivery.intake import FULL, NOT_MADE, Draft, Intake, Kept
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.delivery.ticket import PENDING
 from notify.event import Event
 from notify.plain import class_name
 
@@ -25,7 +26,7 @@ class Dispatcher:
         lanes: every lane, each with its route.
         settled: notified after each round.
         redact: takes secrets out of events: as many as it is given, in their order.
-        first: done before the first event is handed over.
+        before_first: done before the first event is handed over.
     """
 
     def __init__(
@@ -35,13 +36,13 @@ class Dispatcher:
         *,
         settled: threading.Condition,
         redact: Callable[[Sequence[Event]], Sequence[Event]] = lambda events: events,
-        first: Callable[[], None] = lambda: None,
+        before_first: Callable[[], None] = lambda: None,
     ) -> None:
         self._intake = intake
         self._lanes = tuple(lanes)
         self._settled = settled
         self._redact = redact
-        self._first: Callable[[], None] | None = first
+        self._before_first: Callable[[], None] | None = before_first
         self._working = True
         self._stopping = False
         self._worker = threads.Worker("dispatcher", self._run, marked=False)
@@ -57,15 +58,19 @@ class Dispatcher:
         self._intake.wake()
         self._worker.join(timeout)
 
+    def forget(self) -> None:
+        """Note, in a forked child, that the thread does not exist there, nor what it was about to do."""
+        self._working = False
+
     def revive(self) -> None:
         """Start the thread again if it died."""
         self._worker.revive()
 
     def _run(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
+        before_first, self._before_first = self._before_first, None
+        if before_first is not None:
             try:
-                first()
+                before_first()
             except BaseException as error:  # noqa: BLE001 - whatever was left on disk must not end what comes now
                 diagnostics.report("adopt", f"what was left on disk could not be read: {class_name(error)}")
         while True:
@@ -84,9 +89,7 @@ class Dispatcher:
             if drafts:
                 self._hand_over(drafts)
             for kept in self._intake.take_parked():
-                entry = Entry(kept.made, kept.ticket, 0, stored=True)
-                for lane in self._wanted(kept.made):
-                    lane.park(entry)
+                self._park(kept)
             return len(drafts)
         finally:
             self._working = False
@@ -97,24 +100,39 @@ class Dispatcher:
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in self._lanes}
         routed: dict[tuple[int, str], list[Lane]] = {}  # routes look at nothing else
         for draft, made in zip(drafts, self._events(drafts), strict=True):
-            wanted: list[Lane] = []
             try:
                 event = self._event(draft) if made is None else made
                 entry = Entry.of(event, draft.ticket, stored=type(draft) is Kept and draft.stored)
                 known = routed.get((event.level, event.topic))
                 if known is None:
                     known = routed[event.level, event.topic] = self._wanted(event)
-                wanted = known
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
-                self._intake.count_dropped("could not be made")
+                self._intake.count_dropped(NOT_MADE)
                 diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
+                if draft.ticket is not None:
+                    draft.ticket.routed(dict.fromkeys((lane.name for lane in self._lanes), f"dropped: {NOT_MADE}"))
+                continue
             if draft.ticket is not None:
-                draft.ticket.routed([lane.name for lane in wanted])
-            for lane in wanted:
-                batches[lane].append(entry)
+                draft.ticket.routed({lane.name: PENDING for lane in known})
+            if entry.stored:
+                in_memory = entry._replace(stored=False)
+                for lane in known:
+                    batches[lane].append(entry if lane.durable else in_memory)
+            else:
+                for lane in known:
+                    batches[lane].append(entry)
         for lane, entries in batches.items():
             if entries:
                 lane.put(entries)
+
+    def _park(self, kept: Kept) -> None:
+        """Leave on disk what the intake had no room for. The lanes that do without the disk have lost it."""
+        entry = Entry(kept.made, kept.ticket, 0, stored=True)
+        for lane in self._wanted(kept.made):
+            if lane.durable:
+                lane.park(entry)
+            else:
+                lane.refuse(entry, FULL)
 
     def _wanted(self, event: Event) -> list[Lane]:
         return [lane for lane in self._lanes if lane.route.wants(event)]

@@ -1,24 +1,36 @@
 """What has to be looked after once a minute, on a thread of its own."""
 
 import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from notify import threads
 from notify.delivery.announcer import Announcer
-from notify.delivery.intake import KEPT, Intake
+from notify.delivery.comparison import compare
+from notify.delivery.intake import Intake
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.plain import class_name
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
-    from notify.delivery.outbox import Outbox, Upkeep
+    from notify.delivery.outbox import Adopted, Outbox, Upkeep
 
 _INTERVAL = 60.0  # seconds
+_WHILE_BROKEN = 5.0  # the same while nothing is kept on disk, and what was delivered is not written down there
 _AT_ONCE = 1000  # rows that are adopted in one go
+
+
+class _Wake(Enum):
+    LOOK = auto()
+    """After everything."""
+    ADOPT = auto()
+    """What there is room for."""
+    STOP = auto()
 
 
 class Housekeeping:
@@ -50,7 +62,7 @@ class Housekeeping:
         self._told_left: set[str] = set()  # destinations
         self._adopting = threading.RLock()
         # As in the intake: put() is one call into C, which a signal handler may make at any time.
-        self._wake: SimpleQueue[bool] = SimpleQueue()
+        self._wake: SimpleQueue[_Wake] = SimpleQueue()
         self._worker: threads.Worker | None = None
 
     def begin(self) -> None:
@@ -64,26 +76,36 @@ class Housekeeping:
                 self._adopt(self._outbox)
 
     def _adopt(self, outbox: "Outbox") -> None:
-        while names := [name for name, lane in self._lanes.items() if lane.durable and lane.roomy()]:
-            adopted = outbox.adopt(names, _AT_ONCE)
-            if not adopted:
+        lanes = [lane for lane in self._lanes.values() if lane.durable]
+        while True:
+            names = [lane.name for lane in lanes if lane.roomy()]
+            if adopted := outbox.adopt(names, _AT_ONCE) if names else []:
+                self._put(outbox, adopted)
+            # Who was not asked for says whether there is room by now, or it would have said so to nobody.
+            elif not [lane for lane in lanes if lane.fall_behind(behind=lane.name not in names)]:
                 return
-            by_lane: defaultdict[str, list[Entry]] = defaultdict(list)
-            for destination, event in adopted:
-                try:
-                    by_lane[destination].append(Entry.of(event, None, stored=True))
-                except Exception as error:  # noqa: BLE001 - a row that somebody has made by hand
-                    outbox.dead(destination, event.id, f"it cannot be read: {class_name(error)}")
-            for name, entries in by_lane.items():
-                self._lanes[name].put(entries)
+
+    def _put(self, outbox: "Outbox", adopted: Sequence["Adopted"]) -> None:
+        by_lane: defaultdict[str, list[Entry]] = defaultdict(list)
+        for destination, event in adopted:
+            try:
+                by_lane[destination].append(Entry.of(event, None, stored=True))
+            except Exception as error:  # noqa: BLE001 - a row that somebody has made by hand
+                outbox.dead(destination, event.id, f"it cannot be read: {class_name(error)}")
+        for name, entries in by_lane.items():
+            self._lanes[name].put(entries)
 
     def wake(self) -> None:
         """Look after everything now: something is known to be wrong. Safe in a signal handler."""
-        self._wake.put(True)
+        self._wake.put(_Wake.LOOK)
+
+    def adopt_soon(self) -> None:
+        """Adopt what there is room for now, on the thread. Safe in a signal handler."""
+        self._wake.put(_Wake.ADOPT)
 
     def stop(self) -> None:
-        """Make the thread end after what it is doing. Does not wait."""
-        self._wake.put(False)
+        """Make the thread end after what it is doing, and after a last look at what is to be on disk. Does not wait."""
+        self._wake.put(_Wake.STOP)
 
     def join(self, timeout: float) -> None:
         """Wait for the thread to end, *timeout* seconds at most."""
@@ -96,31 +118,44 @@ class Housekeeping:
             self._worker.revive()
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
-            self._look_after_everything()
+        asked = {_Wake.LOOK}
+        next_look = 0.0  # monotonic seconds
+        while _Wake.STOP not in asked:
+            if _Wake.LOOK in asked or time.monotonic() >= next_look:
+                self._look_after_everything()
+                next_look = time.monotonic() + self._interval()
+            elif _Wake.ADOPT in asked:
+                self.adopt()
+            asked.clear()
             with suppress(Empty):
-                going_on = self._wake.get(timeout=_INTERVAL)
+                asked.add(self._wake.get(timeout=max(0.0, next_look - time.monotonic())))
+                while True:  # whoever has asked meanwhile is answered by one look
+                    asked.add(self._wake.get_nowait())
+        if self._outbox is not None and any(lane.stored() for lane in self._lanes.values()):
+            self._look_at_disk(self._outbox)
+
+    def _interval(self) -> float:
+        return _INTERVAL if self._outbox is None or self._outbox.broken is None else _WHILE_BROKEN
 
     def _look_after_everything(self) -> None:
         for lane in self._lanes.values():
             lane.revive()
         self._revive()
         if self._outbox is not None:
-            parked = {name: lane.parked_ids() for name, lane in self._lanes.items()}
-            upkeep = self._outbox.maintain()
-            for text in upkeep.alerts:
-                self._announcer.say(text)
-            self._discard(upkeep)
-            if upkeep.renewed:
-                for lane in self._lanes.values():
-                    lane.store_again()
-            if upkeep.empty:
-                for name, ids in parked.items():
-                    self._lanes[name].forget_parked(ids)
+            self._look_at_disk(self._outbox)
             self.adopt()
             self._tell_left(self._outbox)
         self.tell_drops()
+
+    def _look_at_disk(self, outbox: "Outbox") -> None:
+        lanes = [lane for lane in self._lanes.values() if lane.durable]
+        before = {lane.name: lane.stored() for lane in lanes}
+        upkeep = outbox.maintain()
+        for text in upkeep.alerts:
+            self._announcer.say(text)
+        self._discard(upkeep, before)
+        for lane in lanes:
+            compare(lane, outbox, lost=upkeep.renewed)
 
     def _tell_left(self, outbox: "Outbox") -> None:
         """Say once of each destination that events wait for it, and that there is no such backend."""
@@ -137,20 +172,19 @@ class Housekeeping:
         """Announce what was dropped since the last time."""
         for name, lane in self._lanes.items():
             self._tell_new_drops(name, lane.dropped())
-        dropped = self._intake.dropped
-        for reason in [reason for reason in dropped if reason.endswith(KEPT)]:
-            del dropped[reason]  # people get it, later
-        self._tell_new_drops("anybody", dropped)
+        self._tell_new_drops("anybody", self._intake.dropped)
 
-    def _discard(self, upkeep: "Upkeep") -> None:
+    def _discard(self, upkeep: "Upkeep", before: Mapping[str, set[str]]) -> None:
+        """Drop what the outbox has given up. What lanes had on disk *before*, and have no more, they have delivered."""
         gone: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for destination, event_id, reason in upkeep.dropped:
             gone[destination, reason].append(event_id)
         for (destination, reason), ids in gone.items():
             lane = self._lanes.get(destination)
-            here = lane.discard(ids, reason) if lane is not None else 0  # counts them: they are told with the others
-            if here < len(ids):
-                self._tell_dropped(destination, reason, len(ids) - here)
+            # The lane counts those that it drops, and they are told with its others.
+            here = lane.discard(ids, reason) if lane is not None else set()
+            if elsewhere := set(ids) - here - before.get(destination, set()):
+                self._tell_dropped(destination, reason, len(elsewhere))
 
     def _tell_new_drops(self, destination: str, dropped: Counter[str]) -> None:
         for reason, count in (dropped - self._told.get(destination, Counter())).items():

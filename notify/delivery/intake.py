@@ -12,8 +12,8 @@ from notify.delivery.ticket import Ticket
 from notify.event import Event
 
 CAPACITY = 100_000  # events that may wait for the dispatcher: two seconds of the fastest caller measured
-KEPT = ", but kept on disk"
-"""The end of the reason for what is lost to those backends only that do without the disk."""
+FULL = "intake full"
+NOT_MADE = "could not be made"
 RESERVE = 10_000  # more, for what is important: a flood of ordinary events must not cost those
 
 
@@ -84,6 +84,7 @@ class Intake:
         self._keeper = keeper
         self._closed = False
         self._dropped: Counter[str] = Counter()
+        self._left_on_disk = 0  # for the next process
         self.waiting: deque[Draft] = deque()
         """What was left and not taken. The logging handler adds to it what is below `wake_level` and fits
         `capacity`, which saves it two calls."""
@@ -99,7 +100,7 @@ class Intake:
     def accept(self, draft: Draft) -> bool:
         """Leave *draft*, and wake the dispatcher if it is worth it. False: there was no room for it in memory.
 
-        Then it was dropped and counted, unless it is on disk.
+        Then it was dropped and counted, unless it is on disk, where it waits for room or for the next process.
         """
         self.revive()
         important = draft.level >= self.wake_level
@@ -115,16 +116,17 @@ class Intake:
 
     def _refuse(self, draft: Draft) -> None:
         reason = self.refusal
-        if type(draft) is Kept and draft.stored:  # lost for those backends only that do without the disk
-            self._dropped[reason + KEPT] += 1
-            if not self._closed:
+        if type(draft) is Kept and draft.stored:
+            if self._closed:
+                self._left_on_disk += 1
+            else:
                 self._parked.append(draft)
         else:
             self._dropped[reason] += 1
             diagnostics.report("intake", f"an event was dropped: {reason}")
 
     def clear(self) -> list[Draft]:
-        """Remove, count as dropped and return what nobody has taken. For the end, after `close`."""
+        """Remove and return what nobody has taken, dropped but for what is on disk. For the end, after `close`."""
         left = self.take(len(self.waiting))
         for draft in left:
             self._refuse(draft)
@@ -145,7 +147,7 @@ class Intake:
     @property
     def refusal(self) -> str:
         """Why nothing is taken, when nothing is."""
-        return "closed" if self._closed else "intake full"
+        return "closed" if self._closed else FULL
 
     @property
     def dropped(self) -> Counter[str]:
@@ -155,10 +157,10 @@ class Intake:
     def stats(self) -> dict[str, object]:
         """Return the same counts as a lane: nothing is delivered from here."""
         return {
-            "accepted": self._dropped.total(),
+            "accepted": self._dropped.total() + self._left_on_disk,
             "delivered": 0,
             "retried": 0,
-            "pending": len(self.waiting),
+            "pending": len(self.waiting) + self._left_on_disk,
             "dropped": dict(self._dropped),
             "last_success_at": None,
             "last_error": None,
@@ -174,6 +176,7 @@ class Intake:
         self.waiting.clear()
         self._parked.clear()
         self._dropped.clear()
+        self._left_on_disk = 0
         self._wake = SimpleQueue()
         self._awake = False
 

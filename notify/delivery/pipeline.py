@@ -4,25 +4,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from notify import diagnostics
 from notify.backend import Backend, durable
 from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.dispatcher import Dispatcher
 from notify.delivery.housekeeping import Housekeeping
-from notify.delivery.intake import Draft, Intake
+from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
 from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead
 from notify.event import Event
 from notify.levels import TRADE
+from notify.plain import class_name
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
     from notify.delivery.outbox import Outbox
 
 _LAST_MOMENT = 0.1  # seconds that threads are given to end when no time is left
+
+
+class Redaction(Protocol):
+    """Takes secrets out of what leaves the process. Thread-safe."""
+
+    def events(self, events: Sequence[Event], /) -> Sequence[Event]:
+        """Return *events* without secrets, as many, in their order."""
+        ...
+
+    def text(self, text: str, /) -> str:
+        """Return *text* without secrets."""
+        ...
 
 
 class Pipeline:
@@ -33,7 +47,7 @@ class Pipeline:
         routes: what each backend gets; INFO and above of every topic for those not named.
         outbox: keeps what is durable on disk; None: everything waits in memory.
         durable_level: least level that is durable.
-        redact: takes secrets out of events: as many as it is given, in their order.
+        redact: takes secrets out of events, and of the reasons that backends give.
         clock: tells the time and waits.
     """
 
@@ -44,11 +58,12 @@ class Pipeline:
         *,
         outbox: "Outbox | None",
         durable_level: int,
-        redact: Callable[[Sequence[Event]], Sequence[Event]],
+        redact: Redaction,
         clock: Clock,
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
+        self._durable = {name for name, backend in backends.items() if outbox is not None and durable(backend)}
         self._outbox = outbox
         self._redact = redact
         self._clock = clock
@@ -56,19 +71,26 @@ class Pipeline:
         self._begun = False  # a signal handler may notify before everything is there
         self.intake = Intake(wake_level=TRADE, keeper=self._write_ahead(durable_level))
         self.intake.revive = self.revive
+        if outbox is not None:
+            outbox.wake = lambda: self._housekeeping.wake()
         self._begin()
 
     def _write_ahead(self, durable_level: int) -> WriteAhead | None:
-        routes = {name: self._routes[name] for name, backend in self._backends.items() if durable(backend)}
+        routes = {name: route for name, route in self._routes.items() if name in self._durable}
         if self._outbox is None or not routes:
             return None
         return WriteAhead(
-            self._outbox, routes, level=durable_level, redact=self._redact, broke=lambda: self._housekeeping.wake()
+            self._outbox,
+            routes,
+            level=durable_level,
+            redact=self._redact.events,
+            broke=lambda: self._housekeeping.wake(),
         )
 
     def _begin(self) -> None:
         self._begun = False
-        self._settled = threading.Condition()
+        lock = threading.RLock()
+        self._settled = threading.Condition(lock)
         announcer = Announcer(self._clock)
         self.lanes = announcer.lanes = tuple(
             Lane(
@@ -76,11 +98,12 @@ class Pipeline:
                 backend,
                 self._routes[name],
                 clock=self._clock,
+                lock=lock,
                 settled=self._settled,
                 outbox=self._outbox,
-                tell=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
-                more=lambda: self._housekeeping.wake(),
-                redact=self._redact_text,
+                on_gone=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+                on_room=lambda: self._housekeeping.adopt_soon(),
+                redact=self._redact.text,
             )
             for name, backend in self._backends.items()
         )
@@ -88,16 +111,31 @@ class Pipeline:
             self.intake, self.lanes, self._outbox, announcer=announcer, revive=lambda: self._dispatcher.revive()
         )
         self._dispatcher = Dispatcher(
-            self.intake, self.lanes, settled=self._settled, redact=self._redact, first=self._housekeeping.adopt
+            self.intake,
+            self.lanes,
+            settled=self._settled,
+            redact=self._redact.events,
+            before_first=self._housekeeping.adopt,
         )
         self._housekeeping.begin()
         self._begun = True
 
-    def begin_in_child(self) -> None:
-        """Begin anew in a forked child: with locks and threads of its own, and without its parent's events."""
+    def begin_in_child(self, *, closed: bool) -> None:
+        """Begin anew in a forked child: with locks and threads of its own, and without its parent's events.
+
+        What is *closed*, or was about to be by a thread that does not exist here, begins nothing and refuses all.
+        """
         self.intake.forget()
-        if not self._closed:
+        if not (closed or self._closed):
             self._begin()
+            return
+        self._closed = True
+        self._settled = threading.Condition()
+        self.lanes = ()
+        self._dispatcher.forget()
+        self.intake.close()
+        if self._outbox is not None:
+            self._outbox.close()
 
     @property
     def least_level(self) -> int:
@@ -106,12 +144,17 @@ class Pipeline:
 
     def ticket(self, event_id: str) -> Ticket:
         """Return the ticket of an event that is about to be accepted."""
-        return Ticket(event_id, durable=False, changed=self._settled)
+        return Ticket(event_id, changed=self._settled)
 
     def accept(self, event: Event, ticket: Ticket) -> None:
-        """Take *event*. Raises whatever reading an event of odd types may raise."""
-        if not self.intake.accept(_Made(event, ticket)):
-            self._refuse(event, ticket)
+        """Take *event*. Never raises an Exception, whatever the parts of the event are."""
+        try:
+            if not self.intake.accept(_Made(event, ticket)):
+                self._refuse(event, ticket)
+        except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
+            self.intake.count_dropped(NOT_MADE)
+            ticket.routed(dict.fromkeys(self._routes, f"dropped: {NOT_MADE}"))
+            diagnostics.report("draft", f"an event could not be taken: {class_name(error)}")
 
     def revive(self) -> None:
         """Start again what has died of the threads that start the others again."""
@@ -125,11 +168,12 @@ class Pipeline:
             self._housekeeping.adopt()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until nothing waits, *timeout* seconds at most. True: nothing does."""
+        """Wait until nothing waits, on disk neither, *timeout* seconds at most. True: nothing does."""
+        deadline = time.monotonic() + timeout
         self.revive()
-        return self._wait_until(
-            lambda: self._empty() and not any(lane.parked() for lane in self.lanes), time.monotonic() + timeout
-        )
+        if self._is_behind():
+            self._housekeeping.wake()  # another process may have taken it over
+        return self._wait_until(lambda: self._empty() and not self._is_behind(), deadline)
 
     def close(self, timeout: float) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. To be called once."""
@@ -147,41 +191,41 @@ class Pipeline:
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per lane, and what the intake and the outbox have to tell."""
         counts = {}
-        if self.intake.dropped:
-            counts["intake"] = self.intake.stats()
+        intake = self.intake.stats()
+        if intake["accepted"]:
+            counts["intake"] = intake
         if self._outbox is not None:
             counts["outbox"] = self._outbox.stats()
         return counts | {lane.name: lane.stats() for lane in self.lanes}
 
     def _stop(self, deadline: float) -> None:
         self.intake.close()
-        self._housekeeping.stop()
         self._dispatcher.stop(max(_LAST_MOMENT, deadline - time.monotonic()))
         for draft in self.intake.clear():  # only when the dispatcher hangs, or could never be started
             if draft.ticket is not None:
                 self._refuse(draft.event(), draft.ticket)
         for lane in self.lanes:
             lane.stop()
+        self._housekeeping.stop()
         last_moment = max(deadline, time.monotonic() + _LAST_MOMENT)  # for all of them together
+        self._housekeeping.join(max(0.0, last_moment - time.monotonic()))  # while lanes have what it stores again
         in_hand = [
             (lane.name, event_id)
             for lane in self.lanes
             for event_id in lane.join(max(0.0, last_moment - time.monotonic()))
         ]
-        self._housekeeping.join(max(0.0, last_moment - time.monotonic()))
         if self._outbox is not None:
-            self._outbox.close(in_hand)
-
-    def _redact_text(self, text: str) -> str:
-        (event,) = self._redact((Event(id="", time=0.0, message=text, level=logging.NOTSET),))
-        return event.message
+            self._outbox.close(in_hand, timeout=max(_LAST_MOMENT, last_moment - time.monotonic()))
 
     def _refuse(self, event: Event, ticket: Ticket) -> None:
-        ticket.routed(())
-        for lane in self.lanes:
-            if lane.route.wants(event):
-                kept = ticket.durable and lane.durable
-                ticket.settle(lane.name, PENDING if kept else f"dropped: {self.intake.refusal}")
+        kept = self._durable if ticket.durable else ()
+        ticket.routed(
+            {
+                name: PENDING if name in kept else f"dropped: {self.intake.refusal}"
+                for name, route in self._routes.items()
+                if route.wants(event)
+            }
+        )
 
     def _wait_until(self, finished: Callable[[], bool], deadline: float) -> bool:
         self.intake.wake()
@@ -192,6 +236,9 @@ class Pipeline:
                     return False
                 self._settled.wait(remaining)
         return True
+
+    def _is_behind(self) -> bool:
+        return any(lane.is_behind() for lane in self.lanes)
 
     def _empty(self, deadline: float | None = None) -> bool:
         """Say whether nothing waits, or nothing that will be tried before *deadline* (monotonic seconds)."""

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
         event: what is to be delivered.
         ticket: told what becomes of it.
         weight: about how many characters of text and bytes of files the event has.
-        stored: it is on disk, for each durable backend that gets it.
+        stored: it is on disk, too, for the lane that has it.
     """
 
     event: Event
@@ -98,7 +98,10 @@ class LaneQueue:
         return entry.weight <= self._shed_to_bytes
 
     def put(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Add *entries*, which fit, and return what had to make room for them: the oldest of the least severe."""
+        """Add *entries*, which fit, and return what had to make room for them.
+
+        That is what is on disk, too, and then the rest, of each the oldest of the least severe.
+        """
         ordinary, urgent = self._ordinary, self._ordinary if self._in_order else self._urgent
         weight = 0
         for entry in entries:
@@ -138,6 +141,13 @@ class LaneQueue:
         """Return the entries that are on disk, those that were taken included."""
         return [entry for entry in (*self._taken, *self._urgent, *self._ordinary) if entry.stored]
 
+    def unstore(self, ids: Container[str]) -> None:
+        """Note that the entries of these events are in memory only, those that were taken included."""
+        for line in (self._taken, self._urgent, self._ordinary):
+            for at, entry in enumerate(line):
+                if entry.stored and entry.event.id in ids:
+                    line[at] = entry._replace(stored=False)
+
     def discard(self, ids: Container[str]) -> list[Entry]:
         """Remove and return the waiting entries of these events. What was taken stays."""
         gone = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]
@@ -147,22 +157,21 @@ class LaneQueue:
         return gone
 
     def clear(self) -> list[Entry]:
-        """Remove and return everything."""
-        left = [*self._taken, *self._urgent, *self._ordinary]
-        self._taken.clear()
+        """Remove and return what waits. What was taken stays."""
+        left = [*self._urgent, *self._ordinary]
         self._urgent.clear()
         self._ordinary.clear()
-        self._bytes = 0
+        self._bytes = sum(entry.weight for entry in self._taken)
         return left
 
     def _line_of(self, entry: Entry) -> deque[Entry]:
         return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary
 
     def _shed(self) -> list[Entry]:
-        """Remove and return the oldest of the least severe until a tenth is free again."""
+        """Remove and return entries until a tenth is free again, first those that are not lost by that."""
         waiting = [*self._ordinary, *self._urgent]
         dropped: list[Entry] = []
-        for entry in sorted(waiting, key=lambda entry: severity(entry.event.level)):
+        for entry in sorted(waiting, key=lambda entry: (not entry.stored, severity(entry.event.level))):
             if len(self) - len(dropped) <= self._shed_to and self._bytes <= self._shed_to_bytes:
                 break
             dropped.append(entry)

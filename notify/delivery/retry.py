@@ -6,6 +6,8 @@ from notify.delivery.backoff import Backoff
 PROBE_INTERVAL = 600.0  # seconds between attempts at a destination that said it is gone
 _TRIES_OF_A_BUG = 5  # attempts at an event whose delivery raises what no destination says
 _TRIES_TOGETHER = 3  # attempts at a batch that a destination fails at; then one event alone, which may be the cause
+_SHORT = 1.0  # seconds; a destination that asks for less, and fails again, does not know
+_SHORT_WAITS = 2  # in a row that are believed
 
 
 class Retry:
@@ -14,6 +16,7 @@ class Retry:
     def __init__(self) -> None:
         self._backoff = Backoff()
         self._failures = 0  # attempts that failed since the last that did not
+        self._short_waits = 0  # that a destination has asked for since then
         self._suspect: object = None  # the first event of the last attempt, if that met a bug
         self._bugs = 0  # attempts at it
 
@@ -34,14 +37,16 @@ class Retry:
         """Return in how many seconds what was not delivered is tried again."""
         if outcome.verdict is Verdict.GONE:
             return PROBE_INTERVAL
-        if outcome.after is not None:
-            return outcome.after
-        if outcome.verdict is Verdict.AGAIN:
-            self._failures += 1
-        return self._backoff.next()
+        if outcome.after is None:
+            self._failures += outcome.verdict is Verdict.AGAIN
+            return self._backoff.next()
+        self._short_waits += outcome.after < _SHORT
+        if outcome.after < _SHORT and self._short_waits > _SHORT_WAITS:
+            return max(outcome.after, self._backoff.next())
+        return outcome.after
 
     def reset(self) -> None:
         """Begin anew: the destination has spoken."""
         self._backoff.reset()
         self._suspect = None
-        self._bugs = self._failures = 0
+        self._bugs = self._failures = self._short_waits = 0

@@ -2,7 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+from notify.delivery.timeout import seconds
 
 PENDING = "pending"
 DELIVERED = "delivered"
@@ -11,44 +13,52 @@ DELIVERED = "delivered"
 class Ticket:
     """What `notify()` returns: the event's id, whether it is on disk, and what became of it.
 
-    Thread-safe.
+    Thread-safe. `durable` is True when the event was on disk before `notify()` returned.
 
     Args:
         id: the event's id.
-        durable: True when the event was on disk before `notify()` returned.
         changed: shared by all tickets of a notifier; notified when any of them is settled.
     """
 
-    __slots__ = ("__weakref__", "_changed", "_outcomes", "durable", "id")
+    __slots__ = ("__weakref__", "_changed", "_outcomes", "_routed", "durable", "id")
 
-    def __init__(self, id: str, *, durable: bool, changed: threading.Condition) -> None:  # noqa: A002 - the public name
+    def __init__(self, id: str, *, changed: threading.Condition) -> None:  # noqa: A002 - the public name
         self.id = id
-        self.durable = durable
+        self.durable = False
         self._changed = changed
-        self._outcomes: dict[str, str] | None = None  # None: not routed yet
+        self._outcomes: dict[str, str] | None = None  # None saves memory while there is none
+        self._routed = False
 
     def __repr__(self) -> str:
         return f"Ticket(id={self.id!r}, durable={self.durable})"
 
-    def wait(self, timeout: float) -> Mapping[str, str]:
-        """Wait until every backend has settled the event, *timeout* seconds at most.
+    def wait(self, timeout: float | None) -> Mapping[str, str]:
+        """Wait until every backend has settled the event, *timeout* seconds at most; None: however long it takes.
 
         Returns backend names and `delivered`, `pending`, `rejected: …` or `dropped: …`; backends that do
         not want the event are not in it. Never raises.
         """
-        deadline = time.monotonic() + min(timeout, threading.TIMEOUT_MAX)
+        deadline = time.monotonic() + seconds(timeout, otherwise=0.0)
         with self._changed:
-            while self._outcomes is None or PENDING in self._outcomes.values():
+            while not self._routed or (self._outcomes and PENDING in self._outcomes.values()):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     break
                 self._changed.wait(remaining)
             return dict(self._outcomes or {})
 
-    def routed(self, backends: Iterable[str]) -> None:
-        """Note which backends the event goes to. For the dispatcher."""
+    def stored(self) -> None:
+        """Note that the event is on disk. For who writes it there, before its caller goes on."""
+        self.durable = True
+
+    def routed(self, outcomes: Mapping[str, str]) -> None:
+        """Note which backends the event goes to, and what is known of each by now. For the dispatcher.
+
+        What a lane has said meanwhile stands.
+        """
         with self._changed:
-            self._outcomes = dict.fromkeys(backends, PENDING)
+            self._outcomes = dict(outcomes) if self._outcomes is None else {**outcomes, **self._outcomes}
+            self._routed = True
             self._changed.notify_all()
 
     def settle(self, backend: str, outcome: str) -> None:

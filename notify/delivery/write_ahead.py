@@ -58,8 +58,8 @@ class WriteAhead:
         if not destinations:
             return None
         stored = self._outbox.accept(event, destinations)
-        if draft.ticket is not None:
-            draft.ticket.durable = stored
+        if stored and draft.ticket is not None:
+            draft.ticket.stored()
         self._watch(stored)
         return Kept(event, draft.ticket, stored)
 

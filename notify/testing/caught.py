@@ -47,7 +47,7 @@ class Caught:
 class _OpenNotifier(Notifier):
     """Stays open when the code under test closes it, so that a test may run that code twice."""
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float | None = 5.0) -> None:
         """Wait for what was said."""
         self.flush(timeout)
 

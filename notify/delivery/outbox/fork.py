@@ -7,12 +7,17 @@ open is closed before the fork, and opened again by whoever needs it, on either 
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from sys import is_finalizing
 from threading import get_ident
 from typing import Protocol
 from weakref import WeakSet
 
+from notify.delivery.outbox.errors import StoreBusy
+
 _PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
+_SOON = 0.5  # seconds that a lane waits for a caller
 
 
 class Lock:
@@ -54,10 +59,35 @@ class Locks:
         self.callers = Lock()
         """Taken last, and held across nothing that waits."""
 
+    @contextmanager
+    def callers_soon(self) -> Iterator[None]:
+        """Hold the callers' lock. For who has the lanes' one. Raises `StoreBusy` when it cannot be had soon.
+
+        A signal handler may have interrupted a caller, and wait for the lanes' lock itself.
+        """
+        lock = self.callers
+        if not lock.acquire(timeout=_SOON):
+            raise StoreBusy("a caller is at it")
+        try:
+            yield
+        finally:
+            lock.release()
+
     def renew(self) -> None:
         """Replace both: threads that hold them do not exist here."""
         self.lanes = Lock()
         self.callers = Lock()
+
+    @contextmanager
+    def lanes_within(self, seconds: float) -> Iterator[bool]:
+        """Hold the lanes' lock if it can be had within *seconds*, and say whether it was."""
+        lock = self.lanes
+        held = lock.acquire(timeout=seconds)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
 
     def take(self) -> bool:
         """Take both, or none if that lasts too long."""

@@ -7,64 +7,41 @@
 Two connections, the callers' and the lanes': nobody holds the callers' lock while something is flushed.
 """
 
-from collections import deque
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from logging import CRITICAL
 from pathlib import Path
-from typing import NamedTuple
 
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
 from notify.delivery.outbox import adoption, fork, owner
+from notify.delivery.outbox.acknowledgements import DELIVERED, PARKED, Acknowledgements, Fate
 from notify.delivery.outbox.adoption import Adopted
-from notify.delivery.outbox.errors import StoreBusy, StoreError
+from notify.delivery.outbox.errors import NotFlushed, StoreBusy, StoreError, StoreHeld, moved
 from notify.delivery.outbox.file import NAME, make_ready
-from notify.delivery.outbox.limits import Dropped, Limits, enforce
-from notify.delivery.outbox.row import Name, rows_of
-from notify.delivery.outbox.settled import DELIVERED, PARKED, Fate, Settled
+from notify.delivery.outbox.health import Health
+from notify.delivery.outbox.limits import Dropped, Limits
+from notify.delivery.outbox.row import Name, Row, in_parts, rows_of
 from notify.delivery.outbox.store import Store
+from notify.delivery.outbox.upkeep import LOG_BYTES, Numbers, Upkeep, counted, tidy_up
 from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
 
-_PATIENCE = 2.0  # seconds that a lane waits for other processes
-_LOG_BYTES = 2**20  # of SQLite's log, from which on a lane moves it into the file
-_ALERTS = 20  # that wait to be told
+_PATIENCE = 0.5  # seconds that a lane waits for other processes: less than a fork waits for a lane
+_IMPATIENCE = 0.02  # the same when others were waited for in vain
+_AGAIN = 5.0  # seconds between two repairs when something waits to be written down
 _TROUBLE = (StoreError, StateDirError, OSError)
-
-
-class Upkeep(NamedTuple):
-    """What `maintain` has to tell.
-
-    Args:
-        alerts: what went wrong, for people.
-        dropped: what was removed undelivered.
-        empty: nothing waits on disk, of whichever process.
-        renewed: it works again after it did not: what was on disk may be there no more.
-    """
-
-    alerts: tuple[str, ...]
-    dropped: tuple[Dropped, ...]
-    empty: bool = False
-    renewed: bool = False
-
-
-class _Numbers(NamedTuple):
-    """What was on disk when somebody last looked."""
-
-    waiting: int = 0
-    dead: int = 0
-    bytes: int = 0
-    counted_at: float = 0.0
 
 
 class Outbox:
     """Keeps events on disk until they are delivered. No method raises for what is wrong with the disk.
 
     When the disk fails the outbox is `broken`: it takes nothing until `maintain` finds it working again, and events
-    wait in memory meanwhile. Thread-safe, `accept` also where a signal handler interrupts it. A forked child begins
-    with nothing to deliver. A closed one still writes what it is told, until the interpreter takes the modules apart.
+    wait in memory meanwhile. Thread-safe, `accept` and `close` also where a signal handler interrupts it. A forked
+    child begins with nothing to deliver. A closed one still writes what it is told, until the interpreter takes the
+    modules apart.
 
     Args:
         directory: the state directory, made when it is missing. Processes may share it.
@@ -74,18 +51,21 @@ class Outbox:
 
     def __init__(self, directory: Path, *, clock: Clock | None = None, limits: Limits | None = None) -> None:
         self.locks = fork.Locks()
+        self.wake: Callable[[], None] = lambda: None
+        """Called by a caller of `accept` when so much was accepted that `maintain` should come soon."""
         self._directory = directory
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
-        self._writer = Writer(directory, self.locks)
-        self._broken: str | None = None
-        self._alerts: deque[str] = deque(maxlen=_ALERTS)
-        self._numbers = _Numbers()
+        self._writer = Writer(directory, self.locks, much=self._limits.max_bytes // 4, wake=lambda: self.wake())
+        self._health = Health()
+        self._numbers = Numbers()
         self._closed = False
         # Under locks.lanes:
-        self._renewals = 0  # how often it worked again
-        self._lanes: Store | None = None
-        self._settled = Settled()
+        self._renewed = False  # and nobody was told
+        self._repaired_at = 0.0  # monotonic seconds: the last attempt
+        self._lanes_store: Store | None = None
+        self._acknowledgements = Acknowledgements()
+        self._in_hand: set[Name] = set()  # of backends that hung when it was closed
         self._knows_marks = False  # False: rows may belong to owners whose lock's file is gone
         self._for_good = False  # broken beyond repair
         with self.locks.lanes:
@@ -95,82 +75,104 @@ class Outbox:
     @property
     def broken(self) -> str | None:
         """Why nothing is kept on disk at present, None while all is well."""
-        return self._broken
+        return self._health.trouble
 
     def stats(self) -> dict[str, object]:
         """Return why it is `broken`, how many rows are `waiting` and `dead`, and the `bytes` they take on disk.
 
-        The numbers are of all processes, and of the moment `counted_at` (UTC epoch seconds), up to a minute ago: the
-        disk is not asked.
+        The bytes are those of the file and of SQLite's log. The numbers are of all processes, and of the moment
+        `counted_at` (UTC epoch seconds), up to a minute ago: the disk is not asked.
         """
-        return {"broken": self._broken, **self._numbers._asdict()}
+        return {"broken": self.broken, **self._numbers._asdict()}
 
     # ---- a caller
 
     def accept(self, event: Event, destinations: Sequence[str]) -> bool:
         """Write *event* for each of *destinations* before returning. False: it is not on disk, keep it in memory.
 
-        When other threads or processes hold the file for 50 ms, the answer is False. What is CRITICAL is also flushed.
-        After `close` the event goes to whoever looks next, this may take a second and may flush. Never raises an
-        Exception.
+        When other threads or processes hold the file for 50 ms, the answer is False, and at once after a few such
+        answers. What is CRITICAL is also flushed. After `close` the event goes to whoever looks next, this may take a
+        second and may flush. Never raises an Exception.
         """
-        if self._broken is not None or not destinations:
+        health = self._health
+        if not destinations or not health.usable:
             return False
         try:
             rows = rows_of(event, destinations)
-            store = self._writer.write(rows)
+            self._writer.write(rows, flush=rows[0].severity >= CRITICAL, patient=health.patient)
+        except NotFlushed as error:  # it is written all the same, and survives the process
+            self._failed(error)
+            return True
         except _TROUBLE as error:
-            self._break(error)
+            self._failed(error)
             return False
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
             diagnostics.report("outbox event", f"an event cannot be kept on disk: {type(error).__name__}")
             return False
-        if store is not None and not self._closed and not store.is_linked():
-            self._break(StoreError("its file was moved or removed"))
-            return False
-        if store is not None and rows[0].severity >= CRITICAL:
-            try:
-                store.flush()
-            except StoreError as error:  # it is written all the same, and survives the process
-                self._break(error)
-        return store is not None
+        health.worked()
+        return True
 
     # ---- a lane
 
     def delivered(self, destination: str, event_ids: Iterable[str]) -> None:
         """Remove what *destination* has got. What cannot be removed now is removed later."""
-        self._settle(destination, event_ids, DELIVERED)
+        self._acknowledge(destination, event_ids, DELIVERED)
 
     def dead(self, destination: str, event_id: str, reason: str) -> None:
         """Give up one event for *destination*, but keep it listed with the *reason*. That must hold no credentials."""
-        self._settle(destination, [event_id], Fate(reason=reason))
+        self._acknowledge(destination, [event_id], Fate(reason=reason))
 
     def park(self, destination: str, event_ids: Iterable[str]) -> None:
         """Leave events that memory has no room for on disk, where the next `adopt` finds them, here or elsewhere."""
-        self._settle(destination, event_ids, PARKED)
+        self._acknowledge(destination, event_ids, PARKED)
 
-    def _settle(self, destination: str, event_ids: Iterable[str], fate: Fate) -> None:
+    def still_waiting(self, destination: str, ids: Collection[str]) -> set[str]:
+        """Return which of *ids* wait on disk as rows of this process or of nobody; when in trouble all of them."""
+        with self._trying():
+            store = self._store()
+            names = store.waiting_of(((destination, each) for each in ids), (self._writer.mark(), owner.NOBODY))
+            return {event_id for _, event_id in names}
+        return set(ids)
+
+    def store_again(self, destination: str, events: Sequence[Event]) -> set[str]:
+        """Write *events* into a new file, as theirs was removed, and return the ids of those that are on disk now."""
+        stored: set[str] = set()
+        rows = [(row, len(row.payload)) for event in events for row in _rows_or_none(event, destination)]
+        with self._trying():
+            store = self._store()
+            mark = self._writer.mark()
+            for part in in_parts(rows):
+                store.insert([row._replace(owner=mark) for row, _ in part])
+                stored.update(row.event_id for row, _ in part)
+            self._writer.written = True
+        return stored
+
+    def _acknowledge(self, destination: str, event_ids: Iterable[str], fate: Fate) -> None:
         with self.locks.lanes:
-            self._settled.add(destination, event_ids, fate)
+            ids = list(event_ids)
+            self._acknowledgements.add(destination, ids, fate)
+            if not self._health.usable and self._clock.monotonic() - self._repaired_at >= _AGAIN:
+                self._repair()
             self._write_down()
             if self._closed:
-                self._leave_when_done()
-                self.let_go()
+                self._in_hand.difference_update((destination, each) for each in ids)
+                if not self._in_hand and not self._acknowledgements:
+                    self._writer.leave()
 
     def _write_down(self) -> None:
-        try:
-            store = self._store()
-            self._write_settled(store)
-            if store.bytes_of_log() > _LOG_BYTES:
-                self._checkpoint(store)
-        except _TROUBLE as error:
-            self._break(error)
+        with self._trying():
+            store = self._store(late=True)
+            self._write_acknowledgements(store)
+            if store.bytes_of_log() > LOG_BYTES:
+                self._writer.written = False
+                store.checkpoint()
 
-    def _write_settled(self, store: Store) -> None:
-        if self._settled.parks():  # before the rows are nobody's, so that somebody looks for them whatever happens
+    def _write_acknowledgements(self, store: Store) -> None:
+        if self._acknowledgements.parks():  # before the rows are nobody's: then they are looked for whatever happens
             owner.offer_to_adopters(self._directory)
-        if self._settled.write(store, mine=self._writer.mark(), now=self._clock.time()):
+        if self._acknowledgements.write(store, mine=self._writer.mark(), now=self._clock.time()):
             self._writer.written = True
+            self._health.worked()
 
     # ---- now and then
 
@@ -179,175 +181,204 @@ class Outbox:
 
         Rows for other destinations stay where they are, for a process that has them. Of processes that do this at the
         same time, each row goes to one. Ask at the start and every minute, and again until the answer is empty: it is
-        the oldest rows, *limit* at most, but may be fewer although there are more, for instance when some are damaged.
+        the oldest rows, *limit* at most, but may be fewer although there are more, for instance when some are damaged,
+        or large: one answer has 16 MiB at most, or one event.
         """
         adopted: list[Adopted] = []
-        with self.locks.lanes:
-            if self._closed:
-                return []
+        with self._trying():
+            store = self._store()
             try:
-                store = self._store()
-                self._write_settled(store)
-                mine = self._writer.mark()
+                self._write_acknowledgements(store)
                 if not self._knows_marks:
-                    adoption.find_owners(store, self._directory)
+                    adoption.make_owners_known(store, self._directory)
                     self._knows_marks = True
-                for each in adoption.adopt(
-                    store, self._directory, destinations, mine=mine, limit=limit, now=self._clock.time()
-                ):
+                mine, now = self._writer.mark(), self._clock.time()
+                for each in adoption.adopt(store, self._directory, destinations, mine=mine, limit=limit, now=now):
                     adopted.append(each)  # one by one: an error must not take those before it along
-                self._count(store)
-            except _TROUBLE as error:
+                self._numbers = counted(store, now)
+            except BaseException:
                 self._knows_marks = False
-                self._break(error)
+                raise
         return adopted
 
     def left_behind(self, destinations: Collection[str]) -> dict[str, int]:
         """Return how many events dead processes left for others than *destinations*, by destination.
 
-        Nobody adopts them as long as nobody has such a destination.
+        Nobody adopts them as long as nobody has such a destination. Those that a living process has are left out.
         """
-        with self.locks.lanes:
-            try:
-                if not self._closed:
-                    return adoption.left_behind(self._store(), self._directory, destinations, mine=self._writer.mark())
-            except _TROUBLE as error:
-                self._break(error)
+        with self._trying():
+            store = self._store()
+            mine, now = self._writer.mark(), self._clock.time()
+            return adoption.left_behind(store, self._directory, destinations, mine=mine, now=now)
         return {}
 
     def maintain(self) -> Upkeep:
-        """Repair, tidy up and enforce the limits. For a lane's thread, once a minute; flushes."""
+        """Repair, tidy up and enforce the limits. For a lane's thread, once a minute and when `wake` asks; flushes."""
         dropped: list[Dropped] = []
-        empty = renewed = False
+        renewed = False
         with self.locks.lanes:
-            try:
-                renewals = self._renewals
-                if not self._closed and self._works():
+            if not self._closed and self._works():
+                with self._trying():
                     store = self._store()
-                    self._write_settled(store)
-                    for row in enforce(store, self._limits, self._clock.time()):
-                        dropped.append(row)
-                    self._count(store)
-                    empty = not self._numbers.waiting
-                    renewed = self._renewals > renewals
-                    if self._writer.written or store.bytes_of_log() > _LOG_BYTES:
-                        self._checkpoint(store)
-            except _TROUBLE as error:
-                self._break(error)
-            alerts = tuple(self._alerts)
-            self._alerts.clear()
-        return Upkeep(alerts, tuple(dropped), empty, renewed)
+                    self._write_acknowledgements(store)
+                    living = owner.others(self._directory, but=self._writer.mark()).living
+                    written, self._writer.written = self._writer.written, False
+                    now = self._clock.time()
+                    for row in tidy_up(store, self._limits, now=now, living=living, written=written):
+                        dropped.append(row)  # one by one, as in `adopt`
+                    self._numbers = counted(store, now)
+                    self._writer.kept_up(store.bytes_of_log())
+                renewed, self._renewed = self._renewed, False
+            alerts = self._health.alerts()
+        return Upkeep(alerts, tuple(dropped), renewed)
 
     def _works(self) -> bool:
-        """Say whether the outbox works, having tried to repair it."""
-        if self._broken is None and not self._store().is_in_place():
-            self._break(StoreError("its file was moved or removed"))
-        if not self.retry():
-            return False
-        self._writer.reclaim_mark()
+        """Say whether there is a file that may be used, having tried to repair it."""
+        try:
+            if self._health.usable and not self._store().is_in_place():
+                self._failed(moved())
+            if not (self._health.usable or self._repair()):
+                return False
+            self._writer.reclaim_mark()
+        except _TROUBLE as error:
+            self._failed(error)
         return True
 
-    def retry(self) -> bool:
-        """Take a broken outbox into use again if it works, and say whether it does. For a lane's thread."""
-        with self.locks.lanes:
-            return self._broken is None or (not (self._for_good or self._closed) and self._begin())
+    # ---- at the end
 
-    def close(self, in_hand: Collection[Name] = ()) -> None:
+    def close(self, in_hand: Collection[Name] = (), *, timeout: float = 5.0) -> None:
         """Leave what is on disk to the next process, and what is still to come. Idempotent.
 
         Args:
             in_hand: destinations and ids of what a backend that hangs may deliver yet. Nobody else gets these while
                 this process lives, until it was said what became of them all.
+            timeout: seconds that this may take, whoever holds the file or a lock.
         """
-        with self.locks.lanes:
-            if not self._closed:
-                self._write_down()
-                self._closed = True
-                self._writer.close()
-                self._leave(in_hand)
-                self.let_go()
+        deadline = time.monotonic() + timeout
+        with self.locks.lanes_within(timeout) as alone:
+            if self._closed:
+                return
+            if alone:
+                self._write_last(deadline)
+            self._in_hand.update(in_hand)
+            self._closed = True
+            self._writer.close()
+            if not in_hand:
+                self._writer.leave()
+            elif alone:
+                self._leave_all_but(in_hand, deadline)
+            if alone:
+                self._close_connections()
+            else:  # whoever has the lock closes the lanes' one
+                with suppress(StoreBusy):
+                    self._writer.disconnect()
+
+    def _write_last(self, deadline: float) -> None:
+        """Write down what lanes have said, be it into a file that did not work when somebody last tried."""
+        if self._for_good:
+            return
+        try:
+            store = self._lanes_store
+            if store is None or not store.is_open():
+                self._lanes_store = store = Store(self._directory / NAME)
+            if not store.is_in_place():
+                self._failed(moved())
+                return
+            store.wait_at_most(max(0.0, deadline - time.monotonic()) / 2)  # half is for what comes after this
+            self._write_acknowledgements(store)
+        except _TROUBLE as error:
+            self._failed(error)
+
+    def _leave_all_but(self, in_hand: Collection[Name], deadline: float) -> None:
+        with suppress(*_TROUBLE):  # with the disk in trouble all is left when nothing is in hand any more
+            store = self._store(late=True)
+            store.wait_at_most(max(0.0, deadline - time.monotonic()))
+            self._writer.keep_only(store, in_hand)
+
+    def _close_connections(self) -> None:
+        with suppress(StoreBusy):  # a caller is at it, and closes them when it comes to its end
+            self.let_go()
 
     # ---- inside, under locks.lanes
 
-    def _leave(self, in_hand: Collection[Name]) -> None:
-        if not in_hand:
-            self._writer.leave()
-            return
-        with suppress(*_TROUBLE):  # with the disk in trouble all of it is left to the end of the process
-            owner.offer_to_adopters(self._directory)
-            self._store().give_others(in_hand, old=self._writer.mark(), new=owner.NOBODY)
-        self._leave_when_done()
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        """Do something with the lanes' lock; what goes wrong with the disk is noted, and ends it."""
+        with self.locks.lanes:
+            try:
+                yield
+            except _TROUBLE as error:
+                self._failed(error)
+            finally:
+                if self._closed:
+                    self._close_connections()
 
-    def _leave_when_done(self) -> None:
-        with suppress(*_TROUBLE):
-            if self._writer.mark() not in self._store().owners():
-                self._writer.leave()
-
-    def _store(self) -> Store:
-        if self._broken is not None or fork.in_progress():
+    def _store(self, *, late: bool = False) -> Store:
+        if not self._health.usable or fork.in_progress() or (self._closed and not late):
             raise StoreBusy("it is out of use")
-        if self._lanes is None or not self._lanes.is_open():
-            self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
-        return self._lanes
+        store = self._lanes_store
+        if store is None or not store.is_open():
+            self._lanes_store = store = Store(self._directory / NAME)
+        store.wait_at_most(_PATIENCE if self._health.patient else _IMPATIENCE)
+        return store
 
-    def _count(self, store: Store) -> None:
-        self._numbers = _Numbers(*store.counts(), store.bytes_used(), self._clock.time())
-
-    def _checkpoint(self, store: Store) -> None:
-        self._writer.written = False
-        store.checkpoint()
+    def _repair(self) -> bool:
+        """Take a broken outbox into use again if it works, and say whether it does."""
+        return not self._for_good and not self._closed and self._begin()
 
     def _begin(self) -> bool:
-        self.let_go()
+        self._repaired_at = self._clock.monotonic()
         try:
+            self.let_go()
             told = make_ready(self._directory, self._clock.time())
-            self._lanes = Store(self._directory / NAME, patience=_PATIENCE)
-            self._lanes.touch()
-            self._count(self._lanes)
+            self._lanes_store = Store(self._directory / NAME, patience=_PATIENCE)
+            self._lanes_store.touch()
+            self._numbers = counted(self._lanes_store, self._clock.time())
             self._writer.connect()
         except _TROUBLE as error:
-            self._break(error, also_busy=True)
+            self._health.failed(error, also_busy=True)
             return False
         self._knows_marks = False
         if told:
-            self._say(told)
-        if self._broken is not None:
-            self._broken = None
-            self._renewals += 1
-            self._say("The outbox works again: events are kept on disk.")
+            self._health.say(told)
+        self._renewed = self.broken is not None
+        self._health.repaired()
         return True
 
     # ---- inside, anywhere
 
-    def _break(self, error: Exception, *, also_busy: bool = False) -> None:
-        if self._broken is not None or self._closed or (isinstance(error, StoreBusy) and not also_busy):
-            return
-        reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
-        self._broken = reason
-        self._say(f"The outbox cannot be used: {reason}. Events wait in memory, and are lost if the process dies.")
-
-    def _say(self, text: str) -> None:
-        self._alerts.append(text)
-        diagnostics.report("outbox", text)
+    def _failed(self, error: Exception) -> None:
+        if not self._closed:
+            self._health.failed(error)
+        elif isinstance(error, StoreHeld):
+            self._health.wait_no_more()
 
     # ---- forks
 
     def let_go(self) -> None:
-        """Close every connection; whoever needs one opens it again. Called before a fork, too."""
+        """Close every connection; whoever needs one opens it again. Called before a fork, too. Raises `StoreBusy`."""
+        store, self._lanes_store = self._lanes_store, None
+        if store is not None:
+            store.close()
         self._writer.disconnect()
-        lanes, self._lanes = self._lanes, None
-        if lanes is not None:
-            lanes.close()
 
     def be_child(self, *, clean: bool) -> None:
         """Begin with nothing to deliver, in a forked child. Not *clean*: without the disk, for good."""
-        self._settled.clear()
-        self._alerts.clear()
+        self._acknowledgements.clear()
+        self._in_hand.clear()
+        self._health.be_child()
         self._knows_marks = False
         self._writer.be_child(clean=clean)
         if not clean:
-            lanes, self._lanes = self._lanes, None
-            if lanes is not None:
-                lanes.abandon()
+            store, self._lanes_store = self._lanes_store, None
+            if store is not None:
+                store.abandon()
             self._for_good = True
-            self._broken = self._broken or "the process was forked in the middle of a write"
+            self._failed(StoreError("the process was forked in the middle of a write"))
+
+
+def _rows_or_none(event: Event, destination: str) -> list[Row]:
+    try:
+        return rows_of(event, [destination])
+    except Exception:  # noqa: BLE001 - an event made by hand may hold anything
+        return []

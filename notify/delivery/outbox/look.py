@@ -64,7 +64,7 @@ def _counted(file: Path) -> Look:
         waiting, dead = store.counts()
         first = store.waiting(1)
         oldest = first[0].created if first and isinstance(first[0].created, float) else None
-        return Look(None, True, waiting, dead, oldest, store.left_for(store.owners()))
+        return Look(None, True, waiting, dead, oldest, store.by_destination())
 
 
 def _set_aside(file: Path, reason: str) -> str:

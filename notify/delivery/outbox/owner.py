@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from notify.delivery.state_dir import open_private, prepare
 
@@ -61,20 +62,47 @@ def marks(directory: Path) -> list[str]:
     return sorted(path.name.removesuffix(_SUFFIX) for path in (directory / _DIRECTORY).glob("*" + _SUFFIX))
 
 
-def lock_of(mark: str) -> str:
+def lockable(mark: str) -> str:
     """Return the mark whose lock stands for *mark*: a damaged or forged row may have anything there, also a path."""
     return mark if _MARK.fullmatch(mark) else NOBODY
 
 
+class Owners(NamedTuple):
+    """The owners that have a lock's file.
+
+    Args:
+        living: processes that run.
+        dead: those that do not, and never will again.
+    """
+
+    living: frozenset[str]
+    dead: frozenset[str]
+
+
+def others(directory: Path, *, but: str) -> Owners:
+    """Return all owners of before this call, without *but*. Raises `StateDirError` or `OSError`."""
+    found = [mark for mark in marks(directory) if mark != but]
+    living = frozenset(mark for mark in found if lives(directory, mark))
+    return Owners(living, frozenset(found) - living)
+
+
 def lives(directory: Path, mark: str) -> bool:
-    """Say whether the owner of *mark* runs. Once it does not, it never does again.
+    """Say whether the owner of *mark* runs. Once it does not, it never does again. Makes no file.
 
     Raises `StateDirError` or `OSError` when the lock cannot be tried.
     """
-    descriptor = _lock(_path(directory, mark), fcntl.LOCK_SH)  # several may ask at the same time
-    if descriptor >= 0:
-        _unlock(descriptor)
-    return descriptor < 0
+    try:
+        descriptor = open_private(_path(directory, mark), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several may ask at the same time
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def forget(directory: Path, mark: str) -> None:
@@ -99,15 +127,15 @@ def make_known(directory: Path, mark: str) -> None:
 
 
 def _path(directory: Path, mark: str) -> Path:
-    return directory / _DIRECTORY / (lock_of(mark) + _SUFFIX)
+    return directory / _DIRECTORY / (lockable(mark) + _SUFFIX)
 
 
-def _lock(path: Path, kind: int = fcntl.LOCK_EX) -> int:
+def _lock(path: Path) -> int:
     """Return a descriptor that holds the lock of the file at *path*, -1 when somebody else holds it."""
     prepare(path.parent)
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return -1

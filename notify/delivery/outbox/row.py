@@ -1,9 +1,9 @@
 """One row of the outbox: an event for one destination, as it is on disk."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from notify.delivery.event_json import encode
 from notify.event import Event
@@ -14,6 +14,11 @@ Name = tuple[str, str]
 
 Sized = tuple[Name, int]
 """A row's name and the bytes of its payload."""
+
+T = TypeVar("T")
+
+AT_ONCE = 200  # rows changed by one statement, at most: callers wait meanwhile
+BYTES_AT_ONCE = 2**20  # of their payloads: a row may be of megabytes, and is written anew as a whole
 
 
 class Row(NamedTuple):
@@ -77,3 +82,19 @@ def rows_of(event: Event, destinations: Sequence[str]) -> list[Row]:
         )
         for destination in destinations
     ]
+
+
+def in_parts(
+    sized: Iterable[tuple[T, int]], *, count: int = AT_ONCE, size: int = BYTES_AT_ONCE
+) -> Iterator[list[tuple[T, int]]]:
+    """Yield *sized* in parts of *count* and of *size* bytes at most, or of one that has more."""
+    part: list[tuple[T, int]] = []
+    room = size
+    for each in sized:
+        if part and (len(part) == count or each[1] > room):
+            yield part
+            part, room = [], size
+        part.append(each)
+        room -= each[1]
+    if part:
+        yield part

@@ -1,13 +1,11 @@
-"""What became of events, from when a lane says so until it is on disk."""
+"""What lanes say became of events, from when they say so until it is on disk."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from notify.delivery.outbox.owner import NOBODY
-from notify.delivery.outbox.row import Name
+from notify.delivery.outbox.row import AT_ONCE, Name, in_parts
 from notify.delivery.outbox.store import Store
-
-_AT_ONCE = 200  # rows changed by one statement: callers wait meanwhile
 
 
 class Fate(NamedTuple):
@@ -26,7 +24,7 @@ DELIVERED = Fate()
 PARKED = Fate(owner=NOBODY)
 
 
-class Settled:
+class Acknowledgements:
     """Fates that the disk does not know yet. Not thread-safe."""
 
     def __init__(self) -> None:
@@ -39,6 +37,9 @@ class Settled:
     def clear(self) -> None:
         """Forget everything."""
         self._fates.clear()
+
+    def __len__(self) -> int:
+        return len(self._fates)
 
     def parks(self) -> bool:
         """Say whether anything is to be given to nobody."""
@@ -58,12 +59,13 @@ class Settled:
         for name, fate in self._fates.items():
             by_fate.setdefault(fate, []).append(name)
         for fate, names in by_fate.items():
-            for first in range(0, len(names), _AT_ONCE):
-                part = names[first : first + _AT_ONCE]
+            for first in range(0, len(names), AT_ONCE):
+                part = names[first : first + AT_ONCE]
                 if fate.reason is not None:
                     store.bury(part, at=now, reason=fate.reason)
                 elif fate.owner is not None:
-                    store.give(part, old=mine, new=fate.owner)
+                    for rows in in_parts(store.sizes_of(part)):
+                        store.give([name for name, _ in rows], old=mine, new=fate.owner)
                 else:
                     store.delete(part)
                 for name in part:
