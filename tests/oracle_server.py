@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_PAYLOAD = re.compile(rb'name="payload_json".*?\r\n\r\n(.*?)\r\n--', re.DOTALL)
 _LOT = re.compile(r"Bought lot (\d+)")
 _ANSWERS = {
     "well": b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"id":"1"}',
@@ -90,7 +91,9 @@ class StandIn(socketserver.ThreadingTCPServer):
 
     def keep(self, body: bytes, *, reset: bool) -> bool:
         """Keep a message, and say whether its sender is to die of it."""
-        titles = [embed["title"] for embed in json.loads(body)["embeds"]]
+        if found := _PAYLOAD.search(body):  # a message with files, such as the C traceback of the life before
+            body = found[1]
+        titles = [embed.get("title", "") for embed in json.loads(body)["embeds"]]
         numbers = tuple(int(found[1]) for title in titles if (found := _LOT.fullmatch(title)))
         self.arrivals.append(Arrival(self._life, numbers, reset))
         self._dies_at -= 1
