@@ -1,6 +1,7 @@
 """Holds the floors of the house: who may import whom, how long a module may be, what the door shows."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -196,3 +197,12 @@ def test_importing_the_package_starts_no_thread_and_leaves_logging_alone() -> No
     run = python("-c", script)
 
     assert (run.stdout, run.stderr) == ("1\n", "")
+
+
+def test_the_page_of_the_architecture_shows_every_room_on_its_floor() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text()
+    shown = {int(floor): rooms for floor, rooms in re.findall(r"^\| ([0-7]) \| (.*) \|$", page, re.MULTILINE)}
+
+    hidden = [room for room, floor in FLOORS.items() if f"`{room}`" not in shown[floor] and room != "__init__"]
+
+    assert hidden == []
