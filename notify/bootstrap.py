@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from notify import diagnostics, settings, threads
 from notify.backend import Backend, durable
 from notify.crash import asyncio_errors, children, hooks, unraisable
-from notify.crash.report import report_from_hook
+from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
 from notify.destinations import destinations
 from notify.env_file import above_file
@@ -159,14 +159,16 @@ def _mark_run(notifier: Notifier, directory: "Path") -> "RunMarker":
 def _hear_of_crashes(notifier: Notifier, marker: "RunMarker | None", again: Callable[[], Notifier]) -> None:
     """Have every exception that nobody catches reported, and what the program says is its failure."""
 
-    def crashed(exception: BaseException) -> None:
+    def crashed(exception: BaseException | None) -> None:
         if marker is not None:
             marker.crash_reported()
 
     def failed(exception: BaseException | None) -> None:
-        if exception is not None:
-            report_from_hook(exception, where="the main loop", notifier=notifier)
+        if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
+            crashed(exception)
 
+    if marker is not None:
+        notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     notifier.at_close(hooks.install(notifier, crashed=crashed))
     for install in (unraisable.install, asyncio_errors.install):
         notifier.at_close(install(notifier))

@@ -128,6 +128,35 @@ def test_without_names_the_supervisor_speaks_as_the_program_and_shares_its_state
     assert supervision.discord.messages[0].payload["username"] == "strategy"
 
 
+@pytest.mark.process
+def test_the_file_says_who_the_program_is_and_the_program_finds_the_state_directory_in_which_it_is_awaited(
+    supervision, tmp_path
+):
+    file = tmp_path / "secrets.env"
+    file.write_text(f"EXECUTOR_ID=from-the-file\nAPI_PASSWORD={CANARY}\n")
+    file.chmod(0o600)
+    supervision.env = {"XDG_STATE_HOME": str(tmp_path), "NOTIFY_STATE_DIR": "", "NAME": ""}
+    marks = "import os, notify; notify.setup(); print(os.environ['EXECUTOR_ID'], flush=True); os._exit(5)"
+
+    run = supervision.run("--env-file", str(file), *python(marks))
+    supervision.run("--env-file", str(file), *python("import notify; notify.setup().close()"))
+
+    assert run.stdout == "from-the-file\n"
+    assert crash_titles(supervision) == ["python ended with exit code 5"]
+    assert sorted(each.name for each in (tmp_path / "notify").iterdir()) == ["from-the-file"]
+
+
+@pytest.mark.process
+def test_what_the_programs_environment_says_stands_whatever_the_file_says(supervision, tmp_path):
+    file = tmp_path / "secrets.env"
+    file.write_text(f"EXECUTOR_ID=from-the-file\nNOTIFY_STATE_DIR={tmp_path}/elsewhere\n")
+    file.chmod(0o600)
+    supervision.env = {"EXECUTOR_ID": "mine"}
+    show = "import os; print(os.environ['EXECUTOR_ID'], os.environ['NOTIFY_STATE_DIR'])"
+
+    assert supervision.run("--env-file", str(file), *python(show)).stdout == f"mine {supervision.state}\n"
+
+
 # ---- settings
 
 

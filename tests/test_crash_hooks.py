@@ -22,6 +22,7 @@ import notify
 from notify.backends.memory import MemoryBackend
 from notify.crash import hooks, report
 from notify.notifier import Notifier
+from notify.testing import FakeClock
 
 QUIET = {"NOTIFY_STDOUT": "off"}
 
@@ -204,7 +205,7 @@ def test_the_hooks_that_were_there_before_run_in_every_case(ours_fails: bool) ->
         "sys.excepthook = lambda kind, exception, traceback: print('their hook:', exception, flush=True)\n"
         "threading.excepthook = lambda args: print('their thread hook:', args.exc_value, flush=True)\n"
     )
-    broken = "from notify.crash import report\nreport.report_crash = None\n" if ours_fails else ""
+    broken = "from notify.crash import report\nreport._made = None\n" if ours_fails else ""
 
     died = run(
         """
@@ -289,7 +290,7 @@ def test_the_hook_before_ours_runs_even_when_ctrl_c_hits_ours(monkeypatch: pytes
         raise KeyboardInterrupt
 
     with notify.setup(env=QUIET):
-        monkeypatch.setattr(report, "report_crash", interrupted)
+        monkeypatch.setattr(report, "_made", interrupted)
         error = ValueError("no")
         with pytest.raises(KeyboardInterrupt):
             sys.excepthook(ValueError, error, None)
@@ -379,6 +380,135 @@ def test_what_ends_the_program_is_told_to_whoever_wants_to_know_after_the_report
 
     assert told == [error]
     assert memory.messages == ["Crashed in the main thread: ValueError: no price"]
+
+
+@pytest.mark.process
+def test_an_exception_that_lets_nobody_see_its_attributes_is_reported_wherever_it_is_raised(tmp_path: Path) -> None:
+    ran = run_program(
+        tmp_path,
+        """
+        class Api(Exception):
+            def __getattribute__(self, name):
+                raise RuntimeError(name)
+
+        def work():
+            raise Api("in a thread")
+
+        worker = threading.Thread(target=work, name="w")
+        worker.start()
+        worker.join()
+        raise Api("in main")
+        """,
+    )
+
+    assert ran.messages == ["Crashed in thread w: Api: in a thread", "Crashed in the main thread: Api: in main"]
+
+
+def test_a_report_that_fails_is_no_report(monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]) -> None:
+    monkeypatch.setattr(sys, "excepthook", lambda *args: None)
+    monkeypatch.setattr(report, "text_of", None)
+    told: list[object] = []
+
+    with Notifier({"memory": MemoryBackend()}) as notifier:
+        undo = hooks.install(notifier, crashed=told.append)
+        sys.excepthook(ValueError, ValueError("no price"), None)
+        undo()
+
+    assert told == []
+    assert internal_errors == ["crash hook"]
+
+
+# ---- crashes by the thousand
+
+
+def _fail(error: BaseException | None = None) -> None:
+    raise error or ValueError("no price")
+
+
+def test_threads_that_crash_at_one_place_are_one_report_in_ten_minutes_and_a_count(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    memory = MemoryBackend()
+
+    def crash(name: str, error: BaseException | None = None) -> None:
+        worker = threading.Thread(target=_fail, args=(error,), name=name)
+        worker.start()
+        worker.join()
+
+    with Notifier({"memory": memory}, clock=clock) as notifier:
+        undo = hooks.install(notifier)
+        for number in range(20):
+            crash(f"worker-{number}")
+        crash("worker-20", KeyError("gold"))
+        crash("feed")
+        clock.advance(600)
+        crash("worker-21")
+        crash("worker-22")
+        undo()
+
+    assert memory.messages == [
+        "Crashed in thread worker-0: ValueError: no price",
+        "Crashed in thread worker-20: KeyError: 'gold'",
+        "Crashed in thread feed: ValueError: no price",
+        "Crashed in thread worker-21 (and 19 like it): ValueError: no price",
+        "More crashes like those that were reported",
+    ]
+    assert memory.events[-1].body == "1 in thread worker-N: ValueError"
+
+
+def test_a_crash_is_not_held_back_for_one_whose_report_has_failed(
+    monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]
+) -> None:
+    memory = MemoryBackend()
+
+    with Notifier({"memory": memory}) as notifier:
+        for text_of in (None, report.text_of, report.text_of):
+            monkeypatch.setattr(report, "text_of", text_of)
+            try:
+                _fail()
+            except ValueError as error:
+                report.report_from_hook(error, where="thread w", notifier=notifier)
+
+    assert internal_errors == ["crash hook"]
+    assert memory.messages == ["Crashed in thread w: ValueError: no price"]
+
+
+@pytest.mark.process
+def test_a_forked_child_does_not_tell_once_more_what_its_parent_holds_back(tmp_path: Path) -> None:
+    ran = run_program(
+        tmp_path,
+        """
+        def crash():
+            worker = threading.Thread(target=int, args=("x",), name="w")
+            worker.start()
+            worker.join()
+
+        crash()
+        crash()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        """,
+    )
+
+    assert len(ran.crashes) == 2  # the crash, and the count of the parent's
+
+
+def test_what_ends_the_program_is_reported_whatever_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", lambda *args: None)
+    memory = MemoryBackend()
+
+    with Notifier({"memory": memory}) as notifier:
+        undo = hooks.install(notifier)
+        for _ in range(2):
+            try:
+                _fail()
+            except ValueError as error:
+                sys.excepthook(ValueError, error, error.__traceback__)
+        undo()
+
+    assert memory.messages == ["Crashed in the main thread: ValueError: no price"] * 2
 
 
 # ---- where a person types

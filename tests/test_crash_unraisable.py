@@ -10,7 +10,7 @@ import pytest
 from crashes import run, run_both
 
 from notify.backends.memory import MemoryBackend
-from notify.crash import unraisable
+from notify.crash import seen, unraisable
 from notify.notifier import Notifier
 from notify.testing import FakeClock
 
@@ -74,7 +74,7 @@ def test_fault_15_ten_thousand_of_them_are_one_report_and_a_count(tmp_path: Path
 
     assert ran.messages == [
         "Crashed in Leaky.__del__: ValueError: no price",
-        "More exceptions that nobody could catch",
+        "More crashes like those that were reported",
     ]
     assert ran.crashes[1]["body"] == "9999 in Leaky.__del__: ValueError"
 
@@ -89,7 +89,7 @@ def test_one_place_is_told_once_in_ten_minutes_with_what_was_held_back(hooked: H
     hooked.clock.advance(1)
     hooked.fail()
 
-    assert hooked.told[1] == "Crashed in Leaky.__del__ (5 more since the last report): ValueError: no price"
+    assert hooked.told[1] == "Crashed in Leaky.__del__ (and 5 like it): ValueError: no price"
     assert len(hooked.passed_on) == 7
 
 
@@ -102,7 +102,7 @@ def test_other_places_and_other_exceptions_are_told_by_themselves(hooked: Hooked
 
 
 def test_places_without_end_take_no_memory_without_end(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unraisable, "_PLACES", 2)
+    monkeypatch.setattr(seen, "_PLACES", 2)
     for place in ("one", "two", "three", "one"):
         hooked.fail(where=place)
 
@@ -114,7 +114,7 @@ def test_what_was_held_back_is_told_at_the_end(hooked: Hooked) -> None:
         hooked.fail()
     hooked.notifier.close()
 
-    assert hooked.memory.messages[1:] == ["More exceptions that nobody could catch"]
+    assert hooked.memory.messages[1:] == ["More crashes like those that were reported"]
     assert hooked.memory.events[1].body == "2 in Leaky.__del__: ValueError"
 
 
@@ -158,7 +158,7 @@ def test_an_end_that_somebody_wanted_is_no_crash(hooked: Hooked, wanted: BaseExc
 def test_the_hook_before_it_runs_also_when_it_fails(
     hooked: Hooked, monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]
 ) -> None:
-    monkeypatch.setattr("notify.crash.report.report_crash", None)
+    monkeypatch.setattr("notify.crash.report._made", None)
     hooked.fail()
 
     assert len(hooked.passed_on) == 1

@@ -7,8 +7,9 @@ import pytest
 from outboxes import disk
 from runs import claimed, files
 
+from notify.clip import clip
 from notify.crash.marker import SUPERVISOR, RunMarker
-from notify.crash.run_file import decode
+from notify.crash.run_file import CRASH_REPORTED, GOES_ON, MOST, decode
 from notify.testing import FakeClock
 
 # faulthandler is pytest's here, and stays so. What becomes of it is tried with processes, in test_marker_deaths.py.
@@ -81,6 +82,41 @@ def test_progress_is_noted_also_when_the_clock_was_set_back(state, clock, monkey
     marker.end()
 
 
+def test_version_and_completed_cycle_are_noted_with_progress_in_a_file_that_does_not_grow(state, clock):
+    facts = ["v1", "7"]
+    marker = RunMarker(state, clock=clock, facts=lambda: (facts[0], facts[1]))
+    marker.begin()
+    before = decode(_file(state).read_bytes())
+    size = _file(state).stat().st_size
+    marker.crash_reported()
+
+    for facts[0], facts[1] in [("v1", "7"), ("v2 \u20bf", "8" * 20), ("x" * 10_000, "9")]:
+        clock.advance(1)
+        marker.progress()
+        noted = decode(_file(state).read_bytes())
+        assert noted.version == clip(facts[0], 50)  # code points, as long as a tag may be
+        assert noted.completed_cycle == facts[1]
+
+    assert (before.version, before.completed_cycle) == ("", "")
+    assert _file(state).stat().st_size == size + len(CRASH_REPORTED + GOES_ON)
+    assert _file(state).stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
+    marker.end()
+
+
+@pytest.mark.parametrize("fact", ["\0" * 100, "\U0010ffff" * 100, "\ud800" * 100, '"' * 100, "\n{}\n" * 30])
+def test_no_fact_spoils_the_file(state, fact, clock):
+    marker = RunMarker(state, clock=clock, facts=lambda: (fact, fact))
+    marker.begin()
+    size = _file(state).stat().st_size
+
+    marker.progress()
+
+    assert _file(state).stat().st_size == size
+    marker.crash_reported()
+    assert decode(_file(state).read_bytes()).crash_reported
+    marker.end()
+
+
 def test_a_reported_crash_is_no_progress(state, clock):
     marker = RunMarker(state, clock=clock)
     marker.begin()
@@ -90,6 +126,56 @@ def test_a_reported_crash_is_no_progress(state, clock):
     assert _file(state).stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
     assert decode(_file(state).read_bytes()).crash_reported
     marker.end()
+
+
+def test_progress_after_a_reported_crash_cancels_it_at_once(state, clock):
+    marker = RunMarker(state, clock=clock)
+    marker.begin()
+    marker.progress()
+    marker.crash_reported()
+
+    marker.progress()  # in the same second
+
+    assert not decode(_file(state).read_bytes()).crash_reported
+    marker.end()
+
+
+def test_a_program_that_crashes_and_goes_on_without_end_does_not_fill_the_file(state, clock):
+    marker = RunMarker(state, clock=clock)
+    marker.begin()
+    for _ in range(1000):
+        marker.crash_reported()
+        marker.progress()
+
+    marker.crash_reported()
+
+    data = _file(state).read_bytes()
+    assert len(data) < MOST / 2
+    assert not decode(data).crash_reported  # rather told once more than never
+    marker.end()
+
+
+@pytest.mark.parametrize(
+    ("after", "goes_on", "is_of_it"),
+    [(0, False, True), (30, False, True), (30.1, False, False), (1, True, False)],
+)
+def test_an_end_within_half_a_minute_after_any_report_of_a_crash_comes_of_it(
+    state, clock, monkeypatch, after, goes_on, is_of_it
+):
+    monkeypatch.setenv(SUPERVISOR, str(os.getppid()))
+    marker = RunMarker(state, clock=clock)
+    marker.begin()
+    marker.crash_reported(stands=False)
+    running = decode(_file(state).read_bytes())
+
+    clock.advance(after)
+    if goes_on:
+        marker.progress()
+    marker.end()
+
+    run = decode(_file(state).read_bytes())
+    assert not running.crash_reported  # it may hang yet, and then a supervisor must say so
+    assert (run.crash_reported, run.ended) == (is_of_it, True)
 
 
 def test_under_a_supervisor_the_file_stays_and_says_that_the_run_has_ended(state, monkeypatch):

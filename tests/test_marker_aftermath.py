@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.process import current_process
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from notify.settings import program_name
 from notify.testing import FakeClock, MemoryBackend
 
 STARTED = 1_767_225_600.0  # 2026-01-01, midnight
-KILLED = UncleanEnd(program_name(), 4711, STARTED, STARTED + 90_061, How.KILLED)
+KILLED = UncleanEnd(program_name(), 4711, STARTED, STARTED + 90_061, How.KILLED, version="v1.4.2", completed_cycle="17")
 FAULT = 'Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File "a.py", line 1'
 CRASHED = replace(KILLED, how=How.CRASHED_IN_C, fault=FAULT)
 REBOOTED = replace(KILLED, how=How.REBOOTED)
@@ -80,6 +81,8 @@ def test_the_facts_say_when_it_ran_and_how_long(notifier, backend):
         "started": "2026-01-01 00:00:00 UTC",
         "last progress": "2026-01-02 01:01:01 UTC",
         "ran for at least": "1 day, 1:01:01",
+        "version": "v1.4.2",
+        "completed_cycle": "17",
     }
 
 
@@ -99,15 +102,35 @@ def test_what_nobody_knows_is_left_out(notifier, backend, end, missing):
     assert {"program", "process", "started", "last progress", "ran for at least"} - event.fields.keys() == missing
 
 
-def test_a_short_traceback_is_shown_and_a_long_one_attached(notifier, backend):
-    long = FAULT + "\n  File ..." * 1000
+CULPRIT = 'Current thread 0x1 (most recent call first):\n  File "a.py", line 1'
+OTHER = 'Thread 0x2 (most recent call first):\n  File "b.py", line 2'
 
-    announce(notifier, [CRASHED, replace(CRASHED, fault=long)])
 
-    shown, attached = _told(notifier, backend)
-    assert (shown.body, shown.attachments) == (FAULT, ())
-    assert attached.body == ""
-    assert [(file.filename, file.data) for file in attached.attachments] == [("c-traceback.txt", long.encode())]
+@pytest.mark.parametrize(
+    ("blocks", "shown"),
+    [
+        ([CULPRIT], CULPRIT),
+        ([OTHER, CULPRIT, "Extension modules: numpy (total: 1)"], CULPRIT),
+        ([OTHER, OTHER], OTHER),  # what crashed is no thread of Python's
+        ([], ""),
+    ],
+)
+def test_the_stack_that_crashed_is_shown_and_the_whole_of_it_attached(notifier, backend, blocks, shown):
+    fault = "\n\n".join(["Fatal Python error: Aborted", *blocks])
+
+    announce(notifier, [replace(CRASHED, fault=fault)])
+
+    (event,) = _told(notifier, backend)
+    assert event.body == shown
+    assert [(file.filename, file.data) for file in event.attachments] == [("c-traceback.txt", fault.encode())]
+
+
+def test_of_a_deep_stack_the_innermost_frames_are_shown(notifier, backend):
+    announce(notifier, [replace(CRASHED, fault=FAULT + "\n  File ..." * 1000)])
+
+    (event,) = _told(notifier, backend)
+    assert event.body.startswith(CULPRIT)
+    assert len(event.body) <= 3000  # a message shows about as much
 
 
 def test_a_traceback_that_is_none_does_not_make_a_title_without_end(notifier, backend):
@@ -184,17 +207,64 @@ def test_of_runs_that_are_killed_again_and_again_only_some_are_told(state, notif
     assert told == ["", "2nd start in 10 minutes)", "5th start in 10 minutes)"]
 
 
-def test_progress_and_failure_of_the_run_state_are_noted(state, notifier, clock):
+def test_a_child_of_multiprocessing_is_no_start_and_leaves_the_ends_to_the_program(state, notifier, monkeypatch):
+    (state / "runs").mkdir(parents=True, mode=0o700)
+    killed = state / "runs" / "99999999-00000000.json"
+    killed.write_bytes(b"")
+    # As multiprocessing has it while a child that is no fork imports the program.
+    monkeypatch.setattr(current_process(), "_inheriting", True, raising=False)
+
+    install(notifier, state, RunState()).end()
+
+    assert killed.exists()
+    assert not (state / "starts.json").exists()
+
+
+def test_progress_of_the_run_state_is_noted(state, notifier, clock):
     run_state = RunState()
     marker = install(notifier, state, run_state)
     (path,) = (state / "runs").glob("*.json")
 
     clock.advance(60)
     run_state.refresh()
-    run_state.set_fail(ValueError("x"))
 
     assert path.stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
-    assert b"crash_reported" in path.read_bytes()
+    marker.end()
+
+
+@pytest.mark.process
+def test_after_a_kill_version_and_completed_cycle_are_told(state, notifier, backend):
+    ended(
+        "from notify.crash import aftermath\n"
+        "from notify.run_state import RunState\n"
+        "run_state = RunState()\n"
+        "aftermath.install(Notifier({}), directory, run_state)\n"
+        "run_state.update(version={'tag': 'v1.4.2'}, completed_cycle=17)\n"
+        "run_state.refresh()\n"
+        "kill_me()",
+        state,
+    )
+
+    install(notifier, state, RunState()).end()
+
+    (event,) = _told(notifier, backend)
+    assert (event.fields["version"], event.fields["completed_cycle"]) == ("v1.4.2", "17")
+
+
+class _Raises:
+    tag = property(lambda self: 1 / 0)
+
+
+def test_facts_that_raise_do_not_keep_progress_from_being_noted(state, notifier, clock):
+    run_state = RunState()
+    marker = install(notifier, state, run_state)
+    (path,) = (state / "runs").glob("*.json")
+    run_state.update(version=_Raises())
+
+    clock.advance(60)
+    run_state.refresh()
+
+    assert path.stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
     marker.end()
 
 

@@ -79,14 +79,34 @@ def test_what_faulthandler_wrote_is_told_and_bytes_that_are_no_text_are_replaced
 
 
 def test_a_fault_file_without_bound_is_read_as_far_as_faulthandler_would_write(state):
-    path = _left(state)
-    with fault_path(path).open("wb") as file:
+    path = _left(state, fault="Fatal Python error: Aborted\n")
+    with fault_path(path).open("r+b") as file:
         file.truncate(10 * 2**30)  # sparse: 10 GiB that take no room
 
     (end,) = claimed(state)
 
     assert len(end.fault) == 2 * 2**20
     assert files(state) == []
+
+
+STACKS = 'Thread 0x1 (most recent call first):\n  File "a.py", line 1 in the_culprit\n'
+
+
+def test_stacks_that_a_supervisor_has_asked_for_are_no_crash_in_c(state):
+    _left(state, fault=STACKS)
+
+    (end,) = claimed(state)
+
+    assert (end.how, end.fault) == (How.KILLED, "")
+
+
+def test_of_a_crash_in_c_after_stacks_were_asked_for_the_crash_is_told(state):
+    _left(state, fault=f"{STACKS}Fatal Python error: Aborted\n\n{STACKS}")
+
+    (end,) = claimed(state)
+
+    assert end.how is How.CRASHED_IN_C
+    assert end.fault.startswith("Fatal Python error: Aborted\n")
 
 
 def test_an_unknown_start_of_the_machine_is_no_reboot(state):
@@ -233,6 +253,38 @@ def test_a_run_whose_supervisor_lives_is_the_supervisors(state):
     assert end is not None
     assert end.how is How.KILLED
     assert claim_pid(state, NOBODY.pid) is None
+
+
+def test_a_child_that_has_forked_as_its_last_deed_is_waited_for_until_its_lock_is_free(state):
+    path = _left(state, replace(DEAD, supervisor=process(os.getpid())))
+    copy = path.open("rb")
+    fcntl.flock(copy, fcntl.LOCK_EX)
+    letting_go = threading.Timer(0.1, copy.close)  # seconds; a child that was forked needs less than a hundredth
+
+    letting_go.start()
+    end = claim_pid(state, NOBODY.pid)
+    letting_go.join()
+
+    assert end is not None
+    assert files(state) == []
+
+
+def test_a_supervisor_is_given_the_program_that_its_child_was_only_a_wrapper_of(state):
+    _left(state, replace(DEAD, supervisor=process(os.getpid())))
+    wrapper = NOBODY.pid - 1
+
+    end = claim_pid(state, wrapper)
+
+    assert end is not None
+    assert end.pid == NOBODY.pid
+    assert files(state) == []
+
+
+def test_a_supervisor_is_not_given_what_still_runs_of_its_childs_leaving(state):
+    path = _left(state, replace(DEAD, process=process(os.getppid()), supervisor=process(os.getpid())))
+
+    assert claim_pid(state, NOBODY.pid) is None
+    assert path.exists()
 
 
 def test_a_supervisor_of_before_the_reboot_does_not_live_whatever_has_its_number_now(state):

@@ -165,7 +165,7 @@ def test_a_forked_child_that_ends_first_leaves_its_parents_marker_alone(state, c
 
     run = ended(script, state)
 
-    assert run.stdout == "0 1 0\n"  # nothing to claim, the line of the beginning, and no traceback of the child's
+    assert run.stdout == "0 2 0\n"  # nothing to claim, the lines of the beginning, and no traceback of the child's
     assert [end.how for end in claimed(state)] == [How.KILLED]
 
 
@@ -389,11 +389,33 @@ def test_the_next_start_is_told_when_the_supervisor_died_too(state, tmp_path):
     assert files(state) == []
 
 
-def test_a_grandchild_of_the_supervisor_is_for_the_next_start(state):
-    run = ended("mark(); say(os.getpid()); kill_me()", state, **{SUPERVISOR: "1"})
+@linux
+def test_a_program_behind_wrappers_is_the_supervisors_and_what_it_starts_is_for_the_next_start(state, tmp_path):
+    from runs import PRELUDE
 
-    assert claim_pid(state, int(run.stdout)) is None
-    assert [end.how for end in claimed(state)] == [How.KILLED]
+    for name, death in {
+        "outer": "mark(); subprocess.run([*python, 'inner.py', sys.argv[1]]); kill_me()",
+        "inner": "mark('inner'); kill_me()",
+    }.items():
+        code = f"import subprocess\npython = [sys.executable]\n{death}"
+        (tmp_path / f"{name}.py").write_text(PRELUDE + code)
+    script = f"""
+    import subprocess
+    from notify.crash.unclean import claim_pid
+    os.chdir({str(tmp_path)!r})
+    env = dict(os.environ, NOTIFY_SUPERVISOR=str(os.getpid()))
+    wrapped = f"{{sys.executable}} outer.py {{directory}}; exit $?"
+    child = subprocess.Popen(["sh", "-c", f"sh -c '{{wrapped}}'; exit $?"], env=env)
+    child.wait()
+    end = claim_pid(directory, child.pid)
+    with claim(directory) as ends:
+        say(end.how, end.program, end.pid != child.pid, [end.program for end in ends])
+    """
+
+    run = ended(script, state)
+
+    assert run.stdout.splitlines() == ["killed executor-1 True ['inner']"]
+    assert files(state) == []
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "9" * 5000, "\u0661"])
@@ -401,4 +423,78 @@ def test_nonsense_about_a_supervisor_is_no_supervisor(state, value):
     run = ended("mark()", state, **{SUPERVISOR: value})
 
     assert (run.returncode, run.stderr) == (0, "")
+    assert files(state) == []
+
+
+SET_UP = """
+import notify
+from notify.backends.memory import MemoryBackend
+from notify.crash import report
+notifier = notify.setup(
+    env={"NOTIFY_STDOUT": "off", "NOTIFY_STATE_DIR": sys.argv[1]}, backends={"discord": MemoryBackend(durable=True)}
+)
+error = ValueError("no price")
+
+def guarded():
+    try:
+        with notify.guard("main"):
+            raise error
+    except ValueError:
+        pass
+
+class Secretive(Exception):
+    def __getattribute__(self, name):
+        raise RuntimeError(name)
+
+class Leaky:
+    def __del__(self):
+        raise error
+
+"""
+
+
+@linux
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [
+        ("guarded(); sys.exit(1)", True),
+        ("notify.report_crash(error); sys.exit(1)", True),
+        ("one = threading.Thread(target=int, args=('x',)); one.start(); one.join(); sys.exit(1)", True),
+        ("notifier.run_state.set_fail(error); sys.exit(1)", True),
+        ("raise error", True),
+        ("raise Secretive", True),
+        ("report.text_of = None; raise error", False),
+        ("report.text_of = None; guarded(); sys.exit(1)", False),
+        ("report.text_of = None; notifier.run_state.set_fail(error); sys.exit(1)", False),
+        ("notifier.run_state.set_fail(error); notifier.run_state.refresh(); sys.exit('another reason')", False),
+        ("guarded(); notifier.run_state.refresh(); sys.exit('another reason')", False),
+        ("Leaky(); sys.exit('another reason')", False),
+        ("sys.exit(1)", False),
+    ],
+)
+def test_a_supervisor_is_told_whether_the_crash_of_which_the_program_ended_is_reported(state, code, is_told):
+    with running(SET_UP + code, state, **{SUPERVISOR: str(os.getpid())}) as process:
+        process.communicate(timeout=GRACE)
+
+    end = claim_pid(state, process.pid)
+
+    assert process.returncode == 1
+    assert (end is not None and end.how is How.REPORTED) is is_told
+
+
+@linux
+def test_a_program_that_becomes_a_daemon_as_its_last_deed_is_not_taken_for_killed_by_the_next_start(state):
+    code = """
+    mark()
+    if ctypes.PyDLL(None).fork() == 0:  # behind Python's back, so that the child is slow to let go of its copies
+        time.sleep(0.2)
+        os._exit(0)
+    os._exit(0)
+    """
+    with running(code, state, **{SUPERVISOR: str(os.getpid())}) as process:
+        process.wait(GRACE)
+
+        end = claim_pid(state, process.pid)
+
+    assert end is not None
     assert files(state) == []

@@ -1,15 +1,18 @@
 """SIGTERM and SIGINT: somebody hears of them, and they do what they did without us, if a little later."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from itertools import product
+from multiprocessing.process import current_process
+from pathlib import Path
 
 import pytest
-from children import ENDING, ended, running, wait_for
+from children import ENDING, ended, python, running, wait_for
 from machine import missing
 
 from notify.crash import signals
@@ -111,6 +114,47 @@ def test_the_programs_own_handler_is_called_also_when_ours_fails(
         signal.raise_signal(signal.SIGTERM)
 
     assert heard == [signal.SIGTERM]
+
+
+def test_a_child_of_multiprocessing_announces_nothing(
+    notifier: Notifier, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    signals.install(notifier)
+    # As multiprocessing has it while a child that is no fork imports the program.
+    monkeypatch.setattr(current_process(), "_inheriting", True, raising=False)
+
+    signal.raise_signal(signal.SIGTERM)
+
+    assert heard == [signal.SIGTERM]
+    assert _told(notifier, backend) == []
+
+
+@pytest.mark.process
+def test_a_pool_of_a_program_that_sets_up_at_its_top_ends_without_a_word_and_is_no_start(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing, sys\n"
+        "import notify\n"
+        "from notify.backends.memory import MemoryBackend\n"
+        "class Printing(MemoryBackend):\n"
+        "    def send(self, events, /):\n"
+        "        print(*(event.message for event in events), sep='\\n', flush=True)\n"
+        "        return len(events)\n"
+        "notify.setup(env={'NOTIFY_STDOUT': 'off', 'NOTIFY_STATE_DIR': sys.argv[1]},\n"
+        "             backends={'discord': Printing(durable=True)})\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
+        "        pool.map(abs, range(10))\n"
+        "    notify.get_notifier().flush(30)\n"
+    )
+
+    run = python(program, tmp_path / "state")
+
+    assert (run.stdout, run.returncode) == ("", 0)
+    assert len(json.loads((tmp_path / "state" / "starts.json").read_text())["starts"]) == 1
+    assert not list((tmp_path / "state" / "runs").iterdir())
 
 
 def test_several_signals_within_a_minute_are_one_announcement(

@@ -217,8 +217,18 @@ def test_a_program_that_was_told_to_stop_has_not_crashed_and_its_stop_is_told(su
     assert supervision.embeds[0]["footer"]["text"].startswith("shutdown · ")
 
 
+ENDS_ITSELF = """
+def end(*_):
+    marker.end()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+signal.signal(signal.SIGTERM, end)
+"""
+
+
 def test_a_program_that_announces_its_end_itself_is_not_announced(supervision):
-    with supervision.running(*python(f"{MARKED}\nprint('ready', flush=True)\ntime.sleep(60)")) as process:
+    script = f"{MARKED}\n{ENDS_ITSELF}\nprint('ready', flush=True)\ntime.sleep(60)"
+    with supervision.running(*python(script)) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
 
@@ -236,6 +246,38 @@ def test_a_program_that_fails_on_its_way_out_has_not_crashed(supervision):
     assert [title.split(" after ")[0] for title in supervision.titles] == [
         "my-strategy stopped on SIGTERM with exit code 1"
     ]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [("os._exit(5)", 5, "exit code 5"), ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL")],
+)
+def test_a_program_that_was_told_to_stop_and_did_not_come_to_announce_it_is_announced(supervision, end, code, said):
+    script = f"{MARKED}\nsignal.signal(signal.SIGTERM, lambda *_: {end})\nprint('ready', flush=True)\ntime.sleep(60)"
+    with supervision.running(*python(script)) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == code
+    assert [title.split(" after ")[0] for title in supervision.titles] == [
+        f"my-strategy stopped on SIGTERM with {said}"
+    ]
+
+
+@pytest.mark.parametrize(("marked", "asked"), [("", signal.SIGTERM), (MARKED, signal.SIGINT)])
+def test_a_program_that_was_told_to_stop_and_crashes_in_c_has_crashed_and_is_not_started_again(
+    supervision, marked, asked
+):
+    supervision.env = WELL
+    script = f"{NO_CORE}{marked}\nsignal.signal({int(asked)}, lambda *_: ctypes.string_at(0))\n"
+    script += "print('ready', flush=True)\nwhile True: time.sleep(0.02)"
+    with supervision.running("--after-crash", "restart", *python(script)) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(asked)
+
+        assert process.wait(PATIENCE) == 139
+    (title,) = supervision.titles
+    assert title.startswith("my-strategy crashed after ")
 
 
 def test_a_stop_that_reaches_program_and_supervisor_at_once_is_no_crash(supervision):
@@ -261,6 +303,17 @@ def test_a_destination_that_hangs_does_not_keep_the_supervisor_longer_than_five_
         assert process.wait(PATIENCE) == 143
     assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine
     assert supervision.embeds == []
+
+
+def test_the_time_that_the_program_took_to_end_is_not_added_to_that_of_the_delivery(supervision):
+    supervision.discord.answer_with(HANG)
+    with supervision.running(*shell(f"trap 'sleep 3; exit 0' TERM; {WAITS}")) as process:
+        assert process.stdout.readline() == "ready\n"
+        told = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 0
+    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine; 3 s and the delivery's 4 s are more
 
 
 def test_a_second_signal_ends_the_supervisor_at_once(supervision):
@@ -340,6 +393,19 @@ def test_a_restart_goes_on_until_the_program_ends_well_and_restarts_count(superv
     assert run.stderr.startswith("notify: the program has crashed, and is started again in ")
 
 
+def test_the_wait_before_a_restart_grows_though_each_run_has_lasted_as_long_as_a_good_one(supervision, tmp_path):
+    supervision.env = WELL
+    third = f"date +%s.%N >> {tmp_path}/starts; test $(wc -l < {tmp_path}/starts) -ge 3 || exit 3"
+
+    # The longest waits that chance allows.
+    change = "import random; random.uniform = lambda low, high: high"
+    run = changed(supervision, change, "--after-crash", "restart", *shell(third))
+
+    assert run.returncode == 0
+    _, second, last = map(float, (tmp_path / "starts").read_text().split())
+    assert last - second >= 2.0  # seconds, twice the first wait
+
+
 def test_a_supervisor_that_waits_to_restart_ends_when_it_is_told_to(supervision):
     supervision.env = WELL
     with supervision.running("--after-crash", "restart", *shell("sleep 0.2; exit 3")) as process:
@@ -363,6 +429,77 @@ def test_a_program_that_is_gone_when_it_should_be_started_again_is_told(supervis
     assert supervision.titles[1:] == ["my-strategy cannot be started again"]
 
 
+def test_rows_of_ends_of_other_kinds_and_of_other_programs_hide_nothing(supervision):
+    for code in (3, 3, 3, 3, 4):
+        supervision.run(*shell(f"exit {code}"))
+    supervision.env = {"NAME": "another"}
+    supervision.run(*shell("exit 3"))
+
+    assert [title.split(" after ")[0] for title in supervision.titles] == [
+        "my-strategy ended with exit code 3",
+        "my-strategy ended with exit code 3 (2nd start in 10 minutes)",
+        "my-strategy ended with exit code 4 (5th start in 10 minutes)",
+        "another ended with exit code 3",
+    ]
+    held_back = ["Not each end like this is told" in embed.get("description", "") for embed in supervision.embeds]
+    assert held_back == [False, True, False, False]
+
+
+# ---- what it passes on and nobody takes
+
+
+def test_a_reader_that_pauses_at_the_end_gets_all_that_the_program_wrote(supervision):
+    size = 2**17  # bytes: what a pipe and we can hold, so that the program ends before its reader has any
+    options = supervision.command(*python(f"import os; os.write(2, b'x' * {size}); os._exit(3)"))
+    # In place of a second, and of five.
+    change = "notify.supervisor.leave._LOOK = notify.supervisor.leave._DELIVERY = 0.1"
+    options["args"] = [sys.executable, "-c", CHANGED.format(change=change), *options["args"][4:]]
+    with subprocess.Popen(**options, stderr=subprocess.PIPE) as process:
+        try:
+            supervision.wait_for("my-strategy ended with exit code 3")
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1.0)  # ten looks at a reader that takes nothing
+            assert len(process.stderr.read()) == size
+            assert process.wait(PATIENCE) == 3
+        finally:
+            process.kill()
+
+
+def test_output_that_nobody_takes_when_it_is_told_to_stop_is_lost_and_people_are_told_how_much(supervision):
+    # More than a pipe holds, and no more than that and what we hold: the program gets rid of it.
+    script = f"import os, time; os.write(2, b'x' * {2**17}); print('ready', flush=True); time.sleep(60)"
+    with supervision.running(*python(script)) as process:
+        assert process.stdout.readline() == "ready\n"
+        told = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine
+    assert any(
+        re.match("[0-9]+ bytes of the last output of my-strategy were lost", each) for each in supervision.titles
+    )
+
+
+def test_a_death_that_could_not_be_told_yet_is_said_on_stderr(supervision):
+    supervision.discord.answer_with(HANG)
+
+    run = changed(supervision, "notify.supervisor.leave._DELIVERY = 0.3", *shell("exit 3"))
+
+    assert run.stderr.splitlines()[-1] == (
+        "notify: my-strategy ended with exit code 3; nobody was told yet: 1 event waits in the outbox"
+    )
+
+
+def test_a_private_key_longer_than_what_is_shown_of_stderr_is_taken_out_as_a_whole(supervision):
+    line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+    key = ["-----BEGIN PRIVATE KEY-----", *[line] * 40, "-----END PRIVATE KEY-----"]
+
+    supervision.run(*python(f"import sys; sys.exit(chr(10).join({key!r}))"))
+
+    assert len(supervision.embeds) == 1
+    assert line not in str(supervision.embeds)
+
+
 # ---- trouble of its own
 
 
@@ -378,6 +515,7 @@ def test_a_state_directory_that_fails_does_not_keep_it_from_telling(supervision)
 
 CHANGED = """
 import sys, threading
+import notify.supervisor.leave
 import notify.supervisor.run
 def refuse(*args, **kwargs):
     raise error
@@ -440,6 +578,21 @@ def test_a_hang_is_told_once_with_the_stacks_and_so_is_its_end(supervision):
     assert end["title"].startswith("my-strategy goes on: it made no progress for 3.")
 
 
+def test_a_program_that_is_stopped_gets_no_signal_and_its_late_stacks_are_no_crash(supervision):
+    script = f"{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); print(os.getpid(), flush=True)\n"
+    with supervision.running("--hang-after", "2", *python(f"{script}time.sleep(60)")) as process:
+        pid = int(process.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        supervision.wait_for("my-strategy hangs: ")
+        os.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGKILL)
+
+        assert process.wait(PATIENCE) == 137
+    hang, death = supervision.embeds
+    assert hang["description"] == "The program is stopped, by a signal or a debugger."
+    assert "description" not in death
+
+
 def test_a_program_killed_after_a_hang_has_not_crashed_in_c(supervision):
     run = supervision.run("--hang-after", "2", *python(f"{HANGS}os.kill(os.getpid(), signal.SIGKILL)"))
 
@@ -495,7 +648,8 @@ def test_the_crash_is_handed_to_whoever_serves_it_and_a_server_that_fails_does_n
         from notify.supervisor.streams import Streams
         from notify.supervisor.supervise import supervise
         signals, streams = Signals(), Streams()
-        program = Program(name="p", command=["sh", "-c", "exit 3"], env=os.environ, state_dir=Path(sys.argv[1]))
+        program = Program(name="p", command=["sh", "-c", "exit 3"], env=os.environ, state_dir=Path(sys.argv[1]),
+                          redact_text=str)
         def serve(event):
             print(event.message.split(" after ")[0], flush=True)
             raise OSError("the port is taken")

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from notify.supervisor.child import Ending
-from notify.supervisor.death import Death, event_of, may_be_oom_kill, span, stop_title, title, was_asked
+from notify.supervisor.death import (
+    Death,
+    event_of,
+    is_being_stopped,
+    kind_of,
+    may_be_oom_kill,
+    span,
+    stop_title,
+    title,
+    was_asked,
+)
 
 PHONE = 80  # UTF-16 units of a title on Discord
 DAYS = 3 * 86_400 + 4 * 3600 + 59.0  # 3 d 4 h, and what is left out
@@ -121,6 +131,58 @@ def test_a_c_traceback_on_stderr_is_the_body_and_the_tail_is_what_came_before():
     assert event.tail == ("before", "Fatal Python error: old", "after it")
 
 
+@pytest.mark.parametrize("returncode", [1, -9])
+def test_an_old_c_traceback_on_stderr_is_no_reason_for_a_death_of_something_else(returncode):
+    event = event_of(death(returncode, stderr=("before", *FAULT.split("\n"))))
+
+    assert event.body == ""
+    assert event.tail == ("before", *FAULT.split("\n"))
+
+
+def test_stacks_that_were_asked_for_are_no_crash_in_c():
+    assert event_of(death(-9, fault="Thread 0x1 (most recent call first):\n  File a")).body == ""
+
+
+THREADS = """Fatal Python error: Segmentation fault
+
+Thread 0x02 (most recent call first):
+  File "/lib/threading.py", line 1 in _bootstrap
+
+Current thread 0x01 (most recent call first):
+  File "/app/strategy.py", line 10 in <module>
+
+Extension modules: a, b (total: 2)"""
+
+
+def test_of_a_crash_with_threads_the_one_that_caused_it_is_the_body_and_all_is_in_a_file():
+    event = event_of(death(-11, fault=THREADS))
+
+    assert event.body == (
+        "Fatal Python error: Segmentation fault\n\n"
+        'Current thread 0x01 (most recent call first):\n  File "/app/strategy.py", line 10 in <module>'
+    )
+    assert [file.data.decode() for file in event.attachments] == [THREADS]
+
+
+def test_a_death_of_a_row_says_that_not_each_is_told():
+    assert "Not each end like this is told" in event_of(death(3, holds_back=True)).body
+    assert event_of(death(3)).body == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "kind"),
+    [
+        (death(3), "exit-3"),
+        (death(-11), "SIGSEGV"),
+        (death(-40), "signal-40"),
+        (death(-9, by_oom_killer=True), "oom"),
+        (death(-6, hung=True), "hung"),
+    ],
+)
+def test_ends_are_alike_when_the_same_has_ended_the_program(one, kind):
+    assert kind_of(one) == kind
+
+
 def test_a_long_c_traceback_travels_in_a_file():
     fault = FAULT + '\n  File "a.py", line 1' * 200  # 4,600 code points, above the 3,000 of a body
     event = event_of(death(-11, fault=fault))
@@ -153,7 +215,16 @@ def test_odd_characters_of_names_and_lines_are_made_presentable():
         (ending(-15, told=(signal.SIGTERM,), seconds_since_told=0.1), True),
         (ending(143, told=(signal.SIGTERM,), seconds_since_told=9000), True),
         (ending(1, told=(signal.SIGTERM,), seconds_since_told=599), True),
-        (ending(-9, told=(signal.SIGINT,), seconds_since_told=11), True),
+        # A service manager has lost patience, also behind a shell.
+        (ending(-9, told=(signal.SIGTERM,), seconds_since_told=29), True),
+        (ending(137, told=(signal.SIGTERM,), seconds_since_told=29), True),
+        (ending(-9, told=(signal.SIGTERM,), seconds_since_told=31), False),
+        (ending(-9, told=(signal.SIGINT,), seconds_since_told=11), False),
+        # It handled the signal, and died of something that nobody has sent.
+        (ending(-11, told=(signal.SIGTERM,), seconds_since_told=1), False),
+        (ending(139, told=(signal.SIGTERM,), seconds_since_told=1), False),
+        (ending(-6, told=(signal.SIGINT,), seconds_since_told=1), False),
+        (ending(-13, told=(signal.SIGTERM,), seconds_since_told=1), False),
         # It took the signal for something else, and went on for more than ten minutes.
         (ending(1, told=(signal.SIGINT,), seconds_since_told=601), False),
         # A daemon that reads its configuration anew, and crashes of it.
@@ -164,6 +235,11 @@ def test_odd_characters_of_names_and_lines_are_made_presentable():
 )
 def test_an_end_that_somebody_asked_for_is_known(one, asked):
     assert was_asked(one) is asked
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(29, True), (31, False)])
+def test_who_has_asked_a_program_to_end_waits_for_half_a_minute_however_it_ends(seconds, waits):
+    assert is_being_stopped(ending(-11, told=(signal.SIGTERM,), seconds_since_told=seconds)) is waits
 
 
 TERM = {"told": (signal.SIGTERM,), "seconds_since_told": 1.0}

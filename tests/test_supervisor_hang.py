@@ -129,6 +129,60 @@ def test_a_program_that_has_ended_its_run_or_crashed_does_not_hang(scene):
     assert scene.said == []
 
 
+class LateMark(ScriptedMark):
+    """The mark of a child that writes its stacks down when nobody waits for them any more."""
+
+    written = "Thread 0x1 (most recent call first): of the last hang"
+
+    def gives_stacks(self) -> bool:
+        return True
+
+    def is_stopped(self) -> bool:
+        return False
+
+    def stacks(self, *, take: bool = False) -> str:
+        written = self.written
+        if take:
+            self.written = ""
+        return written
+
+
+class DeafChild:
+    """A child that goes on without a word."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def kill(self, signum: int) -> None:
+        pass
+
+    def wait(self, timeout: float) -> None:
+        self.clock.advance(timeout)
+
+
+def test_stacks_of_an_earlier_hang_are_not_told_as_those_of_this_one(scene):
+    scene.mark = LateMark()
+    child = DeafChild(scene.clock)
+    scene.watch = HangWatch(scene.notifier, child, scene.mark, "my-strategy", HANG_AFTER)  # type: ignore[arg-type]
+
+    assert scene.pass_time(105) == 1
+    assert scene.said == ["my-strategy hangs: no progress for 1 min 40 s"]
+    assert "did not write them down" in scene.backend.events[0].body
+
+
+@pytest.mark.parametrize(("written", "left"), [("Thread 0x1", ""), ("Fatal Python error: Aborted",) * 2])
+def test_taking_the_stacks_leaves_a_crash_in_c_to_be_told_as_that(marker, tmp_path, written, left):
+    (path,) = (tmp_path / "state" / "runs").glob("*.json")
+    fault = path.with_suffix(".fault")
+    fault.touch(mode=0o600)
+    fault.write_text(written)
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.found()
+
+    assert mark.stacks(take=True) == written
+    assert fault.read_text() == left
+
+
 # ---- the mark
 
 
@@ -157,6 +211,16 @@ def test_the_mark_of_a_child_says_when_it_made_progress(marker, clock, tmp_path)
     marker.progress()
 
     assert mark.progress_at() == clock.time()
+
+
+def test_progress_by_a_clock_that_was_set_back_is_progress(marker, clock, tmp_path, monkeypatch):
+    mark = Mark(tmp_path / "state", os.getpid())
+    set_back = clock.time() - 3600.0
+    monkeypatch.setattr(clock, "time", lambda: set_back)
+    clock.advance(1.0)
+    marker.progress()
+
+    assert mark.progress_at() == set_back
 
 
 def test_a_run_that_has_crashed_or_ended_is_not_running(marker, tmp_path):

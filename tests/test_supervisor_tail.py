@@ -80,6 +80,16 @@ def test_a_line_that_has_lost_its_beginning_is_not_shown_when_it_came_in_pieces(
     assert tail.lines(30) == ["last"]
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_word_that_has_lost_its_beginning_is_not_shown_when_its_line_is_the_only_one(tail: Tail, end: bytes) -> None:
+    tail.add(b"secret-begins-" + b"and-ends " + b"x " * ((LIMIT - 9) // 2) + end)  # the cut falls into the secret
+
+    (line,) = tail.lines(30)
+
+    assert "ends" not in line
+    assert line.startswith(" x x")
+
+
 def test_an_endless_line_is_shown_cut(tail: Tail) -> None:
     for _ in range(10):
         tail.add(b"x" * CHUNK)

@@ -46,11 +46,13 @@ def run_program(
     name = name_of(command)
     with redirect_stdout(sys.stderr):  # a dry run prints, and so may a third party's backend
         ready = _ready(name, env_file, insecure, after_crash)
+        state_dir = _state_dir(ready.config)
         program = Program(
             name=ready.config.get(settings.NAME) or name,
             command=command,
-            env=dict(os.environ),
-            state_dir=_state_dir(ready.config),
+            env=_child_env(ready.executor_id, state_dir),
+            state_dir=state_dir,
+            redact_text=redactor(ready.config).text,
             hang_after=hang_after,
             kill_hung=kill_hung,
         )
@@ -93,19 +95,21 @@ class _Ready(NamedTuple):
     config: Settings
     policy: CrashPolicy
     notifier: Notifier
+    executor_id: str = ""  # when the environment or the file says it
 
 
 def _ready(name: str, env_file: Path | None, insecure: bool, then: AfterCrash) -> _Ready:
     """Return what the settings ask for; a notifier that reaches nobody when they are unusable."""
     config = Settings(_speaking_as(name, Environment(os.environ)))
     try:
-        config = Settings(_speaking_as(name, above_file(os.environ, env_file, insecure=insecure)))
+        env = above_file(os.environ, env_file, insecure=insecure)
+        config = Settings(_speaking_as(name, env))
         policy = CrashPolicy(
             then=then,
             good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS),
             stays=config.get(settings.HTTP_ENABLED),
         )
-        return _Ready(config, policy, _notifier(config))
+        return _Ready(config, policy, _notifier(config), env.get(settings.EXECUTOR_ID.name, "").strip())
     except Exception as error:  # noqa: BLE001 - a third party's backend may raise anything
         why = error if isinstance(error, ConfigError) else class_name(error)
         diagnostics.report("nobody", f"NOBODY WILL HEAR HOW THIS PROGRAM ENDS: {why} (`notify doctor` shows it all)")
@@ -124,6 +128,18 @@ def _state_dir(config: Settings) -> Path:
     except (OSError, RuntimeError) as error:  # there is no such user, whose home it should be in
         diagnostics.report("state directory", f"{settings.NOTIFY_STATE_DIR.name}: {error}")
         return Path(os.devnull)
+
+
+def _child_env(executor_id: str, state_dir: Path) -> dict[str, str]:
+    """Return our environment, and in it what a program that uses this package finds its state directory by.
+
+    Of the secrets file it gets who it is, if that is said there, and nothing else.
+    """
+    decided = {settings.EXECUTOR_ID.name: executor_id, settings.NOTIFY_STATE_DIR.name: str(state_dir)}
+    if str(state_dir) == os.devnull:
+        del decided[settings.NOTIFY_STATE_DIR.name]
+    missing = {name: value for name, value in decided.items() if value and not os.environ.get(name, "").strip()}
+    return {**os.environ, **missing}
 
 
 def _notifier(config: Settings) -> Notifier:

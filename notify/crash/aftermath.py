@@ -4,9 +4,12 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from notify.clip import clip
+from notify.crash.content import facts_of
+from notify.crash.identity import is_child
 from notify.crash.marker import RunMarker
 from notify.crash.restarts import note_start
 from notify.crash.unclean import How, UncleanEnd, claim
@@ -16,9 +19,10 @@ from notify.run_state import RunState
 from notify.settings import program_name
 
 _EACH = 3  # ends that get a message each; more are counted in one
-_LONG = 3000  # code points of a C traceback, from which on it is a file: 25 frames of a usual width
+_STACK = 3000  # code points of the stack that is shown: 25 frames of a usual width
 _SIGNAL = 100  # code points of what faulthandler calls the signal
 _FATAL = "Fatal Python error: "  # how faulthandler begins
+_CURRENT = "Current thread "  # how it begins the stack of the thread that has crashed
 
 _WHAT_KILLS = "SIGKILL, the kernel's out-of-memory killer and os._exit() look like that from here."
 _WHAT = {How.KILLED: "killed", How.CRASHED_IN_C: "crashed in C", How.REBOOTED: "ended by a reboot"}
@@ -26,24 +30,27 @@ _UNKNOWN = "at a time unknown      "
 
 
 def install(notifier: Notifier, directory: Path, run_state: RunState) -> RunMarker:
-    """Mark this run, tell of those before it that ended uncleanly, and have progress and failure noted.
+    """Mark this run, tell of those before it that ended uncleanly, and have progress noted.
+
+    A child of `multiprocessing` is no start of the program: it marks itself, and tells of nobody.
 
     Takes a millisecond when there is nothing to tell, and whatever is wrong with the directory is reported on stderr.
 
     Args:
         notifier: says it.
         directory: the state directory.
-        run_state: says when there is progress, and when the program has failed.
+        run_state: says when there is progress.
 
     Returns the marker, for `Notifier.at_close(marker.end)`.
     """
-    marker = RunMarker(directory, clock=notifier.clock)
+    marker = RunMarker(directory, clock=notifier.clock, facts=partial(facts_of, run_state))
     marker.begin()
-    with claim(directory) as ends:
-        start = note_start(directory, notifier.clock, unclean=bool(ends))
-        if start.tells:
-            announce(notifier, ends, start.phrase)
-    run_state.listen(refreshed=marker.progress, failed=lambda _: marker.crash_reported())
+    if not is_child():
+        with claim(directory) as ends:
+            start = note_start(directory, notifier.clock, unclean=bool(ends))
+            if start.tells:
+                announce(notifier, ends, start.phrase)
+    run_state.listen(refreshed=marker.progress)
     return marker
 
 
@@ -67,17 +74,16 @@ def _tell(notifier: Notifier, end: UncleanEnd, more: str) -> None:
     run = "The last run" if end.program in ("", program_name()) else f"The last run of {end.program}"
     title, body = {
         How.KILLED: (f"{run} was killed: no Python code ran at its end", _WHAT_KILLS),
-        How.CRASHED_IN_C: (f"{run} crashed in C: {_signal(end.fault)}", end.fault),
+        How.CRASHED_IN_C: (f"{run} crashed in C: {_signal(end.fault)}", _culprit(end.fault)),
         How.REBOOTED: (f"{run} ended with the machine: it was rebooted", ""),
     }[end.how]
-    is_long = len(body) > _LONG
     notifier.notify(
         title + more,
-        body="" if is_long else body,
+        body=body,
         level=logging.CRITICAL,
         topic="crash",
         fields=_facts(end),
-        attachments=[_file(end.fault)] if is_long else [],
+        attachments=[_file(end.fault)] if end.fault else [],
     )
 
 
@@ -100,6 +106,12 @@ def _signal(fault: str) -> str:
     return clip(fault.partition("\n")[0].removeprefix(_FATAL), _SIGNAL)
 
 
+def _culprit(fault: str) -> str:
+    """Return the stack of the thread that has crashed, or the first that is there if none is known to have."""
+    blocks = fault.split("\n\n")[1:]
+    return clip(next((block for block in blocks if block.startswith(_CURRENT)), blocks[0] if blocks else ""), _STACK)
+
+
 def _file(fault: str) -> Attachment:
     return Attachment("c-traceback.txt", fault.encode())
 
@@ -112,6 +124,8 @@ def _facts(end: UncleanEnd) -> dict[str, object]:
         "started": _time(end.started_at),
         "last progress": _time(end.last_progress_at),
         "ran for at least": None if ran is None else str(ran),
+        "version": end.version or None,
+        "completed_cycle": end.completed_cycle or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from notify import diagnostics
+from notify.crash.content import traceback_of
 from notify.crash.report import is_wanted, report_from_hook
 from notify.notifier import Notifier, current_notifier
 from notify.plain import class_name, safe_str
@@ -111,9 +112,10 @@ class Watch:
             try:
                 original()
             except BaseException as exception:
-                if exception.__traceback__ is not None:
+                traceback = traceback_of(exception)
+                if traceback is not None:
                     # Without this frame, so that the child prints what it would have printed.
-                    exception.__traceback__ = exception.__traceback__.tb_next
+                    BaseException.with_traceback(exception, traceback.tb_next)
                 self.report(exception, f"process {safe_str(process.name)}")
                 raise
 

@@ -14,6 +14,7 @@ from notify.exceptions import MAX_TRACEBACK, chain, leaves, type_name
 from notify.notifier import Notifier
 from notify.plain import class_name, clean, safe_str
 from notify.reported import Report, mark_of
+from notify.run_state import RunState
 
 _TITLE = 80  # code points: what Discord's embeds show as a title, and a phone on its lock screen
 _SUMMARY = 300  # code points of an exception in the list of those that followed
@@ -25,7 +26,8 @@ _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - gu
 # What pools put under an exception of a worker: the worker's traceback as text, and no cause.
 _REMOTE = frozenset({"RemoteTraceback", "_RemoteTraceback"})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
+traceback_of = BaseException.__dict__["__traceback__"].__get__
+"""Returns the traceback of an exception, past a class that has its own idea of attributes."""
 
 
 class Place(NamedTuple):
@@ -156,6 +158,18 @@ def _memory_peak() -> str:
     return f"{peak / (2**20 if sys.platform == 'darwin' else 2**10):.1f} MiB"
 
 
+def facts_of(state: RunState) -> tuple[str, str]:
+    """Return the version of the program and the last completed cycle, each empty where nobody has said."""
+    return _asked(lambda: _tag(state.version)), _asked(lambda: state.completed_cycle)
+
+
+def _asked(ask: Callable[[], object]) -> str:
+    with suppress(Exception):  # the program may have put anything there
+        value = ask()
+        return "" if value is None else safe_str(value)
+    return ""
+
+
 def _tag(version: object) -> object:
     return version.get("tag") if isinstance(version, dict) else getattr(version, "tag", version)
 
@@ -169,7 +183,7 @@ def _summary(exception: BaseException) -> str:
 
 
 def _with_place(exception: BaseException) -> str:
-    place = f"\n    {place_of(exception)}" if _traceback_of(exception) is not None else ""
+    place = f"\n    {place_of(exception)}" if traceback_of(exception) is not None else ""
     return f"{_summary(exception)}{place}"
 
 
@@ -181,7 +195,7 @@ def _first_few(lines: list[str]) -> list[str]:
 def _own_place(exception: BaseException) -> Place | None:
     """Return the deepest place in the program's own code, None when all of it is library."""
     own: TracebackType | None = None
-    traceback: TracebackType | None = _traceback_of(exception)
+    traceback: TracebackType | None = traceback_of(exception)
     while traceback is not None:
         if _is_own(traceback.tb_frame.f_code.co_filename):
             own = traceback
@@ -190,7 +204,7 @@ def _own_place(exception: BaseException) -> Place | None:
 
 
 def _deepest_place(exception: BaseException) -> Place:
-    traceback: TracebackType | None = _traceback_of(exception)
+    traceback: TracebackType | None = traceback_of(exception)
     if traceback is None:
         return Place(clean(sys.argv[0]) if sys.argv else "")
     while traceback.tb_next is not None:

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
@@ -60,7 +61,9 @@ class guard:  # noqa: N801 - reads as the statement that it is: `with notify.gua
         if notifier is None:
             return
         if exception is not None and not is_wanted(exception, _wanted_ends()):
-            report_from_hook(exception, where=self._where, notifier=notifier)
+            # In the main thread the program may end of it, and each attempt to go on is told.
+            in_main = threading.current_thread() is threading.main_thread()
+            report_from_hook(exception, where=self._where, notifier=notifier, folds=not in_main)
         elif self._announce:
             after = f"{self._where}, after {duration(_monotonic(notifier) - began)}"
             said = f"Finished: {after}" if exception is None else f"Stopped: {after}, by {class_name(exception)}"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from notify.crash.report import is_wanted, report_from_hook
+from notify.crash.seen import tell_rest
 from notify.crash.signals import cut_off_handler
 from notify.notifier import Notifier
 
@@ -30,6 +31,7 @@ def install(
     def undo() -> None:
         undo_main()
         undo_threads()
+        tell_rest(notifier)
 
     return undo
 
@@ -55,8 +57,10 @@ def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]
             if interrupted and exception.__traceback__ is not None:
                 cut_off_handler(exception.__traceback__)
             # Ctrl-C is a person's decision, and SystemExit a program's own.
-            if installed and not is_wanted(exception, (KeyboardInterrupt, SystemExit)):
-                report_from_hook(exception, where="the main thread", notifier=notifier, traceback=traceback)
+            is_crash = installed and not is_wanted(exception, (KeyboardInterrupt, SystemExit))
+            if is_crash and report_from_hook(
+                exception, where="the main thread", notifier=notifier, traceback=traceback, folds=False
+            ):
                 crashed(exception)
         finally:
             previous(kind, exception, traceback)

@@ -3,11 +3,14 @@
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 _BOOT_ID = re.compile(r"[0-9A-Fa-f-]{36}")
-_STARTED = 19  # of the words behind the name in /proc/<pid>/stat; proc(5) counts it as the 22nd of all
+_ANCESTORS = 10  # wrappers around wrappers: a shell, time(1), nice(1), an init of a container
+_PARENT = 1  # of the words behind the name in /proc/<pid>/stat; proc(5) counts it as the 4th of all
+_STARTED = 19  # the 22nd
 _GONE = (b"Z", b"X")  # a zombie runs no more, though its parent has not looked yet
 
 
@@ -50,13 +53,35 @@ def booted_at() -> float | None:
     return None if since is None else time.time() - time.clock_gettime(since)
 
 
-def _started(pid: int) -> int | None:
+def is_child() -> bool:
+    """Say whether this is a child of `multiprocessing`, also while one that is no fork imports the program."""
+    known = sys.modules.get("multiprocessing.process")
+    return known is not None and (
+        known.parent_process() is not None or getattr(known.current_process(), "_inheriting", False)
+    )
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, and that one's, up to ten. None where there is no /proc, as on macOS."""
+    for _ in range(_ANCESTORS):
+        words = _about(pid)
+        if len(words) <= _PARENT or (pid := int(words[_PARENT])) < 1:
+            return
+        yield pid
+
+
+def _about(pid: int) -> list[bytes]:
+    """Return the words of /proc/<pid>/stat behind the name, none when there is no such process."""
     try:
         about = Path(f"/proc/{pid}/stat").read_bytes()
     except (OSError, ValueError):
-        return None
+        return []
     # The name is the program's own choice, with spaces and brackets if it likes.
-    words = about.rpartition(b")")[2].split()
+    return about.rpartition(b")")[2].split()
+
+
+def _started(pid: int) -> int | None:
+    words = _about(pid)
     return int(words[_STARTED]) if len(words) > _STARTED and words[0] not in _GONE else None
 
 

@@ -5,6 +5,7 @@ import faulthandler
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
@@ -13,8 +14,18 @@ from notify import diagnostics
 from notify.clock import Clock, SystemClock
 from notify.crash.descriptors import close_own, out_of_the_way
 from notify.crash.fault_file import FaultFile
-from notify.crash.identity import Process, boot_id, process
-from notify.crash.run_file import CRASH_REPORTED, DIRECTORY, ENDED, Run, encode, fault_path
+from notify.crash.identity import Process, ancestors, boot_id, is_child, process
+from notify.crash.run_file import (
+    CRASH_REPORTED,
+    DIRECTORY,
+    ENDED,
+    GOES_ON,
+    Run,
+    encode,
+    encode_facts,
+    fault_path,
+    pid_of,
+)
 from notify.delivery.state_dir import StateDirError, open_private, prepare
 from notify.settings import program_name
 
@@ -22,6 +33,8 @@ SUPERVISOR = "NOTIFY_SUPERVISOR"
 """The environment variable in which a supervisor tells the program that it starts its own process id."""
 
 _INTERVAL = 1.0  # seconds between two notes of progress
+_ENDS_OF_IT = 30.0  # seconds after the report of a crash in which an end comes of that
+_CHANGES = 100  # of whether it has crashed; what is read of the file has room for some more
 
 _FailedToMark = (StateDirError, OSError)
 
@@ -40,17 +53,31 @@ class RunMarker:
         directory: the state directory.
         clock: tells the time.
         program: what the run is called; the program's name by default.
+        facts: returns the version of the program and the last completed cycle; asked with progress.
     """
 
-    def __init__(self, directory: Path, *, clock: Clock | None = None, program: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Clock | None = None,
+        program: str | None = None,
+        facts: Callable[[], tuple[str, str]] = lambda: ("", ""),
+    ) -> None:
         self._directory = directory
         self._clock = clock or SystemClock()
         self._program = program or program_name()
+        self._facts = facts
+        self._noted_facts = ("", "")
+        self._facts_at = 0  # where in the file they are
         self._pid = 0
         self._path: Path | None = None  # None: there is no file
         self._lock: list[_Lock] = []  # of one at most: `pop` is one step, so that two ends do not close it twice
         self._fault_file: FaultFile | None = None
         self._supervised = False
+        self._crash_at: float | None = None  # monotonic seconds of the last report; None: it has gone on since
+        self._stands = False  # whether the file says that it has crashed
+        self._changes = 0
         self._progress_at = 0.0  # epoch seconds; of the beginning, until there is any
         self._next_progress = float("-inf")  # monotonic seconds
 
@@ -58,7 +85,8 @@ class RunMarker:
         """Make the file, and have faulthandler write beside it, unless the program has enabled that itself.
 
         Takes a fifth of a millisecond. What is wrong with the state directory is reported on stderr. A supervisor that
-        is the parent of this process is named in the file, which then stays when the run ends.
+        has started this process, itself or through wrappers such as a shell, is named in the file, which then stays
+        when the run ends.
         """
         self._pid = os.getpid()
         _running.add(self)
@@ -75,17 +103,30 @@ class RunMarker:
                 _report("nobody will be told where this run crashes in C", error)
 
     def progress(self) -> None:
-        """Note that the program goes on. At most once a second; any more are free."""
+        """Note that the program goes on. At most once a second, but for the first after a crash; more are free."""
+        if self._crash_at is not None:
+            self._go_on()
         now = self._clock.monotonic()
         if now < self._next_progress or not self._is_on():
             return
         self._next_progress = now + _INTERVAL
         self._progress_at = self._clock.time()
+        self._note_facts()
         self._set_time()
 
-    def crash_reported(self) -> None:
-        """Note that the crash of which this run ends is reported, so that a supervisor need not."""
-        if self._is_on():
+    def crash_reported(self, *, stands: bool = True) -> None:
+        """Note that a crash is reported, so that a supervisor need not. `progress` cancels it.
+
+        Args:
+            stands: whether the program goes no further than to its end. Otherwise it counts for the end of the run if
+                that comes within 30 seconds.
+        """
+        if not self._is_on():
+            return
+        self._crash_at = self._clock.monotonic()
+        if stands and not self._stands and self._changes < _CHANGES:
+            self._stands = True
+            self._changes += 1
             self._add(CRASH_REPORTED)
 
     def end(self) -> None:
@@ -97,7 +138,7 @@ class RunMarker:
             return
         try:
             if self._supervised:
-                _append(path, ENDED)
+                _append(path, CRASH_REPORTED + ENDED if self._ends_of_a_crash() else ENDED)
             else:
                 path.unlink(missing_ok=True)
             fault_file, self._fault_file = self._fault_file, None
@@ -114,6 +155,15 @@ class RunMarker:
             self._fault_file.leave()
         self._let_go()
 
+    def _go_on(self) -> None:
+        self._crash_at = None
+        if self._stands and self._is_on():
+            self._stands = False
+            self._add(GOES_ON)
+
+    def _ends_of_a_crash(self) -> bool:
+        return self._crash_at is not None and self._clock.monotonic() - self._crash_at <= _ENDS_OF_IT
+
     def _is_on(self) -> bool:
         return self._path is not None and os.getpid() == self._pid
 
@@ -122,9 +172,11 @@ class RunMarker:
         prepare(self._directory)
         prepare(runs)
         self._progress_at = self._clock.time()
-        run = Run(self._program, process(self._pid), self._progress_at, boot_id(), _supervisor())
+        run = Run(self._program, process(self._pid), self._progress_at, boot_id(), _supervisor(runs))
         path = runs / f"{self._pid}-{os.urandom(4).hex()}.json"
-        self._lock.append(_create_locked(path, encode(run), self._progress_at))
+        first = encode(run)
+        self._facts_at = len(first)
+        self._lock.append(_create_locked(path, first + encode_facts(*self._noted_facts), self._progress_at))
         self._supervised = run.supervisor is not None
         self._path = path
         return path
@@ -135,6 +187,18 @@ class RunMarker:
             with suppress(*_FailedToMark):  # then it is reported once more, by the supervisor
                 _append(path, line)
             self._set_time()
+
+    def _note_facts(self) -> None:
+        path, facts = self._path, self._facts()
+        if path is None or facts == self._noted_facts:
+            return
+        self._noted_facts = facts
+        with suppress(*_FailedToMark):  # then they are not told
+            descriptor = open_private(path, os.O_WRONLY)
+            try:
+                os.pwrite(descriptor, encode_facts(*facts), self._facts_at)
+            finally:
+                os.close(descriptor)
 
     def _set_time(self) -> None:
         path = self._path
@@ -193,10 +257,22 @@ def _report(consequence: str, error: Exception) -> None:
     diagnostics.report("run marker", f"{consequence}: {why}")
 
 
-def _supervisor() -> Process | None:
-    """Return the supervisor if it is the parent: no other process is told how this one ends."""
+def _supervisor(runs: Path) -> Process | None:
+    """Return the supervisor if it is the parent, or if there are nothing but wrappers between.
+
+    It is told how the program ends, and not how what the program starts does: that is for the next start.
+    """
+    asked = os.environ.get(SUPERVISOR)
     parent = os.getppid()
-    return process(parent) if os.environ.get(SUPERVISOR) == str(parent) else None
+    if asked is None or asked == str(parent):
+        return process(parent) if asked is not None else None
+    between: set[int | None] = set()
+    for ancestor in ancestors(os.getpid()):
+        if asked == str(ancestor):
+            marked = {pid_of(name) for name in os.listdir(runs)}  # noqa: PTH208 - their names are what is wanted
+            return None if is_child() or between & marked else process(ancestor)
+        between.add(ancestor)
+    return None
 
 
 def _end_with_the_child_of_multiprocessing(marker: RunMarker) -> None:

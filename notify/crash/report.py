@@ -5,16 +5,20 @@ import os
 import sys
 import threading
 from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+from typing import NamedTuple
 
 from notify import diagnostics
-from notify.crash.content import circumstances, text_of
+from notify.crash.content import circumstances, text_of, traceback_of
+from notify.crash.seen import seen_by
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, new_id
 from notify.exceptions import Raised, leaves
 from notify.notifier import Notifier, get_notifier
 from notify.plain import class_name, clean, safe_str
-from notify.reported import Report, claim, withdraw
+from notify.reported import Report, claim, report_of, withdraw
 
 TAIL = 30  # log lines that go with a crash
 
@@ -40,15 +44,36 @@ def report_crash(exception: BaseException, *, where: str = "main loop", notifier
 
     Returns the ticket of the event. Raises `ConfigError` when there is no notifier, and nothing of the exception's.
     """
-    notifier = notifier or get_notifier()
-    if _is_deep():
-        return _with_a_stack_of_its_own(exception, where, notifier)
-    return _report(exception, where, notifier, threading.current_thread().name)
+    made = _made(exception, where, notifier or get_notifier())
+    if made.is_reported:
+        _tell_listeners()
+    return made.ticket
+
+
+def listen(reported: Callable[[], object]) -> Callable[[], None]:
+    """Have *reported* called after each report of what may end this process, and return what ends that.
+
+    That is every crash, but not what Python has nobody to give to, in finalisers. It is called in the thread that
+    reports, and must not raise.
+    """
+    _listeners.append(reported)
+
+    def undo() -> None:
+        with suppress(ValueError):
+            _listeners.remove(reported)
+
+    return undo
 
 
 def report_from_hook(
-    exception: BaseException, *, where: str, notifier: Notifier, traceback: TracebackType | None = None
-) -> None:
+    exception: BaseException,
+    *,
+    where: str,
+    notifier: Notifier,
+    traceback: TracebackType | None = None,
+    folds: bool = True,
+    may_end: bool = True,
+) -> bool:
     """Report what a hook was given. Raises no Exception: the program has trouble enough, and its own hooks come next.
 
     Args:
@@ -56,15 +81,23 @@ def report_from_hook(
         where: what it ended, for people.
         notifier: says it. One that is closed says nothing.
         traceback: put on an exception that has none of its own.
+        folds: report only one of those alike in ten minutes, with how many were held back. Not for the program's end.
+        may_end: whether the program may end of it.
+
+    Returns whether *exception* is reported, now or before. One that is held back is not.
     """
     try:
         if notifier.closed:
-            return
-        if exception.__traceback__ is None and traceback is not None:
-            exception = exception.with_traceback(traceback)
-        report_crash(exception, where=where, notifier=notifier)
+            return False
+        if traceback is not None and traceback_of(exception) is None:
+            BaseException.with_traceback(exception, traceback)
+        is_reported = _made(exception, where, notifier, folds=folds).is_reported
     except Exception as error:  # noqa: BLE001 - see above
         diagnostics.report("crash hook", f"a crash could not be reported: {class_name(error)}")
+        return False
+    if is_reported and may_end:
+        _tell_listeners()
+    return is_reported
 
 
 def is_wanted(exception: BaseException, ends: tuple[type[BaseException], ...]) -> bool:
@@ -72,7 +105,33 @@ def is_wanted(exception: BaseException, ends: tuple[type[BaseException], ...]) -
     return all(issubclass(type(one), ends) for one in leaves(exception))
 
 
-def _report(exception: BaseException, where: str, notifier: Notifier, thread: str) -> Ticket:
+class _Made(NamedTuple):
+    """What came of a report.
+
+    Args:
+        ticket: of its event.
+        is_reported: whether there is one.
+    """
+
+    ticket: Ticket
+    is_reported: bool
+
+
+_listeners: list[Callable[[], object]] = []
+
+
+def _tell_listeners() -> None:
+    for reported in tuple(_listeners):
+        reported()
+
+
+def _made(exception: BaseException, where: str, notifier: Notifier, *, folds: bool = False) -> _Made:
+    if _is_deep():
+        return _with_a_stack_of_its_own(exception, where, notifier, folds=folds)
+    return _report(exception, where, notifier, threading.current_thread().name, folds=folds)
+
+
+def _report(exception: BaseException, where: str, notifier: Notifier, thread: str, *, folds: bool) -> _Made:
     global _reserve
     if not issubclass(type(exception), BaseException):  # isinstance() believes what an object says of its own class
         exception = TypeError(f"reported as a crash, and no exception: {safe_str(exception)}")
@@ -80,18 +139,25 @@ def _report(exception: BaseException, where: str, notifier: Notifier, thread: st
         _reserve = b""
     now = notifier.clock.time()
     report = Report(new_id(now))
+    ended = where
     try:
+        if folds and report_of(exception) is None:
+            more = seen_by(notifier).due(exception, where, notifier.clock.monotonic())
+            if more is None:
+                return _Made(_unknown(""), is_reported=False)
+            where += f" (and {more} like it)" if more else ""
         first = claim(exception, report)
         if first is not report:
-            return first.outcome if isinstance(first.outcome, Ticket) else _unknown(first.id)
+            return _Made(first.outcome if isinstance(first.outcome, Ticket) else _unknown(first.id), is_reported=True)
         report.outcome = ticket = notifier.accept(_event(exception, where, notifier, now, report.id, thread))
     except BaseException as error:
         withdraw(exception, report)  # whoever sees it next may have more luck
+        seen_by(notifier).forget(exception, ended)
         if not isinstance(error, Exception):
             raise
         diagnostics.report("crash hook", f"a crash could not be reported: {class_name(error)}")
-        return _unknown(report.id)
-    return ticket
+        return _Made(_unknown(report.id), is_reported=False)
+    return _Made(ticket, is_reported=True)
 
 
 def _event(exception: BaseException, where: str, notifier: Notifier, now: float, event_id: str, thread: str) -> Event:
@@ -126,19 +192,19 @@ def _is_deep() -> bool:
     return depth + _ROOM > sys.getrecursionlimit()
 
 
-def _with_a_stack_of_its_own(exception: BaseException, where: str, notifier: Notifier) -> Ticket:
+def _with_a_stack_of_its_own(exception: BaseException, where: str, notifier: Notifier, *, folds: bool) -> _Made:
     """Report from a thread, whose recursion begins anew. Calls nothing of Python's own here: there is no room."""
-    tickets: list[Ticket] = []
+    made: list[_Made] = []
     done = allocate_lock()
     done.acquire()
     thread = threading.current_thread().name
 
     def report() -> None:
         try:
-            tickets.append(_report(exception, where, notifier, thread))
+            made.append(_report(exception, where, notifier, thread, folds=folds))
         finally:
             done.release()
 
     start_new_thread(report, ())
     done.acquire(timeout=_PATIENCE)
-    return tickets[0] if tickets else _unknown("")
+    return made[0] if made else _Made(_unknown(""), is_reported=False)

@@ -1,7 +1,8 @@
 """What the file of a run says: a line of JSON when it begins, and one for each thing that is to be known of its end.
 
 A line is added by one write, so that it is there whole or not at all, whatever the process dies of, and whoever
-interrupts whom. Nothing is flushed: a power cut in the first half minute of a run may leave an empty file.
+interrupts whom. The second line alone, of what is known of the run, has a length that never changes, and is written
+over by one write. Nothing is flushed: a power cut in the first half minute of a run may leave an empty file.
 """
 
 import json
@@ -23,9 +24,12 @@ LATEST = 253_402_300_799
 """Epoch seconds of the end of the year 9999, after which there are no dates."""
 
 CRASH_REPORTED = b'{"crash_reported": true}\n'
+GOES_ON = b'{"goes_on": true}\n'
 ENDED = b'{"ended": true}\n'
 
 _VERSION = 1
+_FACTS = 512  # bytes of the second line: two facts of four bytes a code point, and their names
+_FACT = 50  # code points of one of its values
 _NAME = re.compile(r"([0-9]{1,10})-[0-9a-f]{8}\.json")
 _PROGRAM = 200  # code points
 _BOOT_ID = 100  # code points
@@ -45,8 +49,10 @@ class Run:
         started_at: UTC epoch seconds.
         boot_id: of the machine's start, None where the system does not say.
         supervisor: the process that starts it and outlives it, if it is started by one.
-        crash_reported: whether it has reported a crash itself.
+        crash_reported: whether it has reported a crash itself, and not gone on since.
         ended: whether it has come to an orderly end.
+        version: of the program, as it has said; empty if it has not.
+        completed_cycle: the last one, as it has said; empty if it has not.
     """
 
     program: str
@@ -56,6 +62,8 @@ class Run:
     supervisor: Process | None = None
     crash_reported: bool = False
     ended: bool = False
+    version: str = ""
+    completed_cycle: str = ""
 
 
 def pid_of(name: str) -> int | None:
@@ -82,6 +90,12 @@ def encode(run: Run) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
+def encode_facts(version: str, completed_cycle: str) -> bytes:
+    """Return the second line of the file of a run."""
+    said = {"program_version": clean(clip(version, _FACT)), "completed_cycle": clean(clip(completed_cycle, _FACT))}
+    return json.dumps(said, ensure_ascii=False).encode().ljust(_FACTS - 1) + b"\n"
+
+
 def decode(data: bytes) -> Run:
     """Return the run whose file has this content.
 
@@ -95,16 +109,27 @@ def decode(data: bytes) -> Run:
     process = _process(said.get("process"))
     if version != _VERSION or process is None:
         raise ValueError("damaged")
-    added = {line + b"\n" for line in lines}
+    added = [line + b"\n" for line in lines]
+    crashes = [line for line in added if line in (CRASH_REPORTED, GOES_ON)]
+    facts = _facts(lines[0] if lines else b"")
     return Run(
         program=_text(said.get("program"), _PROGRAM) or "",
         process=process,
         started_at=_seconds(said.get("started_at")),
         boot_id=_text(said.get("boot_id"), _BOOT_ID),
         supervisor=_process(said.get("supervisor")),
-        crash_reported=CRASH_REPORTED in added,
+        crash_reported=crashes[-1:] == [CRASH_REPORTED],
         ended=ENDED in added,
+        version=_text(facts.get("program_version"), _FACT) or "",
+        completed_cycle=_text(facts.get("completed_cycle"), _FACT) or "",
     )
+
+
+def _facts(line: bytes) -> dict[str, object]:
+    try:
+        return _parse(line)
+    except ValueError:
+        return {}
 
 
 def _parse(line: bytes) -> dict[str, object]:

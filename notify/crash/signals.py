@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+from notify.crash.identity import is_child
 from notify.levels import TRADE
 from notify.notifier import Notifier
 
@@ -36,6 +37,8 @@ def install(notifier: Notifier) -> Callable[[], None]:
 
     Ignored signals stay ignored. A signal that reaches a forked child does there what it did before. A handler that
     somebody else has installed on top stays when ours is taken off.
+
+    In a child of `multiprocessing` nothing is announced, but what waits is delivered.
 
     Does nothing outside the main thread: Python takes handlers from no other.
     """
@@ -106,6 +109,8 @@ class _Handling:
                 _die(signum)
 
     def _announce(self, signum: int) -> None:
+        if is_child():  # a pool ends its workers so, and that is not the program's end
+            return
         now = self._notifier.clock.monotonic()
         if self._announced_at is None or now - self._announced_at > _ONE_END:
             self._announced_at = now

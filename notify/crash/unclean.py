@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ from notify.delivery.state_dir import StateDirError, open_private, prepare
 _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS allows 256 by default
 _MOST_OF_FAULT = 2 * 2**20  # bytes that are read of a C traceback: 100 threads of 100 frames at most, says faulthandler
 _ROUNDED = 2.0  # seconds: there are file systems that keep the times of files no better
+
+_FATAL = re.compile("^Fatal Python error: .*", re.MULTILINE | re.DOTALL)  # stacks that were asked for have none
+_PATIENCE = 1.0  # seconds for a child that the run has forked as its last deed to let go of its copy of the lock
+_PAUSE = 0.01  # seconds between two tries
 
 _Unusable = (StateDirError, OSError)
 
@@ -48,6 +54,8 @@ class UncleanEnd:
         how: it ended.
         fault: what faulthandler wrote, where a run crashed in C.
         boot_id: of the machine's start in which it ran; None where the system does not say.
+        version: of the program; empty if it has not said.
+        completed_cycle: the last one; empty if it has not said.
     """
 
     program: str
@@ -57,6 +65,8 @@ class UncleanEnd:
     how: How
     fault: str = ""
     boot_id: str | None = None
+    version: str = ""
+    completed_cycle: str = ""
 
 
 @contextmanager
@@ -107,22 +117,23 @@ def claim_pid(directory: Path, pid: int) -> UncleanEnd | None:
 
     Args:
         directory: the state directory of the child.
-        pid: of the child, which has ended.
+        pid: of the child, which has ended. It may be a wrapper, such as a shell, of the program that has left a marker.
 
     Returns None when it came to an orderly end without a crash, or has left no marker. Never raises for what is wrong
     with the directory or a file, and reports it on stderr.
     """
     boot, here = boot_id(), process(os.getpid())
     found: UncleanEnd | None = None
-    for path in _markers(directory, _names(directory)):
-        if pid_of(path.name) != pid:
-            continue
+    # The child's own comes last, and so wins.
+    for path in sorted(_markers(directory, _names(directory)), key=lambda path: pid_of(path.name) == pid):
         with _reporting(path), ExitStack() as closing:
             marker = _Marker(path)
             closing.callback(marker.close)
             run = marker.read()
             # Not that of an earlier process with this number, of which the next start tells.
-            if run is not None and run.supervisor == here and marker.lock():
+            if run is None or run.supervisor != here or lives(run.process):
+                continue
+            if marker.lock_soon():
                 found = marker.end(boot)
                 marker.remove()
     return found
@@ -147,6 +158,15 @@ class _Marker:
             return os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
         except (BlockingIOError, FileNotFoundError):
             return False
+
+    def lock_soon(self) -> bool:
+        """Take the lock within a second, and say whether that was possible."""
+        give_up = time.monotonic() + _PATIENCE
+        while not self.lock():
+            if time.monotonic() >= give_up or not os.path.lexists(self.path):
+                return False
+            time.sleep(_PAUSE)
+        return True
 
     def read(self) -> Run | None:
         """Return what it says, None when it is damaged. Raises `NewerVersion`."""
@@ -178,7 +198,17 @@ class _Marker:
             how = How.REBOOTED if boot is not None and run.boot_id not in (None, boot) else How.KILLED
         if sign is not None and abs(sign - run.started_at) < _ROUNDED:
             sign = None
-        return UncleanEnd(run.program, run.process.pid, run.started_at, sign, how, fault, run.boot_id)
+        return UncleanEnd(
+            program=run.program,
+            pid=run.process.pid,
+            started_at=run.started_at,
+            last_progress_at=sign,
+            how=how,
+            fault=fault,
+            boot_id=run.boot_id,
+            version=run.version,
+            completed_cycle=run.completed_cycle,
+        )
 
     def remove(self) -> None:
         """Remove it, and what faulthandler wrote."""
@@ -191,7 +221,8 @@ class _Marker:
         except _Unusable:  # there is none, or none of ours
             return ""
         with os.fdopen(descriptor, "rb") as file:
-            return file.read(_MOST_OF_FAULT).decode("utf-8", "replace").strip()
+            fatal = _FATAL.search(file.read(_MOST_OF_FAULT).decode("utf-8", "replace"))
+        return fatal[0].strip() if fatal else ""
 
 
 def _is_awaited(run: Run, boot: str | None) -> bool:

@@ -1,18 +1,14 @@
 """Hears of exceptions that Python has nobody to give to: those of finalisers, above all."""
 
 import sys
-import threading
 from collections.abc import Callable
 from types import FunctionType
 
-from notify.crash.content import place_of
+from notify.crash.content import traceback_of
 from notify.crash.report import is_wanted, report_from_hook
-from notify.levels import TRADE
+from notify.crash.seen import tell_rest
 from notify.notifier import Notifier
 from notify.plain import class_name, clean, safe_str
-
-_INTERVAL = 600.0  # seconds between two reports of one place
-_PLACES = 1000  # that are remembered
 
 
 def install(notifier: Notifier) -> Callable[[], None]:
@@ -23,24 +19,15 @@ def install(notifier: Notifier) -> Callable[[], None]:
     """
     previous = sys.unraisablehook
     installed = True
-    seen = _Seen()
 
     def unraisablehook(unraisable: "sys.UnraisableHookArgs", /) -> None:
         try:
             exception = unraisable.exc_value
             if installed and exception is not None and not is_wanted(exception, (KeyboardInterrupt, SystemExit)):
-                if exception.__traceback__ is None:
-                    exception.__traceback__ = unraisable.exc_traceback
-                where = _where(unraisable)
-                more = seen.due((where, class_name(exception), place_of(exception)), now())
-                if more is not None:
-                    since = f" ({more} more since the last report)" if more else ""
-                    report_from_hook(exception, where=f"{where}{since}", notifier=notifier)
+                BaseException.with_traceback(exception, traceback_of(exception) or unraisable.exc_traceback)
+                report_from_hook(exception, where=_where(unraisable), notifier=notifier, may_end=False)
         finally:
             previous(unraisable)
-
-    def now() -> float:
-        return notifier.clock.monotonic()
 
     sys.unraisablehook = unraisablehook
 
@@ -49,40 +36,9 @@ def install(notifier: Notifier) -> Callable[[], None]:
         installed = False
         if sys.unraisablehook is unraisablehook:
             sys.unraisablehook = previous
-        untold = seen.untold()
-        if untold:
-            told = "\n".join(f"{count} in {where}" for where, count in untold.items())
-            notifier.notify("More exceptions that nobody could catch", body=told, level=TRADE, topic="crash")
+        tell_rest(notifier)
 
     return undo
-
-
-class _Seen:
-    """When each place was last reported, and how often it was seen since."""
-
-    def __init__(self) -> None:
-        # Re-entrant, since the garbage collector runs finalisers wherever it likes.
-        self._lock = threading.RLock()
-        self._last: dict[tuple[str, str, object], float] = {}
-        self._held: dict[tuple[str, str, object], int] = {}
-
-    def due(self, place: tuple[str, str, object], now: float) -> int | None:
-        """Return how many were held back since the last report; None when this one is held back too."""
-        with self._lock:
-            last = self._last.get(place)
-            if last is not None and now - last < _INTERVAL:
-                self._held[place] = self._held.get(place, 0) + 1
-                return None
-            if len(self._last) >= _PLACES:
-                self._last.clear()
-                self._held.clear()
-            self._last[place] = now
-            return self._held.pop(place, 0)
-
-    def untold(self) -> dict[str, int]:
-        """Return how many were held back and not told, by where."""
-        with self._lock:
-            return {f"{where}: {kind}": count for (where, kind, _), count in self._held.items()}
 
 
 def _where(unraisable: "sys.UnraisableHookArgs") -> str:

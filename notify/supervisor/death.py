@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from notify.clip import clip
 from notify.event import Attachment, Event, Source, new_id
 from notify.plain import clean, iso_time
+from notify.supervisor import fault as faults
 from notify.supervisor.child import Ending
+from notify.supervisor.signals import STOPPING
 
 TAIL = 30
 """Lines of stderr that go with a death."""
 
-_SHELL_KILLED = 128 + signal.SIGKILL  # how a shell passes on that its child was killed
+_KILLED = 128  # plus the signal: how a shell passes on that its child was killed
 _ASKED_LATELY = 600.0  # seconds that a program may take to end when it is asked to: it may finish a cycle first
+# Seconds from SIGTERM to SIGKILL. Docker waits 10 before it loses patience, Kubernetes 30; systemd's 90 are left out,
+# for so long after SIGTERM it is as likely that somebody else has killed the program.
+_IMPATIENT = 30.0
 # What ends programs. SIGHUP and SIGQUIT, which have other uses too, are only looked at when a program dies of them.
 _ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -22,7 +27,6 @@ _ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
 _CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 )
-_FATAL = "Fatal Python error:"  # how faulthandler begins
 _LONG = 3000  # code points of a C traceback, from which on it is a file: 25 frames of a usual width
 _NAME = 24  # code points of the program's name in the title: Discord shows 80 as one
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -37,13 +41,14 @@ class Death:
         pid: of it.
         ending: how it ended.
         at: UTC epoch seconds.
-        stderr: its last lines, oldest first; all that are known.
+        stderr: its last lines, oldest first; all that are known, without secrets.
         fault: what faulthandler wrote for it elsewhere.
         last_progress_at: UTC epoch seconds; None when it has noted none.
         by_oom_killer: whether the kernel's out-of-memory killer killed it.
         oom_kills: processes of its memory cgroup that were killed so while it ran.
         hung: whether we have ended it, since it hung.
         restarts: how often it was started lately, such as `5th start in 10 minutes`; empty when that says nothing.
+        holds_back: whether not each of the ends that are like it, and follow it, will be told.
     """
 
     program: str
@@ -57,23 +62,37 @@ class Death:
     oom_kills: int = 0
     hung: bool = False
     restarts: str = ""
+    holds_back: bool = False
 
 
 def was_asked(ending: Ending) -> bool:
     """Say whether a program ended as it was asked to.
 
-    It died of a signal that it was sent in order to end it, or ended in whatever way within ten minutes after SIGTERM
-    or SIGINT.
+    It died of a signal that it was sent in order to end it, or ended by itself within ten minutes after SIGTERM or
+    SIGINT, or was killed within half a minute after SIGTERM. Who dies of any other signal meanwhile has crashed.
     """
-    if ending.told and ending.exit_code in {128 + signum for signum in ending.told}:
+    killer = ending.exit_code - _KILLED
+    if killer in ending.told:
         return True
     since = ending.seconds_since_told
-    return since is not None and since <= _ASKED_LATELY and not _ASKS.isdisjoint(ending.told)
+    if since is None:
+        return False
+    if killer == signal.SIGKILL:
+        return since <= _IMPATIENT and signal.SIGTERM in ending.told
+    if killer in _CRASHES or (ending.signal is not None and ending.signal not in STOPPING):
+        return False
+    return since <= _ASKED_LATELY and not _ASKS.isdisjoint(ending.told)
+
+
+def is_being_stopped(ending: Ending) -> bool:
+    """Say whether a program, however it ended, was asked to so lately that whoever asked still waits for it."""
+    since = ending.seconds_since_told
+    return since is not None and since <= _IMPATIENT and not _ASKS.isdisjoint(ending.told)
 
 
 def may_be_oom_kill(ending: Ending) -> bool:
     """Say whether a program ended as it does by the out-of-memory killer: of SIGKILL, itself or what a shell runs."""
-    return ending.signal == signal.SIGKILL or ending.returncode == _SHELL_KILLED
+    return ending.exit_code == _KILLED + signal.SIGKILL
 
 
 def title(death: Death) -> str:
@@ -105,14 +124,17 @@ def stop_title(program: str, ending: Ending) -> str:
 
 def event_of(death: Death) -> Event:
     """Return the event that tells of a death. Level CRITICAL, topic `crash`."""
-    fault, lines = death.fault, death.stderr
-    if not fault:
-        fault, lines = _fault_in(lines)
-    is_long = len(fault) > _LONG
-    told = [] if is_long or not fault else [fault]
+    trace, lines = faults.of_crash(death.fault), death.stderr
+    if not trace and death.ending.exit_code - _KILLED in _CRASHES:
+        trace, lines = _fault_in(lines)
+    shown = faults.crashed_thread(trace)
+    told = [shown] if shown and len(shown) <= _LONG else []
+    is_file = bool(trace) and trace not in told
     if death.oom_kills and not death.by_oom_killer:
         killed = "1 process" if death.oom_kills == 1 else f"{death.oom_kills} processes"
         told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
+    if death.holds_back:
+        told.append("Not each end like this is told: in ten minutes the 1st, 2nd, 5th, 10th, 20th, 50th … of a row.")
     return Event(
         id=new_id(death.at),
         time=death.at,
@@ -121,7 +143,7 @@ def event_of(death: Death) -> Event:
         level=logging.CRITICAL,
         topic="crash",
         fields=_facts(death),
-        attachments=(Attachment("c-traceback.txt", clean(fault).encode()),) if is_long else (),
+        attachments=(Attachment("c-traceback.txt", clean(trace).encode()),) if is_file else (),
         tail=tuple(clean(line) for line in lines[-TAIL:]),
         source=Source(process=death.pid),
     )
@@ -144,6 +166,16 @@ def span(seconds: float) -> str:
     return " ".join(parts)
 
 
+def kind_of(death: Death) -> str:
+    """Return in one word what ended the program: those that end alike are a row, and one row hides no other."""
+    if death.hung:
+        return "hung"
+    if death.by_oom_killer:
+        return "oom"
+    signum = death.ending.signal
+    return f"exit-{death.ending.returncode}" if signum is None else signal_name(signum).replace(" ", "-")
+
+
 def signal_name(signum: int) -> str:
     """Return `SIGKILL` and the like; `signal 40` for those without a name."""
     return signum.name if isinstance(signum, signal.Signals) else f"signal {signum}"
@@ -151,7 +183,7 @@ def signal_name(signum: int) -> str:
 
 def _fault_in(lines: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Return what faulthandler wrote to stderr as the last thing, and the lines before it."""
-    starts = [number for number, line in enumerate(lines) if line.startswith(_FATAL)]
+    starts = [number for number, line in enumerate(lines) if line.startswith(faults.FATAL)]
     if not starts:
         return "", lines
     return "\n".join(lines[starts[-1] :]), lines[: starts[-1]]

@@ -9,6 +9,7 @@ from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.supervisor.child import Child
 from notify.supervisor.death import span
+from notify.supervisor.fault import program_threads
 from notify.supervisor.mark import Mark
 
 _LOOKS = 20  # in the time after which a program counts as hanging: an alert is late by a twentieth of it at most
@@ -18,6 +19,8 @@ _STACKS = 2.0  # seconds in which the child writes them down; 100 threads take i
 _PAUSE = 0.05  # seconds between two looks at what it has written
 
 _UNKNOWN = "The stacks are not known: the program has not set up what writes them down."
+_STOPPED = "The program is stopped, by a signal or a debugger."
+_SILENT = "The stacks are not known: the program did not write them down within 2 s."
 
 
 class HangWatch:
@@ -52,7 +55,9 @@ class HangWatch:
         now = self._notifier.clock.monotonic()
         self._silence += min(now - self._looked_at, _COUNTED_LOOKS * self.interval)
         self._looked_at = now
-        progress_at = self._mark.progress_at() or self._progress_at  # a mark that is gone is no progress
+        progress_at = self._mark.progress_at()
+        if progress_at is None:
+            progress_at = self._progress_at  # a mark that is gone is no progress
         if progress_at != self._progress_at:
             if self._hangs:
                 self._tell_end(now)
@@ -74,7 +79,7 @@ class HangWatch:
     def _tell(self, now: float) -> None:
         self._notifier.notify(
             f"{self._program} hangs: no progress for {span(now - self._progress_seen_at)}",
-            body=self._stacks() or _UNKNOWN,
+            body=self._stacks(),
             level=logging.ERROR,
             topic="watchdog",
             key=KEY,
@@ -91,12 +96,15 @@ class HangWatch:
 
     def _stacks(self) -> str:
         if not self._mark.gives_stacks():
-            return ""
+            return _UNKNOWN
+        if self._mark.is_stopped():  # it would write them down as soon as it goes on, when nobody waits for them
+            return _STOPPED
+        self._mark.stacks(take=True)  # what it wrote too late the last time
         self._child.kill(SIGNAL)
         deadline = self._notifier.clock.monotonic() + _STACKS
         written = ""
         while self._notifier.clock.monotonic() < deadline and self._child.wait(_PAUSE) is None:
             before, written = written, self._mark.stacks()
             if written and written == before:  # it writes without a pause
-                return self._mark.stacks(take=True)
-        return written
+                break
+        return program_threads(self._mark.stacks(take=True)) or _SILENT

@@ -7,6 +7,7 @@ from notify.crash.identity import process
 from notify.crash.run_file import DIRECTORY, MOST, Run, decode, fault_path, pid_of
 from notify.crash.stacks import SIGNAL
 from notify.delivery.state_dir import StateDirError, open_private
+from notify.supervisor.fault import FATAL
 
 _NOTED = 0.01  # seconds between the beginning and the first progress: the file has the time of the former until then
 _MOST_OF_STACKS = 2**20  # bytes that are read of them
@@ -34,7 +35,10 @@ class Mark:
         return self._path is not None
 
     def progress_at(self) -> float | None:
-        """Return when the child noted progress last, in UTC epoch seconds by its clock; None before it did."""
+        """Return when the child noted progress last, in UTC epoch seconds by its clock; None before it did.
+
+        That may be before the last time, and before it began, when its clock was set back: any change is progress.
+        """
         run = self._read()
         if run is None or self._path is None:
             return None
@@ -42,7 +46,7 @@ class Mark:
             at = self._path.stat().st_mtime
         except OSError:
             return None
-        return at if at - run.started_at > _NOTED else None
+        return at if abs(at - run.started_at) > _NOTED else None
 
     def is_running(self) -> bool:
         """Say whether the child still does what it was started for: it has neither ended its run nor crashed."""
@@ -53,18 +57,17 @@ class Mark:
         """Say whether the child writes down where its threads are when it gets `SIGNAL`, which kills any other."""
         if self._path is None or not fault_path(self._path).exists():
             return False
-        try:
-            status = Path(f"/proc/{self._pid}/status").read_text("utf-8", "replace")
-            caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
-        except (OSError, StopIteration, IndexError):
-            return False
-        return bool(int(caught, 16) >> (SIGNAL - 1) & 1)
+        return bool(int(self._status("SigCgt") or "0", 16) >> (SIGNAL - 1) & 1)
+
+    def is_stopped(self) -> bool:
+        """Say whether the child is stopped, by a signal or a debugger: it would get no signal before it goes on."""
+        return self._status("State") in ("T", "t")
 
     def stacks(self, *, take: bool = False) -> str:
         """Return what the child has written of its stacks so far.
 
         Args:
-            take: remove it, too. What stays where it is would be taken for a crash in C.
+            take: remove it, too, so that it is not there the next time. A crash in C stays, to be told as that.
         """
         if self._path is None:
             return ""
@@ -74,9 +77,17 @@ class Mark:
             return ""
         with os.fdopen(descriptor, "r+b") as file:
             text = file.read(_MOST_OF_STACKS).decode("utf-8", "replace")
-            if take:
+            if take and FATAL not in text:
                 file.truncate(0)
         return text.strip()
+
+    def _status(self, name: str) -> str:
+        """Return the first word that the kernel says under *name* of the child; empty when it is gone."""
+        try:
+            status = Path(f"/proc/{self._pid}/status").read_text("utf-8", "replace")
+            return next(line.split()[1] for line in status.splitlines() if line.startswith(f"{name}:"))
+        except (OSError, StopIteration, IndexError):
+            return ""
 
     def _find(self) -> Path | None:
         here = process(os.getpid())

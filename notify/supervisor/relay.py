@@ -33,6 +33,8 @@ class Relay:
     def __init__(self, source: int, destination: int) -> None:
         self.lost = 0
         """Bytes that *destination* refused for a reason that may pass, such as a full disk."""
+        self.left = 0
+        """Bytes that nobody had taken when `close` lost patience the last time."""
         self._source = source
         self._destination = destination
         about = stat.S_IFMT(os.fstat(destination).st_mode)
@@ -101,6 +103,8 @@ class Relay:
             if not self._ended:
                 os.eventfd_write(self._wake, 1)
         settled = self.settle(patience)
+        with self._changed:
+            self.left = self._taken - self._passed
         if settled:
             self._thread.join(patience)
         return settled

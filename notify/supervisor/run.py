@@ -1,21 +1,32 @@
 """One run of the program, from its start until all is known and said of its end."""
 
+import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notify import diagnostics
-from notify.crash.restarts import note_start
+from notify.crash.restarts import Start, note_start
 from notify.crash.unclean import How, claim_pid
+from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import class_name
 from notify.supervisor.child import Child, Ending, wait_for_stop
-from notify.supervisor.death import Death, event_of, may_be_oom_kill, stop_title, was_asked
+from notify.supervisor.death import (
+    Death,
+    event_of,
+    is_being_stopped,
+    kind_of,
+    may_be_oom_kill,
+    stop_title,
+    was_asked,
+)
 from notify.supervisor.hang import HangWatch
+from notify.supervisor.last_words import redacted
 from notify.supervisor.mark import Mark
 from notify.supervisor.oom import OomKills
 from notify.supervisor.signals import STOPPING, Signals
@@ -24,7 +35,8 @@ from notify.supervisor.streams import Streams
 _ABORTING = 10.0  # seconds that a program which hangs has to die of SIGABRT
 # Seconds in which what has ended the child may reach us too: a service manager sends it to one after the other.
 _SENT_TO_BOTH = 1.0
-_KNOWN_LINES = 1000  # of stderr, for the beginning of what faulthandler wrote there
+_ALL_LINES = 65_536  # of stderr: no more are kept, as these are bytes
+_NAME = 60  # code points of a directory's name: the 255 bytes of a file system, of four for one at worst
 _KILLED = 128  # plus the signal: exit code of a program that a signal has killed
 
 
@@ -37,6 +49,7 @@ class Program:
         command: the program and its arguments.
         env: its environment.
         state_dir: the state directory that it uses, if it uses this package.
+        redact_text: takes secrets out of what it wrote to stderr.
         hang_after: seconds without progress after which it hangs; None: it is not watched.
         kill_hung: end it when it hangs.
     """
@@ -45,6 +58,7 @@ class Program:
     command: Sequence[str]
     env: Mapping[str, str]
     state_dir: Path
+    redact_text: Callable[[str], str]
     hang_after: float | None = None
     kill_hung: bool = False
 
@@ -56,17 +70,22 @@ class Outcome:
     Args:
         exit_code: for the supervisor to end with.
         seconds: run time.
-        asked: how often somebody has asked the program to end; 0 when it ended by itself.
+        asked: how often somebody has asked the program to end; 0 when it ended by itself, or nobody waits for that end
+            any more.
+        seconds_since_asked: between the last of these and the end.
         is_crash: whether nobody wanted that end.
         event: that tells of it. None when it was wanted, when the program has told itself, or when it is one of a row
             of crashes of which not each is told.
+        ticket: of that event.
     """
 
     exit_code: int
     seconds: float
     asked: int
     is_crash: bool
+    seconds_since_asked: float = 0.0
     event: Event | None = None
+    ticket: Ticket | None = None
 
 
 class Run:
@@ -85,6 +104,7 @@ class Run:
         self._signals = signals
         self._streams = streams
         self._hung = False
+        self._ticket: Ticket | None = None
         self._oom_kills = OomKills()
         try:
             self._child = Child(program.command, program.env, signals=signals, streams=streams)
@@ -99,22 +119,34 @@ class Run:
         The notifier then has what was left in the outbox. Raises no Exception for what goes wrong in saying it.
         """
         ending = self._wait()
-        asked = len(ending.told) if was_asked(ending) else self._asked_as_well(ending)
-        is_crash = self._hung or (ending.returncode != 0 and not asked)
+        by_oom_killer = self._is_oom_kill(ending)
+        is_wanted = was_asked(ending) and not by_oom_killer
+        asked = len(ending.told) if is_wanted or is_being_stopped(ending) else 0
+        if not asked and not by_oom_killer and self._asked_as_well(ending):
+            is_wanted, asked = True, 1
+        is_crash = self._hung or (ending.returncode != 0 and not is_wanted)
         event = None
         with _reporting("what became of the program could not be told"):
             has_mark = self._mark.found()
             if is_crash and has_mark and self._has_said_that_it_stops(ending):
                 is_crash = False
-            event = self._tell_crash(ending) if is_crash else None
-            if asked and not has_mark:
+            event = self._tell_crash(ending, by_oom_killer=by_oom_killer) if is_crash else None
+            if is_wanted and not is_crash and not (has_mark and self._says_itself_how_it_ends(ending)):
                 self._tell_stop(ending)
             if not is_crash:
                 claim_pid(self._program.state_dir, self._child.pid)  # and nobody else need look at it
         with _reporting("what the program has left could not be looked for"):
             self._notifier.adopt()
         self._oom_kills.close()
-        return Outcome(exit_code=ending.exit_code, seconds=ending.seconds, asked=asked, is_crash=is_crash, event=event)
+        return Outcome(
+            exit_code=ending.exit_code,
+            seconds=ending.seconds,
+            asked=asked,
+            seconds_since_asked=ending.seconds_since_told or 0.0,
+            is_crash=is_crash,
+            event=event,
+            ticket=self._ticket,
+        )
 
     def _wait(self) -> Ending:
         ending: Ending | None = None
@@ -131,47 +163,73 @@ class Run:
             ending = self._child.wait()
         return ending
 
-    def _asked_as_well(self, ending: Ending) -> int:
-        """Return how often we were asked to end with what may have ended the child, which got it before we did."""
+    def _is_oom_kill(self, ending: Ending) -> bool:
+        return may_be_oom_kill(ending) and not self._hung and self._oom_kills.has_killed(self._child.pid)
+
+    def _asked_as_well(self, ending: Ending) -> bool:
+        """Say whether we were asked to end with what may have ended the child, which got it before we did."""
         by_stopping = ending.exit_code - _KILLED in STOPPING
         if ending.returncode == 0 or (ending.signal is not None and not by_stopping):
-            return 0
-        return int(wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None)
+            return False
+        return wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None
 
     def _has_said_that_it_stops(self, ending: Ending) -> bool:
         """Say whether a program with a mark died of what it announces itself: a signal that only it was sent."""
         return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._mark.is_running() and not self._hung
 
-    def _tell_crash(self, ending: Ending) -> Event | None:
-        name, state_dir, pid = self._program.name, self._program.state_dir, self._child.pid
+    def _says_itself_how_it_ends(self, ending: Ending) -> bool:
+        """Say whether a program with a mark has told that it stops, or would have if it had come to that."""
+        return ending.returncode == 0 or not self._mark.is_running()
+
+    def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> Event | None:
+        state_dir, pid = self._program.state_dir, self._child.pid
         noted = self._mark.progress_at()
         end = claim_pid(state_dir, pid)
         has_told = end is not None and end.how is How.REPORTED and not self._hung
-        # Apart from those that the program notes itself, which would be counted twice.
-        start = note_start(state_dir / "supervisor", self._notifier.clock, unclean=not has_told)
-        if not start.tells:
+        death = Death(
+            program=self._program.name,
+            pid=pid,
+            ending=ending,
+            at=self._notifier.clock.time(),
+            fault=end.fault if end is not None else "",
+            last_progress_at=noted,
+            by_oom_killer=by_oom_killer,
+            oom_kills=self._oom_kills.count(),
+            hung=self._hung,
+        )
+        every, alike = self._note(death, has_told=has_told)
+        if not alike.tells:
             return None
         event = event_of(
-            Death(
-                program=name,
-                pid=pid,
-                ending=ending,
-                at=self._notifier.clock.time(),
-                stderr=tuple(self._streams.last_lines(_KNOWN_LINES)),
-                fault=end.fault if end is not None else "",
-                last_progress_at=noted,
-                by_oom_killer=may_be_oom_kill(ending) and not self._hung and self._oom_kills.has_killed(pid),
-                oom_kills=self._oom_kills.count(),
-                hung=self._hung,
-                restarts=start.phrase,
+            replace(
+                death,
+                stderr=redacted(self._streams.last_lines(_ALL_LINES), self._program.redact_text),
+                restarts=every.phrase,
+                holds_back=bool(alike.phrase),
             )
         )
-        self._notifier.accept(event)
+        self._ticket = self._notifier.accept(event)
         return event
+
+    def _note(self, death: Death, *, has_told: bool) -> tuple[Start, Start]:
+        """Return what to make of this start among all of the program's, and among those that ended alike.
+
+        They are noted apart from those that the program notes itself, which would be counted twice.
+        """
+        clock = self._notifier.clock
+        directory = self._program.state_dir / "supervisor" / (_as_file_name(self._program.name) or "program")
+        every = note_start(directory, clock, unclean=False)
+        if has_told:
+            return every, Start(None, tells=False)
+        return every, note_start(directory / kind_of(death), clock, unclean=True)
 
     def _tell_stop(self, ending: Ending) -> None:
         """Say what a program that uses this package says itself."""
         self._notifier.notify(stop_title(self._program.name, ending), level=TRADE, topic="shutdown")
+
+
+def _as_file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name).lstrip(".")[:_NAME]
 
 
 @contextmanager

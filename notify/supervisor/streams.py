@@ -51,8 +51,11 @@ class Streams:
 
     @property
     def lost(self) -> int:
-        """Bytes that the real stream refused for a reason that may pass, such as a full disk."""
-        return self._relay.lost if self._relay is not None else 0
+        """Bytes that are lost so far.
+
+        The real stream refused them for a reason that may pass, such as a full disk, or `close` has waited in vain.
+        """
+        return self._relay.lost + self._relay.left if self._relay is not None else 0
 
     def last_lines(self, most: int = 30) -> list[str]:
         """Return the last *most* lines of stderr, oldest first; of both streams where they are one file.
@@ -86,13 +89,16 @@ class Streams:
             return False
         return True
 
-    def close(self) -> bool:
-        """Pass on the rest, and say whether all of it was. Idempotent.
+    def close(self, patience: float = _PATIENCE) -> bool:
+        """Pass on the rest, and say whether all of it was. May be called again when it was not.
 
         A process that the child has left behind, and that still holds the stream, is not waited for; from here on it
-        writes into a closed pipe. A slow reader is waited for, one that takes nothing for 5 s is not.
+        writes into a closed pipe. A slow reader is waited for, one that takes nothing is not.
+
+        Args:
+            patience: seconds in which the reader may take nothing.
         """
-        done = self._relay is None or self._relay.close(_PATIENCE)
+        done = self._relay is None or self._relay.close(patience)
         if self._writer is not None:
             os.close(self._writer)
             self._writer = None

@@ -1,24 +1,21 @@
 """Runs the program, and after a crash does what was asked for: stay, end, or start it again."""
 
 import logging
-import os
+from dataclasses import replace
 
-from notify import diagnostics, threads
+from notify import diagnostics
 from notify.delivery.backoff import Backoff
 from notify.event import Event, new_id
 from notify.notifier import Notifier
 from notify.plain import class_name, clean
 from notify.supervisor.after_crash import AfterCrash, CrashPolicy
 from notify.supervisor.child import StartError, wait_for_stop
+from notify.supervisor.leave import Leaving, leave
 from notify.supervisor.run import Outcome, Program, Run
 from notify.supervisor.signals import Signals
 from notify.supervisor.streams import Streams
 
-# Seconds for the delivery of what waits when nobody has asked us to end: enough for a few attempts.
-_DELIVERY = 10.0
-# When somebody has: within the 5 s of guarantee 7. More than once: no more than a healthy destination needs.
-_DELIVERY_ASKED = 4.0
-_DELIVERY_ASKED_AGAIN = 0.5
+_LONG_RUN = 600.0  # seconds after which a crash is a matter of its own, and no more of a row
 
 
 def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signals: Signals, streams: Streams) -> int:
@@ -39,32 +36,43 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
     backoff = Backoff()
     runs_well = False
     restarts = 0
-    asked = 0
+    leaving = Leaving(program=program.name, exit_code=0)
     try:
         while True:
             outcome = Run(program, notifier=notifier, signals=signals, streams=streams).outcome()
             if outcome.seconds >= after.good_startup:
                 runs_well = True
+            if outcome.seconds >= _LONG_RUN:
                 backoff.reset()
-            asked = outcome.asked
-            if not (outcome.is_crash and runs_well):
+            leaving = _after(program, outcome)
+            if outcome.asked or not (outcome.is_crash and runs_well):
                 break
             if after.then is AfterCrash.SERVE and after.stays:
                 _stay(after, outcome, signals)
-                asked = 1
+                leaving = replace(leaving, asked=1)
             if after.then is not AfterCrash.RESTART:
                 break
             if _is_stopped_before_restart(backoff.next(), signals):
-                asked = 1
+                leaving = replace(leaving, asked=1)
                 break
             restarts += 1
     except StartError as error:
         if restarts:
             notifier.accept(_not_restarted(program, error, notifier.clock.time()))
-        _leave(error.exit_code, asked, notifier, signals, streams)
+        leave(replace(leaving, exit_code=error.exit_code, ticket=None), notifier, signals, streams)
         raise
-    _leave(outcome.exit_code, asked, notifier, signals, streams)
+    leave(leaving, notifier, signals, streams)
     return outcome.exit_code
+
+
+def _after(program: Program, outcome: Outcome) -> Leaving:
+    return Leaving(
+        program=program.name,
+        exit_code=outcome.exit_code,
+        asked=outcome.asked,
+        seconds_since_asked=outcome.seconds_since_asked,
+        ticket=outcome.ticket,
+    )
 
 
 def _stay(after: CrashPolicy, outcome: Outcome, signals: Signals) -> None:
@@ -91,29 +99,3 @@ def _not_restarted(program: Program, error: StartError, now: float) -> Event:
         level=logging.CRITICAL,
         topic="crash",
     )
-
-
-def _leave(exit_code: int, asked: int, notifier: Notifier, signals: Signals, streams: Streams) -> None:
-    """Deliver what waits and pass on the rest of the output, both at once, and end the process if it is told to."""
-    closing = None
-    try:
-        threads.start("stop", lambda: _end_when_asked(exit_code, asked, signals))
-        closing = threads.start("output", lambda: _close(streams))
-    except RuntimeError:
-        pass  # no thread can be had: then nobody listens, and one thing is done after the other
-    notifier.close((_DELIVERY, _DELIVERY_ASKED, _DELIVERY_ASKED_AGAIN)[min(asked, 2)])
-    if closing is None:
-        streams.close()
-    else:
-        closing.join()
-
-
-def _close(streams: Streams) -> None:
-    streams.close()
-
-
-def _end_when_asked(exit_code: int, asked: int, signals: Signals) -> None:
-    wait_for_stop(signals, None)
-    if not asked:
-        wait_for_stop(signals, _DELIVERY_ASKED)
-    os._exit(exit_code)

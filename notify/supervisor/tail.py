@@ -8,6 +8,7 @@ LIMIT = 65_536  # bytes that are kept
 LINE_LIMIT = 1000  # code points of a line that is shown
 
 # What a terminal obeys and does not show (ECMA-48): colours and movements, titles and links, single codes.
+_FIRST_WORD = re.compile(rb"\S{0,256}")  # what is longer is data rather than a word
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
@@ -30,11 +31,14 @@ class Tail:
         r"""Return the last *most* lines, oldest first, as a terminal would show them.
 
         A progress bar that was written over with carriage returns is its last state, colours are left out, what is no
-        UTF-8 shows as `\xff`. A line is cut after 1000 code points. Empty lines at the end are left out.
+        UTF-8 shows as `\xff`. A line is cut after 1000 code points. Empty lines at the end are left out. Of what was
+        cut off at the beginning no part is shown that might be half a secret: not the rest of its line, or of its
+        word when that line is the only one.
         """
         data = bytes(self._kept[-LIMIT:])
-        if (self._cut or len(self._kept) > LIMIT) and b"\n" in data[:-1]:
-            data = data[data.index(b"\n") + 1 :]  # the first line has lost its beginning
+        if self._cut or len(self._kept) > LIMIT:  # the first line has lost its beginning
+            _, newline, rest = data.partition(b"\n")
+            data = rest if newline and rest else _FIRST_WORD.sub(b"", data, count=1)
         lines = [_shown(line) for line in data.rstrip(b"\r\n\t ").split(b"\n")[-most:]] if most > 0 else []
         return lines if any(lines) else []
 
