@@ -186,7 +186,7 @@ def test_a_generator_that_is_closed_early_is_no_crash(memory: MemoryBackend) -> 
 def test_a_report_that_fails_hides_nothing(
     memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]
 ) -> None:
-    monkeypatch.setattr("notify.crash.report.report_crash", None)
+    monkeypatch.setattr("notify.crash.report._made", None)
 
     with pytest.raises(ValueError, match="no price"):
         plain(True)
