@@ -50,7 +50,8 @@ class NotifyHandler(logging.Handler):
         try:
             snapshot = Snapshot(record)
             self._remember(snapshot)
-            if snapshot.exception is not None and record.name == ASYNCIO and _is_said(record):
+            # Not by the snapshot's property: each call costs the caller on a thread that has just woken up.
+            if record.exc_info is not None and record.name == ASYNCIO and _is_said(record):
                 return True
             intake = self._intake
             if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
