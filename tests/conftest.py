@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from lanes import Bench, Hanging, benches
+from supervised import Terminal
 
 from notify import diagnostics
 from notify.backends.discord import limiter
@@ -139,3 +140,19 @@ def notifier(backend: MemoryBackend) -> Iterator[Notifier]:
     """A notifier whose backend gets everything, whatever its level."""
     with Notifier({"memory": backend}, routes={"memory": Route(logging.NOTSET)}) as notifier:
         yield notifier
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """A terminal to run programs on."""
+    made = Terminal()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file into which a supervised program's supervisor writes how it ended."""
+    path = tmp_path / "report.json"
+    monkeypatch.setenv("REPORT", str(path))
+    return path

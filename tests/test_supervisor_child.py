@@ -45,20 +45,6 @@ LISTENER = """if True:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    made = Terminal()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "report.json"
-    monkeypatch.setenv("REPORT", str(path))
-    return path
-
-
-@pytest.fixture
 def signals() -> Iterator[Signals]:
     made = Signals()
     yield made

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,20 +22,6 @@ pytestmark = pytest.mark.process
 Way = Callable[..., list[str]]
 REPETITIONS = 20  # where it depends on who is faster
 MIB = 2**20
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    made = Terminal()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "report.json"
-    monkeypatch.setenv("REPORT", str(path))
-    return path
 
 
 # ---- pipes and files
