@@ -82,6 +82,14 @@ def parse_seconds_or_off(text: str) -> float | None:
     return None if text.lower() in {"disabled", "none", "off"} else parse_seconds(text) or None
 
 
+def parse_interval(text: str) -> float:
+    """Read a number of seconds, 1 or more."""
+    seconds = parse_seconds(text)
+    if seconds < 1:
+        raise ValueError("not a number of seconds, 1 or more")
+    return seconds
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """Return what reads one of *choices*, in any case."""
 

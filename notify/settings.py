@@ -16,6 +16,7 @@ from notify.setting import (
     one_of,
     parse_backend_names,
     parse_flag,
+    parse_interval,
     parse_least_level,
     parse_names,
     parse_port,
@@ -107,12 +108,50 @@ NOTIFY_HANG_AFTER: Setting[float | None] = Setting(
     "seconds without `run_state.refresh()` after which a hang is told",
     "off",
 )
+NOTIFY_STALE_AFTER: Setting[float] = Setting(
+    "NOTIFY_STALE_AFTER",
+    parse_seconds,
+    3600.0,
+    "seconds without `run_state.refresh()` after which `/healthz` says stale",
+    "3600",
+)
 HTTP_ENABLED: Setting[bool] = Setting(
-    "HTTP_ENABLED", parse_flag, False, "under `notify run`: stay after a crash, until somebody stops it", "false"
+    "HTTP_ENABLED",
+    parse_flag,
+    False,
+    "serve the status of this run, also after a crash, until somebody stops it",
+    "false",
+)
+HTTP_HOST: Setting[str] = Setting(
+    "HTTP_HOST", parse_text, "127.0.0.1", "address that the status server listens on", "127.0.0.1"
+)
+HTTP_PORT: Setting[int] = Setting("HTTP_PORT", parse_port, 3456, "port that it listens on", "3456")
+HTTP_USERNAME: Setting[str | None] = Setting(
+    "HTTP_USERNAME", parse_text, None, "with `HTTP_PASSWORD`: who may see more than `/ping`"
+)
+HTTP_PASSWORD: Setting[str | None] = Setting(
+    "HTTP_PASSWORD", parse_text, None, "with `HTTP_USERNAME`: Basic auth on all but `/ping`", secret=True
+)
+HTTP_PUBLIC_LOGS: Setting[bool] = Setting(
+    "HTTP_PUBLIC_LOGS", parse_flag, False, "serve `/logs` also without a password", "false"
 )
 HTTP_WAIT_GOOD_STARTUP_SECONDS: Setting[float] = Setting(
-    "HTTP_WAIT_GOOD_STARTUP_SECONDS", parse_seconds, 60.0, "a crash before that ends `notify run` in any case", "60"
+    "HTTP_WAIT_GOOD_STARTUP_SECONDS",
+    parse_seconds,
+    60.0,
+    "a crash before that ends the process, and `notify run`; after that the status server stays up",
+    "60",
 )
+HEARTBEAT_URL: Setting[str | None] = Setting(
+    "HEARTBEAT_URL", parse_web_address, None, "pinged while the run makes progress, as of healthchecks.io", secret=True
+)
+HEARTBEAT_SECONDS: Setting[float] = Setting(
+    "HEARTBEAT_SECONDS", parse_interval, 60.0, "seconds between two of these pings, 1 at least", "60"
+)
+TS_PUBLIC_STRATEGIES: Setting[str] = Setting(
+    "TS_PUBLIC_STRATEGIES", parse_text, "[]",
+    "JSON list of `{id, name, url}` for `notify dashboard`, `notify watch` and `notify caddyfile`", "[]",
+)  # fmt: skip
 UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", parse_flag, False, "no network at all", "false")
 SIMULATE: Setting[bool] = Setting("SIMULATE", parse_flag, False, "no network at all", "false")
 NOTIFY_DRY_RUN: Setting[bool] = Setting(
@@ -122,8 +161,9 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
     LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, NOTIFY_HANG_AFTER, HTTP_ENABLED, HTTP_WAIT_GOOD_STARTUP_SECONDS,
-    UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
+    NOTIFY_DURABLE_LEVEL, NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER, HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME,
+    HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS, HEARTBEAT_URL, HEARTBEAT_SECONDS,
+    TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
 _NOT_FOR_PEOPLE = "NOTIFY_SUPERVISOR"  # what `notify run` tells the program that it runs

@@ -136,7 +136,12 @@ def test_a_terminal_that_knows_ascii_only_gets_the_tables_all_the_same(arguments
     assert ended.stdout.isascii()
 
 
-SECRET = {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_OPS_WEBHOOK_URL": WEBHOOK}
+SECRET = {
+    "DISCORD_WEBHOOK_URL": WEBHOOK,
+    "DISCORD_OPS_WEBHOOK_URL": WEBHOOK,
+    "HTTP_PASSWORD": CANARY,
+    "HEARTBEAT_URL": f"https://hc.example.com/{CANARY}",
+}
 
 
 def test_the_test_below_sets_every_secret() -> None:

@@ -43,8 +43,17 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "NOTIFY_STATE_DIR": [("/var/lib/bot", "/var/lib/bot"), ("~/bot", "~/bot")],
     "NOTIFY_DURABLE_LEVEL": [("info", 20), ("TRADE", 21), ("off", NEVER), ("CRITICAL", 50)],
     "NOTIFY_HANG_AFTER": [("90", 90.0), ("0.5", 0.5), ("off", None), ("0", None)],
+    "NOTIFY_STALE_AFTER": [("900", 900.0), ("0.5", 0.5)],
     "HTTP_ENABLED": [("true", True), ("no", False)],
+    "HTTP_HOST": [("0.0.0.0", "0.0.0.0"), ("::1", "::1")],
+    "HTTP_PORT": [("19003", 19003)],
+    "HTTP_USERNAME": [("operator", "operator")],
+    "HTTP_PASSWORD": [("correct horse", "correct horse")],
+    "HTTP_PUBLIC_LOGS": [("true", True), ("0", False)],
     "HTTP_WAIT_GOOD_STARTUP_SECONDS": [("60", 60.0), ("0", 0.0)],
+    "HEARTBEAT_URL": [("https://hc.example.com/1b2c", "https://hc.example.com/1b2c")],
+    "HEARTBEAT_SECONDS": [("30", 30.0), ("1", 1.0)],
+    "TS_PUBLIC_STRATEGIES": [('[{"id": "vega"}]', '[{"id": "vega"}]')],
     "UNIT_TESTING": [("True", True), ("no", False)],
     "SIMULATE": [("true", True), ("off", False)],
     "NOTIFY_DRY_RUN": [("on", True), ("False", False)],
@@ -53,7 +62,7 @@ FORMS: dict[str, list[tuple[str, object]]] = {
 # Rows that take any text at this point; what they mean is looked at by the backend that they are for.
 ANY_TEXT = {
     "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
-    "LOGSTASH_TAGS", "NOTIFY_STATE_DIR",
+    "LOGSTASH_TAGS", "NOTIFY_STATE_DIR", "HTTP_HOST", "HTTP_USERNAME", "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
@@ -118,6 +127,7 @@ def test_an_error_names_the_variable_and_never_shows_the_value(setting: Setting[
     ("name", "text"),
     [
         ("LOGSTASH_PORT", "0"),
+        ("HEARTBEAT_SECONDS", "0.5"),
         ("LOGSTASH_PORT", "65536"),
         ("LOGSTASH_PORT", "00655360"),
         ("LOGSTASH_PORT", "-1"),
@@ -144,8 +154,10 @@ def test_values_are_stripped() -> None:
     assert Settings({"LOG_LEVEL": " info\r"}).get(settings.LOG_LEVEL) == 20
 
 
-def test_only_the_webhook_is_a_secret_among_todays_settings() -> None:
-    assert [setting.name for setting in settings.TABLE if setting.secret] == ["DISCORD_WEBHOOK_URL"]
+def test_what_lets_others_in_or_speak_for_us_is_a_secret_and_no_other_setting_is() -> None:
+    secret = [setting.name for setting in settings.TABLE if setting.secret]
+
+    assert secret == ["DISCORD_WEBHOOK_URL", "HTTP_PASSWORD", "HEARTBEAT_URL"]
 
 
 def test_no_two_rows_have_the_same_name() -> None:
