@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from notify.backends.http.exchange import Answer, Exchange, Part
+from notify.backends.http.exchange import MAX_BODY, Answer, Exchange, Part
 from notify.backends.http.requester import Requester
 from notify.errors import RetryLater
 
@@ -13,7 +13,7 @@ _MAX_STUCK = 4
 
 
 class HttpClient:
-    """Talks to one host over a connection that stays open.
+    """Talks to one host over a connection that stays open; to any number of them with `Connection: close`.
 
     TLS certificates are verified, redirects are not followed, proxy settings and certificate bundles of the
     environment are honoured, `~/.netrc` is not read. For one thread at a time; a forked child gets a
@@ -51,12 +51,25 @@ class HttpClient:
             Exchange("POST", url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
         )
 
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None, deadline_seconds: float) -> Answer:
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        deadline_seconds: float,
+        max_body: int = MAX_BODY,
+    ) -> Answer:
         """Get *url* and return the answer, whatever its status.
 
-        Args and errors as of `post`.
+        Args:
+            url: as of `post`, like the headers and the deadline.
+            headers: sent in addition to what HTTP needs.
+            deadline_seconds: for everything together.
+            max_body: bytes of the body that are read and returned; the rest is left unread.
+
+        Raises as `post` does.
         """
-        return self._wait_for(Exchange("GET", url, None, (), {}, dict(headers or {}), deadline_seconds))
+        return self._wait_for(Exchange("GET", url, None, (), {}, dict(headers or {}), deadline_seconds, max_body))
 
     def _wait_for(self, exchange: Exchange) -> Answer:
         requester = self._running()

@@ -31,7 +31,7 @@ class Answer:
     Args:
         status: the HTTP status.
         headers: looked up by name in any case.
-        body: decompressed, its first `MAX_BODY` bytes.
+        body: decompressed, no more of it than was asked for.
     """
 
     status: int
@@ -51,6 +51,7 @@ class Exchange:
         params: what the query gets in addition.
         headers: sent in addition to what HTTP needs.
         deadline_seconds: for everything together.
+        max_body: bytes of the answer's body that are read.
         done: set when there is an answer or a failure.
         taken: the beginning of an answer that says that the request was carried out: its body may be on its way yet.
         answer: the whole answer.
@@ -64,6 +65,7 @@ class Exchange:
     params: dict[str, str] = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     deadline_seconds: float
+    max_body: int = MAX_BODY
     done: threading.Event = field(default_factory=threading.Event)
     taken: Answer | None = None
     answer: Answer | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from notify import threads
-from notify.backends.http.exchange import MAX_BODY, Answer, Exchange
+from notify.backends.http.exchange import Answer, Exchange
 
 if TYPE_CHECKING:
     import requests
@@ -105,12 +105,12 @@ def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
         try:
             for chunk in response.iter_content(8192):
                 body += chunk
-                if len(body) >= MAX_BODY:
+                if len(body) >= exchange.max_body:
                     break
         except requests.RequestException:
             if not taken:  # taken is taken, however the answer ends
                 raise
-        return Answer(response.status_code, response.headers, body[:MAX_BODY])
+        return Answer(response.status_code, response.headers, body[: exchange.max_body])
 
 
 def reason(error: BaseException) -> str:

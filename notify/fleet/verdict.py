@@ -1,0 +1,138 @@
+"""How a strategy is, by what its `/status` says: pure, the time is passed in."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from notify.clip import clip
+from notify.plain import clean
+
+MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
+
+_TEXT = 500  # code points of what a strategy says
+
+
+class State(StrEnum):
+    """How a strategy is; the worst first."""
+
+    CRASHED = "crashed"
+    """Its program says that it has failed."""
+
+    OFFLINE = "offline"
+    """Nothing usable answers."""
+
+    STALE = "stale"
+    """It answers, and says that it has made no progress for too long."""
+
+    RUNNING = "running"
+    """It makes progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a strategy is, and why.
+
+    Args:
+        state: how it is.
+        reason: why, in words for people; empty when it runs.
+        warnings: what a person should look at although it runs, a line each.
+        started_at: UTC epoch seconds, like the other times. None for what it does not say.
+        last_refreshed_at: when it made progress last.
+        crashed_at: when it crashed.
+        cycles: how many it has begun since it was started.
+        version: of its program.
+    """
+
+    state: State
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    started_at: float | None = None
+    last_refreshed_at: float | None = None
+    crashed_at: float | None = None
+    cycles: int | None = None
+    version: str | None = None
+
+
+def offline(reason: str) -> Verdict:
+    """Return the verdict on what gives no usable answer."""
+    return Verdict(state=State.OFFLINE, reason=reason)
+
+
+def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
+    """Return how the strategy with this `/status` is. Never raises: a stranger may have answered.
+
+    Args:
+        status: what the JSON says.
+        now: UTC epoch seconds.
+        max_age: seconds without progress after which a strategy is stale.
+    """
+    if not isinstance(status, Mapping) or not isinstance(status.get("executor_running"), bool):
+        return offline("the answer is JSON, but no status of an executor")
+    refreshed, crashed = _time(status.get("last_refreshed_at")), _time(status.get("crashed_at"))
+    if not status["executor_running"]:
+        state, reason = State.CRASHED, _failure(status.get("exception"))
+    elif refreshed is None:
+        state, reason = State.STALE, "it does not say when it made progress last"
+    elif now - refreshed > max_age:
+        state, reason = State.STALE, f"no progress for {duration(now - refreshed)}"
+    else:
+        state, reason = State.RUNNING, ""
+    return Verdict(
+        state=state,
+        reason=reason,
+        warnings=_warnings(status),
+        started_at=_time(status.get("started_at")),
+        last_refreshed_at=refreshed,
+        crashed_at=crashed,
+        cycles=_count(status.get("cycles")),
+        version=_version(status.get("version")),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units: `42 s`, `3 min 20 s`, `1 h 5 min`, `2 d 3 h`."""
+    whole = max(0, int(seconds))
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    parts = []
+    for name, size in units:
+        count, whole = divmod(whole, size)
+        parts.append((count, name))
+    first = next((number for number, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count) or "0 s"
+
+
+def _warnings(status: Mapping[object, object]) -> tuple[str, ...]:
+    found = []
+    frozen = _count(status.get("frozen_positions"))
+    if frozen:
+        found.append(f"{frozen} frozen {'position' if frozen == 1 else 'positions'}")
+    gas = status.get("hot_wallet_gas_warning_message")
+    if gas is not None:
+        found.append(f"low gas: {_text(gas)}" if isinstance(gas, str) and gas.strip() else "low gas")
+    return tuple(found)
+
+
+def _failure(exception: object) -> str:
+    message = exception.get("exception_message") if isinstance(exception, Mapping) else None
+    return _text(message) if isinstance(message, str) and message.strip() else "it does not say why it stopped"
+
+
+def _time(value: object) -> float | None:
+    """Return epoch seconds, None for what is no time."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
+        return float(value)
+    return None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
+
+
+def _version(value: object) -> str | None:
+    tag = value.get("tag") if isinstance(value, Mapping) else None
+    return _text(tag) if isinstance(tag, str) and tag.strip() else None
+
+
+def _text(text: str) -> str:
+    return clean(clip(" ".join(text.split()), _TEXT))
