@@ -84,6 +84,8 @@ def _set_up(
         outbox=outbox,
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
         redact=redactor(config),
+        repeat_interval=config.get(settings.NOTIFY_REPEAT_INTERVAL),
+        storm_limit=config.get(settings.NOTIFY_STORM_LIMIT),
     )
     if not reached and _is_unasked(config):
         diagnostics.report(

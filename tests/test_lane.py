@@ -103,6 +103,7 @@ def test_stats_tell_what_happened(bench: Bench, clock: FakeClock) -> None:
         "retried": 1,
         "pending": 0,
         "dropped": {"rejected": 1},
+        "folded": 0,
         "last_success_at": clock.time(),
         "last_error": "too long",
     }
@@ -115,6 +116,7 @@ def test_stats_of_a_lane_that_did_nothing_are_zero(bench: Bench) -> None:
         "retried": 0,
         "pending": 0,
         "dropped": {},
+        "folded": 0,
         "last_success_at": None,
         "last_error": None,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from notify.backends.discord import text
 from notify.backends.discord.files import File, attach, is_image, iso_time, value_text, whole_text
-from notify.event import Attachment, Event, ExceptionInfo
+from notify.event import Attachment, Event, ExceptionInfo, Phase
 from notify.levels import severity
 
 MAX_TEXT = 6000  # Discord documents it as the sum over all embeds of a message
@@ -35,6 +35,8 @@ _LOOKS = (
     (10, 8947848, ""),
 )
 _DEFAULT_LOOK = (2040357, "")
+GREEN = 5763719
+RESOLVED = "✅"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     """
     from discord_webhook import DiscordEmbed
 
-    colour, emoji = _look(event.level)
+    colour, emoji = _look(event)
     title, said = _title_and_rest(event)
     fields, spilled = _fields(event)
     footer, footer_whole = _footer(event)
@@ -121,7 +123,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
 
 def plain_text(event: Event) -> str:
     """Return what *event* says without any markup, its emoji first."""
-    _, emoji = _look(event.level)
+    _, emoji = _look(event)
     parts = [text.visible(event.message), text.visible(event.body)]
     parts += [f"{text.visible(name)}: {value_text(value)}" for name, value in event.fields.items()]
     if event.exception is not None:
@@ -130,9 +132,16 @@ def plain_text(event: Event) -> str:
     return f"{emoji} {said or '(no text)'}".strip()
 
 
-def _look(level: int) -> tuple[int, str]:
-    """Return the colour and the emoji of *level*."""
-    grade = severity(level)
+def emojis() -> list[str]:
+    """Return those that titles begin with."""
+    return [emoji for _, _, emoji in _LOOKS if emoji]
+
+
+def _look(event: Event) -> tuple[int, str]:
+    """Return the colour and the emoji of *event*, by its level unless it says that something is over."""
+    if event.matter is not None and event.matter.phase is Phase.RESOLVED:
+        return GREEN, RESOLVED
+    grade = severity(event.level)
     return next(((colour, emoji) for least, colour, emoji in _LOOKS if grade >= least), _DEFAULT_LOOK)
 
 
