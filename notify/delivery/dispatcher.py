@@ -91,9 +91,11 @@ class Dispatcher:
         try:
             drafts = self._intake.take(_BATCH)
             if self._folding is not None:
-                self._tend(self._folding)  # what is announced is noted before anybody can have got it
+                self._folding.save()  # before anybody can have got what was announced
             if drafts:
                 self._hand_over(drafts)
+            if self._folding is not None and len(drafts) < _BATCH:  # what is counted comes after what was announced
+                self._say_due(self._folding)
             for kept in self._intake.take_parked():
                 self._park(kept)
             return len(drafts)
@@ -151,12 +153,11 @@ class Dispatcher:
                 self._folding.sample(judged.held, event)
         return [lane for lane in lanes if lane not in folding]
 
-    def _tend(self, folding: Folding) -> None:
-        """Say what is to be said of matters that go on, and note what has changed."""
+    def _say_due(self, folding: Folding) -> None:
+        """Say what is to be said of matters that go on."""
         try:
             for each in folding.due(self._ticket):
                 self.say(each)
-            folding.save()
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, events go on
             diagnostics.report("folding", f"what goes on could not be told: {class_name(error)}")
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from logging import WARNING
 from typing import NamedTuple
 
+from notify import diagnostics
 from notify.backend import Backend, edits, folds
 from notify.clock import Clock
 from notify.delivery.folding import texts
@@ -16,6 +17,7 @@ from notify.delivery.intake import Draft
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event, Phase
 from notify.levels import severity
+from notify.plain import class_name
 from notify.rules.fingerprint import id_of_key
 from notify.rules.grouping import Grouping, Lanes, Saying, Verdict
 from notify.rules.matter import Going
@@ -203,7 +205,10 @@ class Folding:
                 return
             changes = grouping.everything() if journal.lacks_all else grouping.changes()
             held = grouping.storm.as_plain()
-        journal.write(changes, held, at)
+        try:
+            journal.write(changes, held, at)
+        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
+            diagnostics.report("folding", f"what was announced cannot be noted: {class_name(error)}")
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked child, which knows what was announced, and counts and remembers for itself."""
