@@ -109,6 +109,14 @@ def test_stats_tell_what_happened(bench: Bench, clock: FakeClock) -> None:
     }
 
 
+def test_what_is_counted_elsewhere_is_accepted_and_folded(bench: Bench) -> None:
+    lane = bench.lane(MemoryBackend())
+    lane.fold()
+    lane.fold()
+
+    assert (lane.stats()["accepted"], lane.stats()["folded"], lane.stats()["delivered"]) == (2, 2, 0)
+
+
 def test_stats_of_a_lane_that_did_nothing_are_zero(bench: Bench) -> None:
     assert bench.lane(MemoryBackend()).stats() == {
         "accepted": 0,
