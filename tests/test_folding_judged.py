@@ -73,7 +73,9 @@ def test_the_first_announces_its_matter_and_the_second_is_folded():
 
 
 @pytest.mark.parametrize(
-    "draft", [Draft(logging.WARNING - 1), Draft(subject=None), Draft(subject=ValueError("odd"))], ids=["mild", "alone", "odd"]
+    "draft",
+    [Draft(logging.WARNING - 1), Draft(subject=None), Draft(subject=ValueError("odd"))],
+    ids=["mild", "alone", "odd"],
 )  # fmt: skip
 def test_what_cannot_fold_is_left_as_it_is(draft, capsys):
     judge = judging()
