@@ -108,3 +108,30 @@ def test_whatever_an_entry_is_nothing_is_raised_and_it_is_used_or_named(entry: o
     found = parsed(entry)
 
     assert len(found.strategies) + len(found.problems) == 1
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.1:19003", "vega:3456", "my_vega-2.local:80", "[::1]:19003"])
+def test_an_entry_may_say_where_a_proxy_finds_its_program(upstream: str) -> None:
+    assert parsed({**VEGA, "upstream": upstream}).strategies[0].upstream == upstream
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        19003,
+        "19003",
+        ":19003",
+        "vega",
+        "vega:0",
+        "vega:65536",
+        "vega:1 b",
+        "http://vega:1",
+        "{$HOME}:1",
+        "a:1\n",
+        "é:1",
+    ],
+)
+def test_an_upstream_that_is_none_is_named(upstream: object) -> None:
+    assert parsed({**VEGA, "upstream": upstream}) == Strategies(
+        (), ("entry 1 (vega): upstream is not host:port, such as 127.0.0.1:19003",)
+    )
