@@ -19,8 +19,8 @@ _WRONG_URL = "its url is not that of a site of its own: https:// or http://, a h
 _WRONG_ID = "its id cannot be a subdomain: up to 63 letters, digits and hyphens"
 
 # The limits are those of the status server (8 kB and 5 s for a header), which a proxy would otherwise hide.
-# Caddy sets X-Forwarded-For, -Host and -Proto itself and drops what a client says there, as long as nobody is a
-# trusted proxy. The headers below say the same in other words, and pass through it untouched.
+# Caddy sets X-Forwarded-For, -Host and -Proto itself. What else says whom a request is for would pass through it
+# untouched, as the client wrote it.
 _HEAD = """\
 # Made by `notify caddyfile` from TS_PUBLIC_STRATEGIES: change the list, not this file.
 
@@ -52,6 +52,7 @@ _HEAD = """\
 	request_body {
 		max_size 8KB
 	}
+	request_header -X-Forwarded-*
 	request_header -Forwarded
 	request_header -X-Real-IP
 	request_header -True-Client-IP
