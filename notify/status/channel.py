@@ -134,6 +134,10 @@ class Channel(HTTPChannel):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.handle_close()
 
+    def handle_expt(self) -> None:
+        """End a connection that sends urgent data: nobody reads it, and the loop would find it again at once."""
+        self.abort()
+
     def write_soon(self, data: bytes) -> int:
         """Keep *data* until the client reads it. Raises `ClientDisconnected` when it is gone."""
         self.server.make_room(self, len(data))
