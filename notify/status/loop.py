@@ -42,10 +42,9 @@ class Workers(ThreadedTaskDispatcher):
     logger = QUIET
     queue_logger = QUIET
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self.set_thread_count(count)
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
         """Start one. What is logged there is ours."""
@@ -79,9 +78,9 @@ class Loop(TcpWSGIServer):
         self._paused_until = 0.0
         self._pulling = threading.Lock()
         sockinfo = (listener.family, listener.type, listener.proto, listener.getsockname())
-        workers = Workers("slow", _SLOW_THREADS)
+        workers = Workers("slow")
         super().__init__(app, {}, _sock=listener, dispatcher=workers, adj=adj, sockinfo=sockinfo, bind_socket=False)
-        self._quick = Workers("quick", 1)
+        self._quick = Workers("quick")
         os.set_blocking(self.trigger.trigger, False)
         self.gone = False
         """Whether this is a forked child, whose parent serves."""
@@ -152,6 +151,11 @@ class Loop(TcpWSGIServer):
             min(waiting or channels, key=lambda channel: channel.since).abort()
 
     # ---- any thread
+
+    def start_workers(self) -> None:
+        """Start the threads that answer. Raises `RuntimeError` when the system refuses one."""
+        self._quick.set_thread_count(1)
+        self.task_dispatcher.set_thread_count(_SLOW_THREADS)
 
     def add_task(self, task: Any) -> None:
         """Have the next request of the channel *task* answered."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from notify import diagnostics, threads
+from notify.errors import ConfigError
 from notify.status.listening import listen, url
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ class StatusServer:
         self._loop = Loop(app, listener, adjustments, min(MAX_CONNECTIONS, _descriptors() // 2))
         # Not to this object, which a program may have dropped.
         os.register_at_fork(after_in_child=_letting_go(weakref.ref(self._loop)))
-        self._thread = threads.start("status", self._loop.run)
+        try:
+            self._loop.start_workers()
+            self._thread = threads.start("status", self._loop.run)
+        except RuntimeError as error:
+            self._loop.stop_workers(0)
+            self._loop.close()
+            raise ConfigError(f"HTTP_ENABLED: no thread can be started: {error}") from None
 
     def __repr__(self) -> str:
         return f"StatusServer({self.url!r})"
