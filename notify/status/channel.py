@@ -35,6 +35,17 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # l_onoff, l_linger: nothing is sent any mor
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n")
 
 
+_REFUSALS = {
+    status.value: refusal(status, reason)
+    for status, reason in (
+        (HTTPStatus.BAD_REQUEST, "this is no request that is understood here"),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "nothing is sent here: a request needs no body"),
+        (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has {MAX_HEADER - 1} bytes of headers at most"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, "what should answer has failed"),
+    )
+}
+
+
 class Phase(Enum):
     """What a connection is about."""
 
@@ -68,7 +79,7 @@ class Parser(HTTPRequestParser):
         except ParsingError:
             raise
         except Exception as error:  # an address with half a bracket, a length of 5000 digits, an unknown coding
-            raise ParsingError from error
+            raise ParsingError("unreadable") from error
 
 
 class Refusal(ErrorTask):
@@ -80,8 +91,7 @@ class Refusal(ErrorTask):
 
     def execute(self) -> None:
         """Write the answer."""
-        code = self.request.error.code if self.request.error is not None else HTTPStatus.BAD_REQUEST
-        answer = refusal(HTTPStatus(code), "this is no request that is understood here")
+        answer = _REFUSALS[self.request.error.code]
         self.status = f"{answer.status.value} {answer.status.phrase}"
         self.response_headers.extend([("Content-Type", answer.content_type), *HEADERS])
         self.set_close_on_finish()
@@ -133,6 +143,10 @@ class Channel(HTTPChannel):
             with suppress(OSError):  # the client has closed it
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.handle_close()
+
+    def handle_expt(self) -> None:
+        """End a connection that sends urgent data: nobody reads it, and the loop would find it again at once."""
+        self.abort()
 
     def write_soon(self, data: bytes) -> int:
         """Keep *data* until the client reads it. Raises `ClientDisconnected` when it is gone."""

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,9 @@ class Workers(ThreadedTaskDispatcher):
     logger = QUIET
     queue_logger = QUIET
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self.set_thread_count(count)
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
         """Start one. What is logged there is ours."""
@@ -78,9 +78,12 @@ class Loop(TcpWSGIServer):
         self._paused_until = 0.0
         self._pulling = threading.Lock()
         sockinfo = (listener.family, listener.type, listener.proto, listener.getsockname())
-        workers = Workers("slow", _SLOW_THREADS)
+        workers = Workers("slow")
         super().__init__(app, {}, _sock=listener, dispatcher=workers, adj=adj, sockinfo=sockinfo, bind_socket=False)
-        self._quick = Workers("quick", 1)
+        self._quick = Workers("quick")
+        os.set_blocking(self.trigger.trigger, False)
+        self.gone = False
+        """Whether this is a forked child, whose parent serves."""
 
     # ---- the thread of the loop
 
@@ -128,6 +131,7 @@ class Loop(TcpWSGIServer):
             if error.errno in _OUT_OF:
                 self._paused_until = time.monotonic() + _PAUSE
                 diagnostics.report("status server", f"no connection can be accepted at present: {error.strerror}")
+                self._let_one_go()
             return
         if len(self.active_channels) >= self._max_connections:
             self._let_one_go()
@@ -143,9 +147,15 @@ class Loop(TcpWSGIServer):
         for channel in channels:
             channel.overdue(now)  # which notes the phase
         waiting = [channel for channel in channels if channel.phase is not Phase.ANSWERING]
-        min(waiting or channels, key=lambda channel: channel.since).abort()
+        if channels:
+            min(waiting or channels, key=lambda channel: channel.since).abort()
 
     # ---- any thread
+
+    def start_workers(self) -> None:
+        """Start the threads that answer. Raises `RuntimeError` when the system refuses one."""
+        self._quick.set_thread_count(1)
+        self.task_dispatcher.set_thread_count(_SLOW_THREADS)
 
     def add_task(self, task: Any) -> None:
         """Have the next request of the channel *task* answered."""
@@ -166,12 +176,14 @@ class Loop(TcpWSGIServer):
             if slow is not channel:
                 waiting -= slow.total_outbufs_len
                 slow.will_close = True
-        # They are closed by the loop, which looks every half second.
+                self._next_look = 0.0
+        if not self._next_look:
+            self.pull_trigger()
 
     def pull_trigger(self) -> None:
         """Wake the loop."""
         # waitress writes into its pipe by number. When the pipe is closed, that may be a file of the program's.
-        with self._pulling:
+        with self._pulling, suppress(BlockingIOError):  # a full pipe has woken it
             if not self.trigger._closed:
                 super().pull_trigger()
 
@@ -192,7 +204,7 @@ class Loop(TcpWSGIServer):
 
     def let_go_in_child(self) -> None:
         """Close what a forked child has got of it, without a word to the clients: they are its parent's."""
-        self._closing = True
+        self._closing = self.gone = True
         for one in list(self._map.values()):
             # Past waitress's own closing, whose locks may be held by threads that do not live here.
             if one.socket is not None:

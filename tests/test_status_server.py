@@ -1,0 +1,481 @@
+"""The server: it answers at once and to the end, whatever the program and the clients do."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from http_raw import PING, connected, exchange, get, parse, read_one, read_to_end, serving, until
+
+from notify import threads
+from notify.errors import ConfigError
+from notify.run_state import RunState
+from notify.status import StatusServer, make_app
+from notify.status import channel as channels
+from notify.status import loop as loops
+from notify.status.channel import Phase
+
+PONG = b'{"ping": "pong"}'
+BIG = b"x" * 2_000_000  # as large as the logs of a talkative program
+
+
+def big(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(BIG)))])
+    return [BIG]
+
+
+@pytest.fixture
+def server() -> Iterator[StatusServer]:
+    with serving(make_app(RunState(), public_logs=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request may take half a second, and what else may take thirty takes one and a half."""
+    for phase, seconds in ((Phase.RECEIVING, 0.5), (Phase.SENDING, 1.5), (Phase.IDLE, 1.5)):
+        monkeypatch.setitem(channels.LIMITS, phase, seconds)
+    monkeypatch.setattr(loops, "_TICK", 0.05)
+
+
+# ---- from its beginning to its end
+
+
+def test_it_answers_as_soon_as_it_is_made(server: StatusServer) -> None:
+    assert server.url == f"http://127.0.0.1:{server.port}"
+    assert get(server.port).body == PONG
+
+
+def test_its_threads_are_few_daemons_and_ours(server: StatusServer) -> None:
+    for _ in range(20):
+        get(server.port)
+
+    own = [thread for thread in threading.enumerate() if thread.name.startswith("notify-status")]
+
+    assert len(own) == 5  # one that holds the connections, one for /ping, three for the rest
+    assert all(thread.daemon and threads.is_ours(thread.ident) for thread in own)
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it_and_leaves_nothing_behind(server: StatusServer) -> None:
+    before = threading.active_count()
+
+    with pytest.raises(ConfigError) as raised:
+        StatusServer(make_app(RunState()), "127.0.0.1", server.port)
+
+    assert str(raised.value) == f"HTTP_PORT: port {server.port} of 127.0.0.1 is taken by another program"
+    assert threading.active_count() == before
+
+
+def test_threads_that_cannot_be_started_are_an_error_and_free_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    monkeypatch.setattr(threads, "_at_exit", True)
+
+    with pytest.raises(ConfigError, match="HTTP_ENABLED: no thread can be started"):
+        StatusServer(make_app(RunState()), "127.0.0.1", port)
+
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_closing_frees_the_port_and_ends_the_threads_and_the_connections() -> None:
+    before = threading.active_count()
+    server = StatusServer(make_app(RunState()), "127.0.0.1", 0)
+    with connected(server.port) as client:
+        client.sendall(PING)
+        read_one(client)
+
+        server.close()
+        server.close()  # once more does nothing
+
+        assert read_to_end(client) == b""
+    assert threading.active_count() == before
+    with serving(make_app(RunState()), port=server.port) as other:
+        assert get(other.port).body == PONG
+
+
+def test_a_server_that_was_dropped_goes_on() -> None:
+    import gc
+
+    server = StatusServer(make_app(RunState()), "127.0.0.1", 0)
+    port, loop = server.port, server._loop
+    del server
+    gc.collect()
+
+    try:
+        assert get(port).body == PONG
+    finally:
+        loop.stop()
+        loop.stop_workers(5)
+
+
+def test_an_answer_that_hangs_holds_up_the_end_for_two_seconds_at_most() -> None:
+    asked, let = threading.Event(), threading.Event()
+
+    def hang(environ: Any, start_response: Any) -> list[bytes]:
+        asked.set()
+        let.wait(30)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "1")])
+        return [b"x"]
+
+    server = StatusServer(hang, "127.0.0.1", 0)
+    with connected(server.port) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        asked.wait()
+        began = time.monotonic()
+
+        server.close()
+
+        took = time.monotonic() - began
+        let.set()
+        assert read_to_end(client) == b""
+    assert took < 5  # two seconds, and a machine with other things to do
+
+
+# ---- whatever the program does
+
+
+def test_ping_and_health_are_answered_while_everything_else_hangs() -> None:
+    let = threading.Event()
+
+    def hang() -> Any:
+        let.wait(30)
+        return {}
+
+    state = RunState()
+    state.refresh()
+    with serving(make_app(state, logs=hang, stats=hang, public_logs=True)) as server:
+        clients = []
+        try:
+            for path in ("/logs", "/status", "/metrics") * 4:
+                clients.append(socket.create_connection(("127.0.0.1", server.port)))
+                clients[-1].sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+            assert get(server.port, "/ping").body == PONG
+            assert get(server.port, "/healthz").status == 200
+            # Who waits for nobody's answer is told so, while the first who asked hangs.
+            assert get(server.port, "/status").json["delivery"] is None
+            assert get(server.port, "/logs").status == 503
+            assert get(server.port, "/metadata").status == 200
+        finally:
+            let.set()
+            for client in clients:
+                client.close()
+
+
+def test_a_handler_of_the_program_that_is_stuck_is_not_waited_for(server: StatusServer) -> None:
+    handler = logging.StreamHandler()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    handler.acquire()
+    try:
+        exchange(server.port, b"\x16\x03\x01 this is no request\r\n\r\n")
+        exchange(server.port, b"GET /logs HTTP/1.1\r\nContent-Length: x\r\n\r\n")
+
+        assert get(server.port).body == PONG
+        assert get(server.port, "/status").status == 200
+    finally:
+        handler.release()
+        root.removeHandler(handler)
+
+
+def test_nothing_of_it_comes_back_through_logging(server: StatusServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    for path in ("/ping", "/status", "/nothing"):
+        get(server.port, path)
+    exchange(server.port, b"nonsense\r\n\r\n")
+    exchange(server.port, b"GET / HTTP/1.1\r\n" + b"a" * 20_000)
+    with connected(server.port) as client:
+        client.sendall(b"GET /logs HTTP/1.1\r\n")
+
+    assert caplog.records == []
+
+
+def test_an_app_of_somebody_else_may_fail(capfd: pytest.CaptureFixture[str]) -> None:
+    def fails(environ: Any, start_response: Any) -> Any:
+        raise ValueError("secret of the program")
+
+    with serving(fails) as server:
+        said = get(server.port)
+
+        assert said.status == 500
+        assert b"secret" not in said.body
+        assert get(server.port).status == 500
+    assert "secret" not in capfd.readouterr().err
+
+
+# ---- what clients send
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /ping\r\n\r\n", 200),  # HTTP/0.9 has no version, and gets an answer of 1.0
+        (b"GET /ping HTTP/1.0\r\n\r\n", 200),
+        (b"\r\n\r\nGET /ping HTTP/1.0\r\n\r\n", 200),
+        (b"GET http://elsewhere/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", 200),
+        (b"POST /ping HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", 405),
+        (b"POST /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n", 405),
+        (b"BREW /ping HTTP/1.0\r\n\r\n", 405),
+        (b"GET /%00%ff%fe HTTP/1.0\r\n\r\n", 404),
+        (b"GET /\xff\xfe\xed\xa0\x80 HTTP/1.0\r\n\r\n", 400),
+        (b"GET /../../../etc/passwd HTTP/1.0\r\n\r\n", 404),
+        (b"GET /..%2f..%2fetc%2fpasswd HTTP/1.0\r\n\r\n", 404),
+        (b"GET * HTTP/1.0\r\n\r\n", 404),
+        (b"get /ping HTTP/1.0\r\n\r\n", 400),
+        (b"GET  /ping HTTP/1.0\r\n\r\n", 400),
+        (b"GET /ping HTTP/9\r\n\r\n", 400),
+        (b"GET http://[ HTTP/1.0\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.0\r\nno colon\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.0\r\nA: \x00\r\n\r\n", 400),
+        (b"GET /ping\x00 HTTP/1.0\r\n\r\n", 404),
+        (b"GET /ping HTTP/1.0\nHost: x\n\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", 400),
+        (b"GET /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # the beginning of TLS
+        (b"\x00" * 100, 400),
+        (b"\xff\xd8\xff\xe0" * 5000, 400),
+        (b"GET /ping HTTP/1.1\r\nContent-Length: 8192\r\n\r\n", 413),
+        (b"GET /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 4000, 413),
+        (b"GET /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 9000, 413),
+        (b"GET /ping HTTP/1.1\r\nA: " + b"a" * 8192 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 100_000, 431),
+        (b"G" * 9000, 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 4000 + b"\r\n", 431),
+    ],
+    ids=lambda value: ascii(value)[:60],
+)
+def test_whatever_is_sent_is_answered_for_what_it_is(server: StatusServer, sent: bytes, status: int) -> None:
+    said = parse(exchange(server.port, sent))
+
+    assert said.status == status
+    assert said.headers["Cache-Control"] == "no-store"
+    assert "Server" not in said.headers
+    assert said.headers["Content-Type"] == "application/json"
+    assert said.json.get("ping") == "pong" if status == 200 else set(said.json) == {"error", "reason"}
+    assert get(server.port).body == PONG
+
+
+@pytest.mark.parametrize("size", [0, 1, 50])
+def test_a_header_of_eight_kilobytes_is_read(server: StatusServer, size: int) -> None:
+    beginning = b"GET /ping HTTP/1.0\r\nA: "
+    padding = b"a" * (8191 - len(beginning) - 4 - size)  # one below the limit at most
+
+    assert parse(exchange(server.port, beginning + padding + b"\r\n\r\n")).status == 200
+
+
+def test_requests_that_come_together_are_answered_in_their_order(server: StatusServer) -> None:
+    paths = ["/ping", "/status", "/ping", "/nothing", "/ping"] * 10
+    sent = b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths)
+
+    with connected(server.port) as client:
+        client.sendall(sent)
+        statuses = [read_one(client).status for _ in paths]
+
+    assert statuses == [200, 200, 200, 404, 200] * 10
+
+
+def test_a_client_that_says_it_will_send_no_more_is_answered(server: StatusServer) -> None:
+    assert exchange(server.port, PING).endswith(PONG)
+
+
+def test_headers_of_a_proxy_that_nobody_trusts_do_not_reach_the_app() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(environ)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+        return []
+
+    forged = [
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil",
+        "Forwarded: for=1.2.3.4",
+    ]
+    with serving(app) as server:
+        get(server.port, "/", *forged)
+
+    (environ,) = seen
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+    assert environ["wsgi.url_scheme"] == "http"
+    assert [name for name in environ if "FORWARDED" in name] == []
+
+
+def test_urgent_data_ends_the_connection(server: StatusServer) -> None:
+    with connected(server.port) as client:
+        client.send(b"!", socket.MSG_OOB)
+
+        assert read_to_end(client) == b""
+
+
+# ---- how long clients may take
+
+
+def drip(client: socket.socket, data: bytes) -> None:
+    """Send *data* again and again, bit by bit, until the server has had enough."""
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        try:
+            client.send(data)
+        except OSError:
+            return
+        time.sleep(0.02)
+    pytest.fail("the server let it drip")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"GET /ping HTTP/1.1\r\nA: ",
+        PING + b"GET /ping HTTP/1.1\r\nA: ",  # the second request of a connection
+        b"POST /ping HTTP/1.1\r\nContent-Length: 8000\r\n\r\n",
+        b"POST /ping HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n",
+        b"POST /ping HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 8000\r\n\r\n",
+    ],
+    ids=ascii,
+)
+def test_a_request_that_drips_is_cut_off(impatient: None, server: StatusServer, beginning: bytes) -> None:
+    began = time.monotonic()
+    with connected(server.port) as client:
+        client.sendall(beginning)
+        drip(client, b"A" if beginning else b"\r\n"[:1])
+
+    assert time.monotonic() - began >= 0.5  # not before: who is slow but comes in time is served
+
+
+def test_a_client_that_says_nothing_is_cut_off(impatient: None, server: StatusServer) -> None:
+    with connected(server.port) as client:
+        assert read_to_end(client) == b""
+
+
+def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(impatient: None, server: StatusServer) -> None:
+    with connected(server.port) as client:
+        for _ in range(3):
+            client.sendall(PING)
+            assert read_one(client).body == PONG
+            time.sleep(0.7)  # more than a request may take to come, and less than may be between two
+        began = time.monotonic()
+
+        assert read_to_end(client) == b""
+    assert time.monotonic() - began < 10  # half of that, and a busy machine
+
+
+@pytest.mark.parametrize("reading", [0, 1000], ids=["never", "slowly"])
+def test_a_client_that_does_not_read_is_cut_off(impatient: None, reading: int) -> None:
+    with serving(big) as server, connected(server.port) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: held(server))
+        began = time.monotonic()
+
+        while held(server):
+            if reading:
+                client.recv(reading)
+            time.sleep(0.05)
+            assert time.monotonic() - began < 30
+
+        assert time.monotonic() - began > 1  # not before its time
+
+
+def held(server: StatusServer) -> int:
+    return len(server._loop.active_channels)
+
+
+def test_a_client_that_reads_an_answer_in_its_time_gets_all_of_it(impatient: None) -> None:
+    with serving(big) as server, connected(server.port) as client:
+        client.sendall(b"GET /logs HTTP/1.0\r\n\r\n")
+        time.sleep(0.5)
+
+        assert parse(read_to_end(client)).body == BIG
+
+
+# ---- how much clients may hold
+
+
+def test_when_there_are_too_many_the_one_that_waits_longest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "MAX_CONNECTIONS", 20)
+    with serving(make_app(RunState())) as server:
+        clients = []
+        for number in range(20):
+            clients.append(socket.create_connection(("127.0.0.1", server.port), 30))
+            until(lambda number=number: held(server) == number + 1)
+
+        assert get(server.port).body == PONG  # in place of the first
+
+        assert read_to_end(clients[0]) == b""
+        clients[1].sendall(PING)
+        assert read_one(clients[1]).body == PONG
+        assert held(server) <= 20
+        for client in clients:
+            client.close()
+
+
+def test_the_program_keeps_half_of_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+    with serving(make_app(RunState())) as server:
+        assert server._loop._max_connections == 128
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with serving(make_app(RunState())) as server:
+        assert server._loop._max_connections == 1000
+
+
+def test_clients_that_do_not_read_hold_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "MAX_UNREAD", 10 * len(BIG))
+    most = 0
+    with serving(big) as server:
+        clients = []
+        for _ in range(40):
+            client = socket.create_connection(("127.0.0.1", server.port), 30)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+            waiting = sum(channel.total_outbufs_len for channel in list(server._loop.active_channels.values()))
+            most = max(most, waiting)
+            assert exchange(server.port, b"GET /ping HTTP/1.0\r\n\r\n").endswith(BIG)  # somebody who reads
+        for client in clients:
+            client.close()
+
+    # Answers that are made at the same time may each find room: there are four threads.
+    assert 5 * len(BIG) < most <= 14 * len(BIG)
+
+
+def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_and_keeps_no_thread() -> None:
+    with serving(big) as server:
+        clients = []
+        for _ in range(5):  # more than there are threads
+            client = socket.create_connection(("127.0.0.1", server.port), 30)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n" * 100)  # 200 MB, if all were answered
+            clients.append(client)
+        try:
+            until(lambda: held(server) == 0)
+        finally:
+            for client in clients:
+                client.close()
+
+        assert exchange(server.port, b"GET /logs HTTP/1.0\r\n\r\n").endswith(BIG)
+
+
+def test_no_answer_goes_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tempfile
+
+    def refused(*_: object, **__: object) -> Any:
+        raise AssertionError("a file was made")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    with serving(big) as server:
+        assert exchange(server.port, b"GET /logs HTTP/1.0\r\n\r\n").endswith(BIG)
