@@ -242,6 +242,8 @@ def watched(
         ]
 
     with raw(answering(OK)) as alertmanager, running_service("prometheus", arguments, directory) as service:
+        ready = f"http://127.0.0.1:{service.port}/-/ready"
+        eventually(lambda: "is Ready" in get(ready), "Prometheus has read what it keeps")
         yield Watched(service.port, state, vega, alertmanager)
     server.close()
     guarded.close()
