@@ -64,7 +64,7 @@ def test_the_caddyfiles_are_what_the_command_writes_of_the_list_on_the_page(
 
 def instructions() -> dict[str, str]:
     """Return the Dockerfile's instructions, the last of each name."""
-    lines = (EXAMPLES / "Dockerfile").read_text().splitlines()
+    lines = (EXAMPLES / "Dockerfile").read_text().replace("\\\n", "").splitlines()
     return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
 
 
@@ -160,7 +160,7 @@ def commands() -> list[list[str]]:
         for line in block.splitlines()
         if line.startswith(("notify ", ".venv/bin/notify "))
     ]
-    health = json.loads(image["HEALTHCHECK"].split(" CMD ")[1])
+    health = json.loads(image["HEALTHCHECK"].split("CMD ")[1])
     return [entrypoint, health, *own, *map(shlex.split, said)]
 
 
