@@ -1,10 +1,13 @@
 """The server: it answers at once and to the end, whatever the program and the clients do."""
 
 import logging
+import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,6 +209,44 @@ def test_an_app_of_somebody_else_may_fail(capfd: pytest.CaptureFixture[str]) -> 
         assert b"secret" not in said.body
         assert get(server.port).status == 500
     assert "secret" not in capfd.readouterr().err
+
+
+def test_a_defect_costs_one_connection_and_is_reported(
+    server: StatusServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> Any:
+        raise KeyError("secret of the client")
+
+    for method in ("__init__", "received"):
+        with monkeypatch.context() as patched:
+            patched.setattr(channels.Channel, method, fails)
+            assert exchange(server.port, PING) == b""
+        assert get(server.port).body == PONG
+
+    # One line in ten seconds for each kind of trouble.
+    assert capfd.readouterr().err == "notify: a connection could not be taken: KeyError\n"
+
+
+def test_a_program_that_closes_the_socket_of_the_server_keeps_its_own_files(
+    server: StatusServer, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    number = server._loop.socket.fileno()
+    mine = (tmp_path / "mine").open("w")
+
+    os.dup2(mine.fileno(), number)  # as after a close() of all and an open()
+    with suppress(OSError):
+        exchange(server.port, PING)
+    server._loop.pull_trigger()
+    said = ""
+    give_up = time.monotonic() + 30
+    while "the status server has ended" not in said and time.monotonic() < give_up:
+        said += capfd.readouterr().err
+
+    assert said == "notify: the status server has ended: the program has closed its socket\n"
+    os.write(number, b"still open")
+    os.close(number)
+    mine.close()
+    assert (tmp_path / "mine").read_text() == "still open"
 
 
 # ---- what clients send

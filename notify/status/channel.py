@@ -9,6 +9,7 @@ count from where a phase of the connection began, and whoever exceeds one is clo
 import math
 import socket
 import struct
+import sys
 import time
 from contextlib import suppress
 from enum import Enum
@@ -20,6 +21,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
+from notify import diagnostics
+from notify.plain import class_name
 from notify.status.app import HEADERS, refusal
 from notify.status.quiet import QUIET
 
@@ -143,6 +146,11 @@ class Channel(HTTPChannel):
             with suppress(OSError):  # the client has closed it
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.handle_close()
+
+    def handle_error(self) -> None:
+        """End the connection in which something was raised, and report it."""
+        diagnostics.report("status server", f"a connection has failed: {class_name(sys.exception())}")
+        self.abort()
 
     def handle_expt(self) -> None:
         """End a connection that sends urgent data: nobody reads it, and the loop would find it again at once."""
