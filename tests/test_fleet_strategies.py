@@ -89,6 +89,12 @@ def test_of_two_entries_with_one_id_the_last_counts_as_in_the_front_end() -> Non
     assert found.problems == ("entry 2 (vega): this id is there twice, and the last entry counts",)
 
 
+def test_a_problem_is_one_line_whatever_the_id_holds() -> None:
+    found = parsed({**VEGA, "id": "x\n\x1b[31my", "url": None})
+
+    assert found.problems == (r"entry 1 (x\n\x1b[31my): url is missing",)
+
+
 def test_an_url_with_a_password_is_refused_and_not_shown() -> None:
     found = parsed({**VEGA, "url": "https://operator:c4nary@vega.example.com"})
 

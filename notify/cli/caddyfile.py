@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 
-from notify.backends.stdout import escape
 from notify.errors import ConfigError
 from notify.fleet.caddyfile import Domain, make_caddyfile, parse_domain
 from notify.fleet.strategies import parse_strategies
@@ -23,7 +22,7 @@ def print_caddyfile(env: Mapping[str, str], domain: str | None) -> None:
     found = parse_strategies(Settings(env).get(TS_PUBLIC_STRATEGIES))
     made = make_caddyfile(found.strategies, below)
     for problem in (*found.problems, *made.problems):
-        print(f"notify: {TS_PUBLIC_STRATEGIES.name}: {escape(problem)}", file=sys.stderr)
+        print(f"notify: {TS_PUBLIC_STRATEGIES.name}: {problem}", file=sys.stderr)
     if not made.text:
         raise ConfigError(f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site")
     print(made.text, end="")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from notify.backends.stdout import escape
 from notify.clip import clip
 from notify.plain import clean
 
@@ -138,5 +139,5 @@ def _strategy(entry: dict[str, object]) -> Strategy:
 
 def _named(number: int, entry: object) -> str:
     said = entry.get("id") if isinstance(entry, dict) else None
-    name = f" ({clip(clean(said), 40)})" if isinstance(said, str) and said.strip() else ""
+    name = f" ({escape(clip(clean(said), 40))})" if isinstance(said, str) and said.strip() else ""
     return f"entry {number}{name}"
