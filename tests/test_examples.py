@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
+from children import python
 from set_up import secrets_file
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from notify.cli.app import app
+from notify.run_state import RunState
 from notify.settings import TABLE
+from notify.status import StatusServer, make_app
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples"
@@ -80,6 +83,33 @@ def test_the_state_of_the_image_is_on_its_volume() -> None:
     image = instructions()
 
     assert image["ENV"] == f"NOTIFY_STATE_DIR={image['VOLUME']}"
+
+
+def health_check() -> list[str]:
+    command: list[str] = json.loads(instructions()["HEALTHCHECK"].split("CMD ")[1])
+    return command
+
+
+@pytest.mark.process
+def test_the_health_check_of_the_image_tells_what_is_well_from_what_is_not(tmp_path: Path) -> None:
+    state, secret = RunState(), "c4nary-password"
+    state.refresh()
+    server = StatusServer(make_app(state, username="operator", password=secret), "127.0.0.1", 0)
+    here = {
+        IN_CONTAINER: str(secrets_file(tmp_path, f"HTTP_USERNAME=operator\nHTTP_PASSWORD={secret}\n")),
+        "http://127.0.0.1:3456": server.url,
+    }
+    _, *arguments = [here.get(argument, argument) for argument in health_check()]
+
+    well = python("-m", "notify", *arguments)
+    state.set_fail(RuntimeError("oops"))
+    crashed = python("-m", "notify", *arguments)
+    server.close()
+    dead = python("-m", "notify", *arguments)
+
+    assert (well.returncode, well.stderr) == (0, "")
+    assert (crashed.returncode, dead.returncode) == (2, 2)  # Docker: unhealthy
+    assert "oops" in crashed.stdout
 
 
 # ---- compose.yaml
@@ -160,8 +190,7 @@ def commands() -> list[list[str]]:
         for line in block.splitlines()
         if line.startswith(("notify ", ".venv/bin/notify "))
     ]
-    health = json.loads(image["HEALTHCHECK"].split("CMD ")[1])
-    return [entrypoint, health, *own, *map(shlex.split, said)]
+    return [entrypoint, health_check(), *own, *map(shlex.split, said)]
 
 
 # When one of these is there, its mark fails the test: take it out then.
