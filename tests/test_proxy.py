@@ -119,9 +119,9 @@ def certificate(directory: Path) -> Iterator[tuple[Path, Path]]:
 
 @contextmanager
 def caddy(directory: Path, example: str, replaced: Mapping[str, str], more: str = "") -> Iterator[Proxy]:
-    """Run *example* on loopback, without the admin endpoint and the redirects from port 80."""
+    """Run *example* on loopback, without the redirects from port 80."""
     port_in_urls = {f"{name}.example.com {{": f"{name}.example.com:PORT {{" for name in ("vega", "sirius")}
-    only_here = "\n{\n\tadmin off\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n"
+    only_here = "\n{\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n"
 
     def arguments(ports: tuple[int, ...]) -> list[object]:
         text = adapted((EXAMPLES / example).read_text(), {**port_in_urls, "\n{\n": only_here})
