@@ -193,6 +193,10 @@ HOSTILE = [
 ]
 
 
+# What the list takes for host:port, and what might mean something else to Caddy.
+STRANGE = ["[::::]:80", "a..b:1", "http:80", "https:443", "unix:1", "srv:1", "tcp:80", "_x-:65535", "localhost:080"]
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_whatever_an_id_and_a_name_hold_they_stay_in_their_comment(id: str, name: str) -> None:  # noqa: A002
     text = made(strategy(id, name=name, url="https://vega.example.com")).text
@@ -227,9 +231,12 @@ def test_a_real_caddy_takes_a_file_of_a_hostile_list_and_would_have_written_it_s
         strategy(f"s{number}", name=text, upstream=f"127.0.0.1:{19003 + number}") for number, text in enumerate(HOSTILE)
     ]
     ids = [strategy(text, url=f"https://i{number}.example.com") for number, text in enumerate(HOSTILE)]
+    strange = [strategy(f"u{number}", upstream=upstream) for number, upstream in enumerate(STRANGE)]
     unknown = strategy("unknown", name=HOSTILE[0], upstream=None)
     file = tmp_path / "Caddyfile"
-    file.write_text(made(*hostile, *ids, unknown, strategy("plain", url="http://plain.example.com:8080")).text)
+    file.write_text(
+        made(*hostile, *ids, *strange, unknown, strategy("plain", url="http://plain.example.com:8080")).text
+    )
 
     validated = caddy("validate", "--adapter", "caddyfile", "--config", file, directory=tmp_path)
     formatted = caddy("fmt", "-", stdin=file.read_text(), directory=tmp_path)
@@ -243,6 +250,7 @@ def test_a_real_caddy_takes_a_file_of_a_hostile_list_and_would_have_written_it_s
     answers = {route["match"][0]["host"][0]: handler_of(route) for route in routes}
     expected = {f"s{number}.example.com": f"127.0.0.1:{19003 + number}" for number in range(len(HOSTILE))}
     expected |= {f"i{number}.example.com": UPSTREAM for number in range(len(HOSTILE))}
+    expected |= {f"u{number}.example.com": upstream for number, upstream in enumerate(STRANGE)}
     expected |= {"plain.example.com": UPSTREAM, "unknown.example.com": "503"}
     assert answers == expected
     assert len(routes) == len(expected)

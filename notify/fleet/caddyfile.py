@@ -24,7 +24,7 @@ _WRONG_ID = "its id cannot be a subdomain: up to 63 letters, digits and hyphens"
 _HEAD = """\
 # Made by `notify caddyfile` from TS_PUBLIC_STRATEGIES: change the list, not this file.
 
-# For all sites. A Caddyfile has one such block, at its top. Nothing changes it while Caddy runs: restart it after a change.
+# For all sites. A Caddyfile has one such block, at its top. Restart Caddy after a change: nothing reloads it.
 {
 	admin off
 	servers {
