@@ -18,7 +18,7 @@ class _Quiet(logging.Logger):
 
     def exception(self, msg: object, *args: object, **_: object) -> None:
         """Say on stderr that something was raised in there."""
-        diagnostics.report("status server", f"waitress: {msg}".split("%")[0])
+        diagnostics.report("status app", f"waitress: {msg}".split("%")[0])
 
 
 QUIET = _Quiet("notify.status")
