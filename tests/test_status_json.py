@@ -266,12 +266,17 @@ def test_a_list_that_holds_itself_many_times_over_ends() -> None:
     assert len(dumps(plain(wide, as_is))) < 2_000_000
 
 
-def test_a_list_of_a_million_is_cut_and_says_so() -> None:
-    found = plain(range(0), as_is), plain(list(range(1_000_000)), as_is)
+def test_a_million_of_anything_is_cut_and_says_so() -> None:
+    numbers = plain(list(range(1_000_000)), as_is)
+    named = plain({str(number): number for number in range(1_000_000)}, as_is)
+    nested = plain([list(range(200_000)), 1], as_is)
+    inside = plain({"a": list(range(200_000)), "b": 1, "c": 1}, as_is)
 
-    assert found[0] == "<range>"
-    assert len(found[1]) == 100_000  # the items of a document
-    assert plain([list(range(200_000)), 1], as_is)[1] == "… more"
+    # The items of a document, and the mark.
+    assert (len(numbers), numbers[-1]) == (100_001, "… more")
+    assert (len(named), named["…"]) == (100_001, "more")
+    assert nested[1] == "… more"
+    assert list(inside) == ["a", "…"]
 
 
 def test_a_curve_of_ninety_days_by_the_hour_is_served_whole() -> None:

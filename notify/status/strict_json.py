@@ -121,7 +121,7 @@ class _Copy:
             pairs = [(field.name, _attribute(value, field.name)) for field in dataclasses.fields(kind)]
         else:
             items = dict.items(value) if issubclass(kind, dict) else value.items()
-            pairs = list(islice(items, self._left))  # one call into C: nobody changes it meanwhile
+            pairs = list(islice(items, self._left + 1))  # one call into C: nobody changes it meanwhile
         return self._object(pairs, depth, above)
 
     def _object(self, pairs: list[tuple[Any, Any]], depth: int, above: tuple[int, ...]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class _Copy:
 
     def _list(self, value: Any, name: str, depth: int, above: tuple[int, ...]) -> Any:
         base: Any = next(base for base in _LISTED if issubclass(type(value), base))
-        items = list(islice(base.__iter__(value), self._left))  # one call into C, as above
+        items = list(islice(base.__iter__(value), self._left + 1))  # one call into C, as above
         copied = []
         for item in items:
             if self._left <= 0:
