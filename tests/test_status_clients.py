@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -92,21 +93,21 @@ def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(impatient: N
     assert time.monotonic() - began < 10  # half of that, and a busy machine
 
 
-@pytest.mark.parametrize("reading", [0, 1000], ids=["never", "slowly"])
+@pytest.mark.parametrize("reading", [0, 15_000], ids=["never", "slowly"])
 def test_a_client_that_does_not_read_is_cut_off(impatient: None, reading: int) -> None:
     with serving(big) as server, connected(server.port) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
         until(lambda: held(server))
         began = time.monotonic()
 
         while held(server):
-            if reading:
-                client.recv(reading)
+            if reading:  # 300 kB/s: the whole answer would take seven seconds
+                with suppress(ConnectionResetError):
+                    client.recv(reading)
             time.sleep(0.05)
             assert time.monotonic() - began < 30
 
-        assert time.monotonic() - began > 1  # not before its time
+        assert 1 < time.monotonic() - began < 5  # neither before its time nor when all was read
 
 
 def held(server: StatusServer) -> int:
