@@ -143,6 +143,33 @@ def test_when_there_are_too_many_the_one_that_waits_longest_goes(monkeypatch: py
             client.close()
 
 
+def test_those_who_come_together_are_taken_together(server: StatusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = server._loop
+    rounds: list[int] = []
+    accept = loops.Loop.handle_accept
+
+    def counting(self: loops.Loop) -> None:
+        rounds.append(1)
+        accept(self)
+
+    monkeypatch.setattr(loops.Loop, "handle_accept", counting)
+    loop._paused_until = time.monotonic() + 1000
+    loop.pull_trigger()
+    time.sleep(0.2)  # the round that is under way is over then
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
+    try:
+        assert held(server) == 0
+
+        loop._paused_until = time.monotonic()
+        loop.pull_trigger()
+        until(lambda: held(server) == 50)
+
+        assert len(rounds) == 1
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_the_program_keeps_half_of_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
