@@ -194,7 +194,7 @@ def commands() -> list[list[str]]:
 
 
 # When one of these is there, its mark fails the test: take it out then.
-NOT_THERE_YET = {"watch", "dashboard"}
+NOT_THERE_YET = {"dashboard"}
 
 
 @pytest.mark.parametrize(
