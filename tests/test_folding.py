@@ -494,3 +494,32 @@ def test_nobody_waits_long_for_who_holds_it(clock: FakeClock) -> None:
         thread.join(LONG)
 
         assert ticket.wait(LONG) == {"people": DELIVERED}
+
+
+# ---- what does not arrive
+
+
+def test_a_count_that_did_not_arrive_before_the_end_is_told_by_the_next_process(clock: FakeClock, state: Path) -> None:
+    people = People([None, RetryLater(after=HOUR)], durable=True)
+    with speaking(clock, state, people=people, close_in=0.2) as notifier:
+        down(1)
+        people.wait_for(1)
+        down(4)
+        assert notifier.flush(LONG)
+        clock.advance(HOUR + 1)
+        until(lambda: notifier.stats()["people"]["retried"])
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later):
+        clock.advance(HOUR + 1)
+        assert [event.message for event in later.wait_for(1)] == ["node 0 is down × 5"]
+
+
+def test_a_notifier_that_is_given_no_time_loses_no_count(clock: FakeClock, state: Path) -> None:
+    with speaking(clock, state, people=People(durable=True), close_in=0):
+        down(5)
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later):
+        clock.advance(HOUR + 1)
+        until(lambda: "node 0 is down × 5" in later.messages)

@@ -228,9 +228,9 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         self._housekeeping.tell_drops()
         try:
-            self._wait_until(self._dispatcher.idle, deadline)  # what is counted comes after what was announced
-            for said in self._folding.last(self.ticket):
-                self._dispatcher.say(said)
+            if self._wait_until(self._dispatcher.idle, deadline):  # what is counted comes after what was announced
+                for said in self._folding.last(self.ticket):
+                    self._dispatcher.say(said)
             self._wait_until(lambda: self._empty(deadline), deadline)
         except BaseException:  # Ctrl-C ends the wait, and every other
             deadline = time.monotonic()

@@ -6,7 +6,7 @@ never go back. What it remembers is bounded, and what it forgets before it was t
 
 import heapq
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from logging import CRITICAL
 from typing import NamedTuple
@@ -164,13 +164,8 @@ class Grouping:
 
     # ---- what is to be said
 
-    def due(self, now: float, busy: Container[str] = ()) -> list[Saying]:
-        """Return what is to be said now; call again while `due_at` is not later.
-
-        Args:
-            now: see above.
-            busy: ids of matters of which what was said before is still on its way.
-        """
+    def due(self, now: float) -> list[Saying]:
+        """Return what is to be said now; call again while `due_at` is not later, and `told` when it has arrived."""
         said: list[Saying] = []
         timers = self._timers
         while timers and timers[0][0] <= now and len(said) < _AT_ONCE:
@@ -179,7 +174,7 @@ class Grouping:
             if going is None or going.timer != at:
                 continue
             going.timer = math.inf
-            if going.untold and subject_id in busy:
+            if going.waits:
                 self._set_timer(going, now + EDIT_EVERY)
             elif self._is_over(going, now):
                 self._forget(going, now)
@@ -203,6 +198,17 @@ class Grouping:
             if everything and plain and going.count > going.summed:
                 said.append(self._summed(going, plain, now))
         return said
+
+    def told(self, subject_id: str, *, lost: bool) -> None:
+        """Note that what was said of a matter has arrived, or is *lost* and to be said again."""
+        going = self.find(subject_id)
+        if going is None:
+            return
+        going.waits = False
+        if lost:
+            going.forget_told()
+        self._schedule(going)
+        self._changed[subject_id] = None
 
     def digest(self, now: float) -> dict[str, Held]:
         """Return what is to be told of a storm now, by backend."""
@@ -241,7 +247,7 @@ class Grouping:
         self._timers = []
         for going in [*self._named.values(), *self._others.values()]:
             going.count = going.shown = going.summed = 0
-            going.own = False
+            going.own = going.waits = False
             going.timer = math.inf
             self._schedule(going)
 
@@ -289,7 +295,9 @@ class Grouping:
 
     def _is_over(self, going: Going, now: float) -> bool:
         """Say whether a matter that nobody can resolve has been silent for long enough, and everything was told."""
-        return not going.named and now - going.last >= self._interval and not any(self._untold(going))
+        if going.named or going.waits or now - going.last < self._interval:
+            return False
+        return not any(self._untold(going))
 
     def _untold(self, going: Going) -> Iterator[int]:
         editing, plain = self._told(going)
@@ -317,19 +325,22 @@ class Grouping:
 
     def _shown(self, going: Going, phase: Phase, to: frozenset[str], now: float) -> Saying:
         going.shown, going.shown_at = going.count, now
-        self._changed[going.id] = None
-        return Saying(going.copy(), phase, to)
+        return self._saying(going, phase, to)
 
     def _summed(self, going: Going, to: frozenset[str], now: float) -> Saying:
         going.summed, going.summed_at = going.count, now
         if not going.own:  # from now on there is a message of this process
             going.own = True
             going.shown, going.shown_at, going.reminded_at = going.count, now, now
+        return self._saying(going, Phase.REMINDED, to)
+
+    def _saying(self, going: Going, phase: Phase, to: frozenset[str]) -> Saying:
+        going.waits = True
         self._changed[going.id] = None
-        return Saying(going.copy(), Phase.REMINDED, to)
+        return Saying(going.copy(), phase, to)
 
     def _schedule(self, going: Going) -> None:
-        """Set the timer to when there is something to say of it, or to forget."""
+        """Set the timer to when there is something to say of it, or to forget it."""
         editing, plain = self._told(going)
         at = math.inf
         if editing and going.count > going.shown:
@@ -345,7 +356,7 @@ class Grouping:
     def _set_timer(self, going: Going, at: float) -> None:
         going.timer = at
         heapq.heappush(self._timers, (at, going.id))
-        if len(self._timers) > 4 * len(self) + _AT_ONCE:  # most of them are out of date
+        if len(self._timers) > 2 * len(self) + _AT_ONCE:  # most of them are out of date
             self._timers = [
                 (one.timer, one.id) for one in (*self._named.values(), *self._others.values()) if one.timer < math.inf
             ]

@@ -28,6 +28,7 @@ class Going:
         shown_at: when that was.
         summed_at: likewise.
         reminded_at: when those that change their messages got a new one.
+        waits: what was said of it last has not arrived yet.
         own: there are messages of this process, which it may change.
         title: the message of its announcement.
         level: of that, like the next three.
@@ -49,6 +50,7 @@ class Going:
     shown_at: float = 0.0
     summed_at: float = 0.0
     reminded_at: float = 0.0
+    waits: bool = False
     own: bool = True
     title: str = ""
     level: int = 0
@@ -56,11 +58,6 @@ class Going:
     key: str | None = None
     logger: str = ""
     timer: float = math.inf
-
-    @property
-    def untold(self) -> bool:
-        """Whether it has happened more often than some know."""
-        return self.count > min(self.shown, self.summed)
 
     def describe(self, event: Event) -> None:
         """Take over the texts of its announcement."""
@@ -74,12 +71,21 @@ class Going:
         """Return it as an event has it that says *phase* of it."""
         return Matter(self.id, phase, self.count, self.since, self.last)
 
+    def forget_told(self) -> None:
+        """Have its count told again: what was said of it has not arrived."""
+        self.shown = min(self.shown, self.count - 1)
+        self.summed = min(self.summed, self.count - 1)
+
     def copy(self) -> "Going":
         """Return it as it is now."""
         return replace(self)
 
     def as_plain(self) -> dict[str, object]:
-        """Return it as JSON has it, without its id."""
+        """Return it as JSON has it, without its id. What has not arrived yet was told to nobody."""
+        if self.waits:
+            unsure = replace(self, waits=False)
+            unsure.forget_told()
+            return unsure.as_plain()
         return {
             "named": self.named,
             "times": [self.since, self.last, self.shown_at, self.summed_at, self.reminded_at],

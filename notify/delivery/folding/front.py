@@ -83,7 +83,7 @@ class Folding:
         self._began = clock.time() - clock.monotonic()
         self._grouping = Grouping(Lanes(self.names, self._editing), interval=interval, storm_limit=storm_limit)
         self._wanted: dict[tuple[int, str], frozenset[str]] = {}
-        self._on_the_way: dict[str, Ticket] = {}  # by matter
+        self._on_the_way: dict[str, tuple[Ticket, ...]] = {}  # what was said of a matter and has not arrived yet
         self._unread: dict[str, Draft] = {}  # announcements that were not made into events yet, by matter
         self._saved_at = clock.monotonic()
         self._lock = threading.RLock()
@@ -171,9 +171,9 @@ class Folding:
     def due(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
         """Yield what is to be said now."""
         while self._grouping.due_at <= (now := self._now()):
-            busy = self._busy()
+            self._settle()
             with self._alone() as alone:
-                sayings = self._grouping.due(now, busy) if alone else []
+                sayings = self._grouping.due(now) if alone else []
                 digests = self._grouping.digest(now) if alone else {}
             yield from self._to_say(sayings, digests, now, make_ticket)
             if not alone:
@@ -200,6 +200,7 @@ class Folding:
         self._saved_at = at
         if not journal.is_ready(at):
             return
+        self._settle()
         with self._alone() as alone:
             if not alone:
                 return
@@ -255,12 +256,16 @@ class Folding:
             self._wanted[level, topic] = known
         return known
 
-    def _busy(self) -> set[str]:
-        """Return the matters of which something is on its way. Asked without the lock: the lanes' is taken for it."""
-        for matter_id, ticket in list(self._on_the_way.items()):
-            if PENDING not in ticket.wait(0).values():
-                self._on_the_way.pop(matter_id, None)
-        return set(self._on_the_way)
+    def _settle(self) -> None:
+        """Note what has arrived of what was said. Asks without the lock: the lanes' one is taken for it."""
+        for matter_id, tickets in list(self._on_the_way.items()):
+            outcomes = [outcome for ticket in tickets for outcome in ticket.wait(0).values()]
+            if PENDING in outcomes:
+                continue
+            with self._alone() as alone:
+                if alone:
+                    self._on_the_way.pop(matter_id, None)
+                    self._grouping.told(matter_id, lost=any(outcome.startswith("dropped") for outcome in outcomes))
 
     def _read(self, matter_id: str) -> None:
         """Note what a matter is called that was announced a moment ago, if nobody has done so yet."""
@@ -275,7 +280,8 @@ class Folding:
     ) -> Iterator[ToSay]:
         for saying in sayings:
             event = texts.goes_on(saying.going, saying.phase, now)
-            ticket = self._on_the_way[saying.going.id] = make_ticket(event.id)
+            ticket = make_ticket(event.id)
+            self._on_the_way[saying.going.id] = (*self._on_the_way.get(saying.going.id, ()), ticket)
             yield ToSay(event, saying.to, ticket)
         for name, held in digests.items():
             event = texts.digest(held, now)
