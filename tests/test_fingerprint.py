@@ -17,18 +17,25 @@ RAISED = ExceptionInfo("ValueError", "x", "Traceback")
 
 
 def test_log_records_are_alike_by_logger_template_and_where_the_exception_was_raised():
-    one = subject_of_log("rpc", "%s is down", "ValueError bot.py:7", "log")
+    one = subject_of_log("rpc", "%s is down", "a is down", "ValueError bot.py:7", "log")
 
-    assert subject_of_log("rpc", "%s is down", "ValueError bot.py:7", "log") == one
+    assert subject_of_log("rpc", "%s is down", "b is down", "ValueError bot.py:7", "log") == one
     others = [
-        subject_of_log("gas", "%s is down", "ValueError bot.py:7", "log"),
-        subject_of_log("rpc", "%s is up", "ValueError bot.py:7", "log"),
-        subject_of_log("rpc", "%s is down", "ValueError bot.py:8", "log"),
-        subject_of_log("rpc", "%s is down", "", "log"),
+        subject_of_log("gas", "%s is down", "a is down", "ValueError bot.py:7", "log"),
+        subject_of_log("rpc", "%s is up", "a is down", "ValueError bot.py:7", "log"),
+        subject_of_log("rpc", "%s is down", "a is down", "ValueError bot.py:8", "log"),
+        subject_of_log("rpc", "%s is down", "a is down", "", "log"),
     ]
     assert one is not None
     assert one.id not in {other.id for other in others if other is not None}
     assert not one.named
+
+
+@pytest.mark.parametrize("template", ["%s", "%s: %(name)-10.2f", "%s (%d%%)", "…", "%*d"])
+def test_a_template_that_says_nothing_is_no_matter_of_its_own(template):
+    one, other = (subject_of_log("rpc", template, message, "", "log") for message in ("a is down", "b is down"))
+
+    assert one != other
 
 
 @pytest.mark.parametrize(
@@ -67,23 +74,23 @@ def test_a_living_message_is_known_as_one():
 
 def test_how_processes_have_ended_is_always_told_and_what_may_end_them_ever_more_rarely():
     assert subject_of_event(replace(SAID, topic="crash")) is None
-    assert subject_of_log("bot", "died", "", "crash") is None
+    assert subject_of_log("bot", "died", "died", "", "crash") is None
     crash = subject_of_event(replace(SAID, topic="crash", exception=RAISED, message="Crashed in main loop"))
     assert crash is not None
     assert crash.rarely
 
 
-@given(st.lists(st.text(), min_size=4, max_size=4), st.lists(st.text(), min_size=4, max_size=4))
+@given(st.lists(st.text(), min_size=3, max_size=3), st.lists(st.text(), min_size=3, max_size=3))
 def test_ids_are_short_and_differ_when_anything_does(one, other):
-    first, second = subject_of_log(*one[:3], "log"), subject_of_log(*other[:3], "log")
+    first, second = (subject_of_log(logger, f"x{said}", "", raised, "log") for logger, said, raised in (one, other))
 
     assert first is not None
     assert second is not None
     assert len(first.id) == 32  # hex digits of 16 bytes
-    assert (first.id == second.id) is (one[:3] == other[:3])
+    assert (first.id == second.id) is (one == other)
 
 
 def test_what_separates_the_parts_cannot_be_imitated():
-    one, other = subject_of_log("a", "bc", "", "log"), subject_of_log("ab", "c", "", "log")
+    one, other = subject_of_log("a", "bc", "", "", "log"), subject_of_log("ab", "c", "", "", "log")
 
     assert one != other

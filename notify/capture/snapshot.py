@@ -123,7 +123,7 @@ class Snapshot:
         if type(topic) is not str or not topic:
             topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
         raised = "" if self.exception is None else self.exception.place()
-        return subject_of_log(self.logger, self._template, raised, clean(topic))
+        return subject_of_log(self.logger, self._template, self.message, raised, clean(topic))
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""

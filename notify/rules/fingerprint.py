@@ -1,11 +1,15 @@
 """Which events are about the same matter: those of one key, or of one place and kind."""
 
+import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
 from notify.event import Event, Phase
 from notify.plain import safe_str
 
+_PLACEHOLDER = re.compile(r"%(?:\([^)]*\))?[#0\- +]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
+_TEMPLATES = 1024  # of which it is remembered whether they say something
 _BYTES = 16  # of a digest: of a billion matters no two have the same
 
 
@@ -32,16 +36,19 @@ def id_of_key(key: str) -> str:
     return _digest("key", key)
 
 
-def subject_of_log(logger: str, template: str, raised: str, topic: str) -> Subject | None:
+def subject_of_log(logger: str, template: str, message: str, raised: str, topic: str) -> Subject | None:
     """Return what a log record is about.
 
     Args:
         logger: its name.
         template: of the message, before its arguments were put in.
+        message: counts in place of a template such as `%s: %s`, which says nothing.
         raised: type of the exception and where it was raised; empty without one.
         topic: of the event.
     """
-    return None if topic == "crash" else Subject(_digest("log", logger, template, raised), topic)
+    if topic == "crash":
+        return None
+    return Subject(_digest("log", logger, template if _says_something(template) else message, raised), topic)
 
 
 def subject_of_event(event: Event) -> Subject | None:
@@ -58,6 +65,11 @@ def subject_of_event(event: Event) -> Subject | None:
     if topic == "crash":
         return Subject(_digest("crash", place, raised), topic, rarely=True) if raised else None
     return Subject(_digest("said", place, safe_str(event.message), topic, raised), topic)
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _says_something(template: str) -> bool:
+    return any(map(str.isalpha, _PLACEHOLDER.sub("", template)))
 
 
 def _digest(*parts: str) -> str:
