@@ -46,7 +46,9 @@ class Notifier:
         durable_level: least level of the events that are on disk before the call returns.
         redact: takes secrets out of events before anything else sees them; by default what looks like a secret.
         repeat_interval: seconds between two reminders of a matter that goes on.
-        storm_limit: different matters announced a minute; what is CRITICAL does not count.
+        storm_limit: different matters announced a minute; what is CRITICAL is announced all the same.
+        remembers: whether what was announced outlives the process, beside the outbox. False for who speaks of another
+            program, which remembers its own there.
         clock: tells the time and waits.
     """
 
@@ -60,6 +62,7 @@ class Notifier:
         redact: Redaction | None = None,
         repeat_interval: float = INTERVAL,
         storm_limit: int = STORM_LIMIT,
+        remembers: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -75,6 +78,7 @@ class Notifier:
             clock=self.clock,
             repeat_interval=repeat_interval,
             storm_limit=storm_limit,
+            remembers=remembers,
         )
         self._ring = RingBuffer()
         self.run_state = RunState(self.clock)

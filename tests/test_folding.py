@@ -523,3 +523,10 @@ def test_a_notifier_that_is_given_no_time_loses_no_count(clock: FakeClock, state
     with speaking(clock, state, people=later):
         clock.advance(HOUR + 1)
         until(lambda: "node 0 is down × 5" in later.messages)
+
+
+def test_who_speaks_of_another_program_remembers_nothing_beside_its_outbox(clock: FakeClock, state: Path) -> None:
+    with Notifier({"people": People(durable=True)}, outbox=Outbox(state), clock=clock, remembers=False) as notifier:
+        assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
+
+    assert not (state / "matters.jsonl").exists()

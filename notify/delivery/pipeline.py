@@ -56,6 +56,7 @@ class Pipeline:
         clock: tells the time and waits.
         repeat_interval: seconds between two reminders of a matter that goes on.
         storm_limit: different matters announced a minute.
+        remembers: whether what was announced outlives the process, beside the outbox.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Pipeline:
         clock: Clock,
         repeat_interval: float = INTERVAL,
         storm_limit: int = STORM_LIMIT,
+        remembers: bool = True,
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
@@ -83,7 +85,7 @@ class Pipeline:
             self._routes,
             redact=redact.events,
             clock=clock,
-            journal=Journal(outbox.directory, clock.time()) if outbox is not None else None,
+            journal=Journal(outbox.directory, clock.time()) if outbox is not None and remembers else None,
             interval=repeat_interval,
             storm_limit=storm_limit,
         )
