@@ -77,7 +77,7 @@ def test_it_tells_of_all_that_a_trading_program_tells_of(outbox: Caught) -> None
     assert events.keys() == {"startup", "cycle", "trade", "gas", "position", "shutdown"}
     assert events["position"].level == notify.TRADE_HIGH
     assert events["position"].body.splitlines()[2] == "…"  # a break between sections
-    assert events["gas"].fields["gwei"] > demo.GAS_WARNING  # type: ignore[operator]  # a number
+    assert events["gas"].key == "threshold:gas price"
     # 10,000 + 22.10 - 109.35, less 8,351.80 EUR bought at 1.1869 and worth 1.1833 in the end
     assert events["shutdown"].fields == {"equity": 9882.69}
 
