@@ -36,7 +36,7 @@ class Scripted:
         for each in self.script:
             self.on_observation(each)
 
-    def close(self) -> None:
+    def close(self, timeout: float) -> None:
         self.closed = True
 
 
