@@ -27,7 +27,7 @@ _LONGEST_TITLE = 120  # characters of a first line that is a title
 _TRIES = 10  # at an event that a service refuses without a reason: about ten minutes, with a lane's growing waits
 _REMEMBERED = 16  # events of which something is known: one that waits, and those that overtook it
 
-_BETWEEN = re.compile(r"\s+|,+\s*(?=[A-Za-z0-9]+://)|,+$")  # a comma may be part of a URL, in a list of targets
+_BETWEEN = re.compile(r"\s*,\s*(?=[A-Za-z0-9]+://)|\s+")  # a comma may be part of a URL, in a list of targets
 # How Apprise's plugins log what became of a request.
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _UNREACHED = re.compile(r"connection error|timed? ?out", re.IGNORECASE)
@@ -149,21 +149,19 @@ def open_services(urls: str, name: str) -> list[Backend]:
         raise ValueError("needs Apprise: pip install 'executor-notify[apprise]'") from None
     hush()
     logging.getLogger("apprise").addFilter(_keep)
-    # Synchronous and without a time limit: Apprise would keep both with threads that Python waits for at its end.
-    asset = apprise.AppriseAsset(app_id=name, async_mode=False, service_timeout=0, secure_logging=True)
-    backends: list[Backend] = []
-    for number, url in enumerate(filter(None, _BETWEEN.split(urls)), start=1):
-        service = None
-        with _listening(), suppress(Exception):  # a plugin's, whose text may hold the URL
-            service = apprise.Apprise.instantiate(url, asset=asset)
-        if service is None:
-            raise ValueError(f"number {number} is not a URL that Apprise understands")
-        notifier = apprise.Apprise(asset=asset)
-        notifier.add(service)
-        backends.append(ServiceBackend(notifier))
-    if not backends:
-        raise ValueError("not a list of URLs")
-    return backends
+    with _listening():
+        # Synchronous and without a time limit: for either Apprise has threads that Python waits for at its end.
+        asset = apprise.AppriseAsset(app_id=name, async_mode=False, service_timeout=0, secure_logging=True)
+        backends: list[Backend] = []
+        for number, url in enumerate(_BETWEEN.split(urls.strip(" ,\t\n")), start=1):
+            notifier = apprise.Apprise(asset=asset)
+            with suppress(Exception):  # a plugin's, whose text may hold the URL
+                if (service := apprise.Apprise.instantiate(url, asset=asset)) is not None:
+                    notifier.add(service)
+            if not len(notifier):
+                raise ValueError(f"number {number} is not a URL that Apprise understands")
+            backends.append(ServiceBackend(notifier))
+        return backends
 
 
 class _Call:
