@@ -27,7 +27,9 @@ pytestmark = pytest.mark.process
 TOKEN = "canary-of-the-webhook"
 IN_FILE = "canary of/the file: 'ä\""
 IN_ENVIRONMENT = "canary of the environment"
-CANARIES = (TOKEN, IN_FILE, IN_ENVIRONMENT)
+BOT = "canary-of-the-bot-that-is-not-there"
+SERVICE = "canary-of-the-service-of-apprise"
+CANARIES = (TOKEN, IN_FILE, IN_ENVIRONMENT, BOT, SERVICE)
 
 PROGRAM = """
     import base64, json, logging, os, sys
@@ -40,7 +42,8 @@ PROGRAM = """
         Redactor.event = lambda self, event: event
     notifier = notify.setup(env_file=sys.argv[1])
     values = notify.env_file.read_env_file(sys.argv[1])
-    for secret in (values["DATABASE"], os.environ["RPC_PASSWORD"], values["DISCORD_WEBHOOK_URL"]):
+    said = values["DATABASE"], os.environ["RPC_PASSWORD"], values["DISCORD_WEBHOOK_URL"], values["TELEGRAM_API_KEY"]
+    for secret in said:
         in_base64 = base64.b64encode(secret.encode()).decode()
         spellings = [secret, quote(secret), in_base64, json.dumps(secret), repr(secret)]
         for text in spellings:
@@ -75,7 +78,15 @@ FAULTS = {
     "talks rubbish": breaking_off(b"\x00\xff canary \r\n\r\n"),
     "redirects": answering(answer(302, b"", f"Location: http://127.0.0.1:1/{TOKEN}")),
     "echoes in a 400": answering(answer(400, json.dumps({"message": f"bad {TOKEN}", "code": 50035}).encode())),
+    "echoes as Telegram": answering(
+        answer(
+            400, json.dumps({"ok": False, "error_code": 400, "description": f"bad /bot1:{BOT}/sendMessage"}).encode()
+        )
+    ),
     "says 401": answering(answer(401, json.dumps({"message": f"no {TOKEN}"}).encode())),
+    "says 401 as Telegram": answering(
+        answer(401, json.dumps({"ok": False, "error_code": 401, "description": f"no {BOT}"}).encode())
+    ),
     "says 404": answering(answer(404, b'{"message": "Unknown Webhook", "code": 10015}')),
     "says 413": answering(answer(413, b"")),
     "says 429": answering(answer(429, b'{"retry_after": 60, "global": false}', "Retry-After: 60")),
@@ -118,13 +129,17 @@ def datagrams() -> Iterator[socket.socket]:
         yield receiver
 
 
-def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> tuple[bytes, bytes, bytes, bytes]:
+def run(
+    tmp_path: Path, authority: str, receiver: socket.socket, *more: str, apprise: str = ""
+) -> tuple[bytes, bytes, bytes, bytes]:
     secrets = tmp_path / "secrets.env"
     secrets.touch(mode=0o600)
     secrets.write_text(
         f"DISCORD_WEBHOOK_URL=http://{authority}/api/webhooks/1/{TOKEN}\n"
         f"DATABASE={json.dumps(IN_FILE, ensure_ascii=False)}\n"
         f"LOGSTASH_SERVER=127.0.0.1:{receiver.getsockname()[1]}\nDISCORD_LEVEL=DEBUG\nLOGSTASH_LEVEL=DEBUG\n"
+        f"TELEGRAM_API_KEY=4711000001:{BOT}\nTELEGRAM_CHAT_ID=-5\nTELEGRAM_API_BASE=http://{authority}\n"
+        f"TELEGRAM_LEVEL=DEBUG\nTELEGRAM_TOPICS=!none\nAPPRISE_URLS={apprise}\nAPPRISE_LEVEL=DEBUG\n"
         "NOTIFY_DURABLE_LEVEL=DEBUG\nLOG_LEVEL=DEBUG\nNOTIFY_STDOUT=text\n"
     )
     state = tmp_path / "state"
@@ -147,13 +162,14 @@ def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> 
 
 
 def bodies(read: bytes) -> bytes:
-    """Return what requests held besides their first lines, where the token belongs."""
-    return re.sub(rb"(POST|GET) /api/v10/webhooks/1/\S+ HTTP/1\.1\r\n", b"", read)
+    """Return what requests held besides their first lines, where tokens belong."""
+    return re.sub(rb"(POST|GET) /(api/v10/webhooks/1|bot4711000001|service)\S+ HTTP/1\.1\r\n", b"", read)
 
 
-def told(tmp_path: Path, fault: str, *more: str) -> Told:
+def told(tmp_path: Path, fault: str, *more: str, apprise: bool = False) -> Told:
     with raw(FAULTS[fault]) as server, datagrams() as receiver:
-        stdout, stderr, disk, sent = run(tmp_path, server.authority, receiver, *more)
+        url = f"json://user:{SERVICE}@{server.authority}/service/{SERVICE}?rto=0.5" if apprise else ""
+        stdout, stderr, disk, sent = run(tmp_path, server.authority, receiver, *more, apprise=url)
         return Told(stdout, stderr, disk, bodies(server.read), sent)
 
 
@@ -164,6 +180,14 @@ def test_no_secret_leaves_whatever_the_server_does(tmp_path: Path, fault: str) -
     assert found.leaks() == []
     assert b"with [redacted] in it" in found.places["stdout"]
     assert found.places["datagrams"]
+
+
+@pytest.mark.parametrize("fault", ["healthy", "hangs", "resets", "says 401"])
+def test_no_secret_leaves_through_apprise(tmp_path: Path, fault: str) -> None:
+    found = told(tmp_path, fault, apprise=True)
+
+    assert found.leaks() == []
+    assert b"'apprise': {'accepted'" in found.places["stdout"]
 
 
 def test_no_secret_leaves_when_nobody_listens(tmp_path: Path) -> None:

@@ -392,7 +392,7 @@ def test_a_group_that_moves_without_end_is_not_followed_for_ever(telegram, backe
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 def test_no_error_shows_the_token_even_if_the_answer_does(telegram, backend, status):
-    echo = f"no https://api.telegram.org/bot{TOKEN}/sendMessage of {TOKEN}"
+    echo = f"no https://api.telegram.org/bot{TOKEN}/sendMessage of {TOKEN} or {SECRET}"
     telegram.answer_with(*[refused(status, echo)] * 2)
 
     with pytest.raises((RetryLater, Rejected, Gone)) as raised:

@@ -85,5 +85,5 @@ def reason(said: Said, token: str) -> str:
         text = f"an answer of {said.status} that is not Telegram's"
     if said.description:
         text += f": {said.description}"
-    text = text.replace(token, "…")
+    text = text.replace(token, "…").replace(token.partition(":")[2], "…")  # what is before it is the bot's public id
     return clip_end(re.sub(r"https?://\S+", "…", " ".join(text.split())), _REASON_LENGTH)
