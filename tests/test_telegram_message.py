@@ -73,12 +73,12 @@ def test_markup_in_an_event_is_shown_and_does_nothing():
 
 
 def test_sections_of_a_report_have_headings_and_tables_are_monospace():
-    body = "Open positions\n…\nETH   1,000 USD\nBTC      20 USD\n…\nCash\n5 USD"
+    body = "Open positions\nETH   1,000 USD\nBTC      20 USD\n…\na  1\nb  2\n…\nCash\n5 USD"
 
     made = first_html("Report", body=body)
 
-    assert "<b>Open positions</b>" in made
-    assert "<pre>ETH   1,000 USD\nBTC      20 USD</pre>" in made
+    assert "<b>Open positions</b>\n<pre>ETH   1,000 USD\nBTC      20 USD</pre>" in made
+    assert "<pre>a  1\nb  2</pre>" in made
     assert "<b>Cash</b>\n5 USD" in made
     assert "…" not in made
 

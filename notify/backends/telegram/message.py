@@ -95,7 +95,8 @@ def _front(event: Event) -> list[Block]:
         blocks, texts = [Block(heading, bold=len(heading))], [rest, body]
     for text in texts:
         separated = any(line.strip() == SECTION_BREAK for line in text.split("\n"))
-        blocks += [_section(section, heading=separated) for section in sections(text)]
+        for section in sections(text):
+            blocks += _section(section, heading=separated)
     if sign and not heading:
         blocks = _with_sign(sign, blocks)
     for number, (name, value) in enumerate(event.fields.items()):
@@ -112,11 +113,14 @@ def _with_sign(sign: str, blocks: list[Block]) -> list[Block]:
     return [replace(first, text=f"{sign} {first.text}", bold=bold), *blocks[1:]]
 
 
-def _section(section: str, *, heading: bool) -> Block:
-    if is_table(section):
-        return Block(section, Style.MONOSPACE)
-    first = section.partition("\n")[0]
-    return Block(section, bold=len(first) if heading and len(first) <= WIDE else 0)
+def _section(section: str, *, heading: bool) -> list[Block]:
+    first, _, rest = section.partition("\n")
+    heading = heading and len(first) <= WIDE
+    if not is_table(section):
+        return [Block(section, bold=len(first) if heading else 0)]
+    if heading and "  " not in first.strip():
+        return [Block(first, bold=len(first)), Block(rest, Style.MONOSPACE, gap="\n")]
+    return [Block(section, Style.MONOSPACE)]
 
 
 def _field(name: str, value: str, gap: str) -> list[Block]:
