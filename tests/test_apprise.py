@@ -6,8 +6,10 @@ import logging
 import threading
 import traceback
 from contextlib import suppress
+from textwrap import dedent
 
 import pytest
+from children import python
 from lanes import pass_time
 from raw_server import answering, breaking_off, dripping, raw, silent
 
@@ -317,6 +319,25 @@ def test_a_service_that_drips_is_left_at_the_deadline_and_keeps_nothing_from_end
         (waiting,) = [thread for thread in threading.enumerate() if thread.name == "notify-apprise"]
         assert waiting.daemon
         backend.close()
+
+
+PROGRAM = """
+    import sys, notify
+    notifier = notify.setup(env={"APPRISE_URLS": sys.argv[1], "NOTIFY_STDOUT": "off", "NOTIFY_DURABLE_LEVEL": "off"})
+    notifier.notify("Crashed", level=40)
+    notifier.flush(1.0)  # the call has begun
+    notifier.close(0.1)
+"""
+
+
+@pytest.mark.process
+def test_a_program_ends_while_a_call_goes_on():
+    with raw(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")) as server:
+        ended = python("-c", dedent(PROGRAM), url(server))
+
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr == ("notify: apprise: nobody knows what became of 1 of its events: send() has not returned\n")
+    assert server.read.startswith(b"POST /")
 
 
 def test_where_no_thread_can_be_started_the_call_is_made_all_the_same(monkeypatch):
