@@ -242,6 +242,15 @@ def test_a_rate_limit_is_waited_for_as_long_as_telegram_says(telegram, backend, 
     assert backend.send([event()]) == 1
 
 
+def test_a_rate_limit_of_something_on_the_way_is_waited_for_too(telegram, backend):
+    telegram.answer_with(Reply(429, b"<html>slow down</html>", {"Retry-After": "20"}))
+
+    with pytest.raises(RetryLater) as raised:
+        backend.send([event()])
+
+    assert raised.value.after == 20
+
+
 @pytest.mark.parametrize(
     "reply",
     [

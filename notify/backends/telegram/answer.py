@@ -14,8 +14,12 @@ _NO_CHAT = (
     "chat not found",
     "chat_id is empty",
     "chat_write_forbidden",
+    "chat_send_plain_forbidden",
+    "chat_admin_required",
     "chat_restricted",
+    "channel_private",
     "peer_id_invalid",
+    "topic_closed",
     "user not found",
     "input_user_deactivated",
     "group chat was deactivated",
@@ -64,7 +68,7 @@ def said_in(answer: Answer) -> Said:
     ok = body.get("ok")
     if not isinstance(ok, bool):
         succeeded = 200 <= answer.status < 300 and not answer.body.lstrip().startswith(b"<")
-        return Said(answer.status, known=False, taken=succeeded)
+        return Said(answer.status, known=False, taken=succeeded, retry_after=number(answer.headers.get("Retry-After")))
     code = body.get("error_code")
     parameters = mapping(body.get("parameters"))
     moved_to = parameters.get("migrate_to_chat_id")
