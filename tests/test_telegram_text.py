@@ -96,7 +96,7 @@ def test_a_long_line_is_split_between_words():
 def test_a_line_without_words_is_split_anywhere_and_no_character_is_torn():
     family = "👩‍👩‍👧‍👦"  # 11 UTF-16 units, 7 code points
 
-    parts = [plain(part) for part in split([Block(family * 30)], 100)]
+    parts = [plain(part) for part in split([Block(family * 30)], 106)]  # nine, and more than half of the tenth
 
     assert "".join(parts) == family * 30
     assert all(part == family * 9 for part in parts[:-1])  # 99 units
