@@ -181,8 +181,9 @@ def test_an_event_whose_files_are_not_taken_is_sent_without_them(no):
     assert service.got[1]["body"] == "Crashed\n\n✂️ Left out: a.png."
 
 
-def test_a_service_that_is_not_reached_is_not_asked_again_without_files():
-    backend, service = stub("A Connection error occurred.", attachment_support=True)
+@pytest.mark.parametrize("no", ["A Connection error occurred.", "Failed to send it: error=500.", False])
+def test_a_service_in_trouble_is_not_asked_again_without_files(no):
+    backend, service = stub(no, attachment_support=True)
 
     with pytest.raises(RetryLater):
         backend.send([event(attachments=(Attachment("a.png", b"1"),))])

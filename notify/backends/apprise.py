@@ -81,8 +81,8 @@ class ServiceBackend:
             if call.delivered:
                 self._tries.pop(event.id, None)
                 return 1
-            if call.status in _GONE or not call.reached:
-                break  # without the files it would be the same
+            if not (call.status in _REFUSED or (call.status is None and call.reached)):
+                break  # it is not about the event, and would be the same without its files
         raise self._refusal(event, call)
 
     def check(self) -> str:
@@ -150,7 +150,7 @@ def open_services(urls: str, name: str) -> list[Backend]:
     hush()
     logging.getLogger("apprise").addFilter(_keep)
     with _listening():
-        # Synchronous and without a time limit: for either Apprise has threads that Python waits for at its end.
+        # In the calling thread and without a time limit: for either, Apprise has threads that Python waits for at its end.
         asset = apprise.AppriseAsset(app_id=name, async_mode=False, service_timeout=0, secure_logging=True)
         backends: list[Backend] = []
         for number, url in enumerate(_BETWEEN.split(urls.strip(" ,\t\n")), start=1):

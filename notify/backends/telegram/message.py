@@ -14,8 +14,7 @@ _HEADING = 256  # characters of a first line that is bold
 _NUMBER = 20  # UTF-16 units that a message's number may take
 _LOG = "Last log lines"
 
-# UTF-16 units of what stands at the end of a message whose whole text is in a file. Together they leave the most of
-# half a message to its beginning.
+# UTF-16 units of what stands at the end of a message whose whole text is in a file. The rest is for its beginning.
 _SUMMARY = 400
 _TRACE = 1200
 _NOTE = 500
