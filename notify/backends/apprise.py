@@ -150,7 +150,8 @@ def open_services(urls: str, name: str) -> list[Backend]:
     hush()
     logging.getLogger("apprise").addFilter(_keep)
     with _listening():
-        # In the calling thread and without a time limit: for either, Apprise has threads that Python waits for at its end.
+        # In the calling thread and without a time limit: for either, Apprise uses threads that Python waits for in the
+        # end.
         asset = apprise.AppriseAsset(app_id=name, async_mode=False, service_timeout=0, secure_logging=True)
         backends: list[Backend] = []
         for number, url in enumerate(_BETWEEN.split(urls.strip(" ,\t\n")), start=1):
