@@ -67,19 +67,6 @@ DISCORD: tuple[Setting[object], ...] = (
     DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
-LOGSTASH_SERVER: Setting[str | None] = Setting(
-    "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
-)
-LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
-LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
-LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
-    "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
-)
-LOGSTASH_ECS: Setting[bool] = Setting(
-    "LOGSTASH_ECS", parse_flag, False, "Elastic Common Schema: `host` as an object", "false"
-)
-
 TELEGRAM_API_KEY: Setting[str | None] = Setting(
     "TELEGRAM_API_KEY", parse_text, None, "token of a Telegram bot; on if set, with `TELEGRAM_CHAT_ID`", secret=True
 )
@@ -94,6 +81,9 @@ TELEGRAM_TOPICS: Setting[Topics] = Setting(
 TELEGRAM_API_BASE: Setting[str | None] = Setting(
     "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
 )
+TELEGRAM: tuple[Setting[object], ...] = (
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_API_BASE,
+)  # fmt: skip
 
 APPRISE_URLS: Setting[str | None] = Setting(
     "APPRISE_URLS", parse_text, None,
@@ -102,6 +92,20 @@ APPRISE_URLS: Setting[str | None] = Setting(
 )  # fmt: skip
 APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
 APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS)
+
+LOGSTASH_SERVER: Setting[str | None] = Setting(
+    "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
+)
+LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
+LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
+LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
+    "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
+)
+LOGSTASH_ECS: Setting[bool] = Setting(
+    "LOGSTASH_ECS", parse_flag, False, "Elastic Common Schema: `host` as an object", "false"
+)
 
 LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
@@ -183,10 +187,9 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 )
 
 TABLE: tuple[Setting[object], ...] = (
-    NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
-    LOGSTASH_TAGS, LOGSTASH_ECS, TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS,
-    TELEGRAM_API_BASE, APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT,
-    NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
+    NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
+    LOGSTASH_TOPICS,
+    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
     NOTIFY_DURABLE_LEVEL, NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER, HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME,
     HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS, HEARTBEAT_URL, HEARTBEAT_SECONDS,
     TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
