@@ -224,7 +224,7 @@ def test_a_group_takes_twenty_a_minute(session):
 
 
 def test_it_answers_as_it_is_told_and_is_well_after_that(telegram, session):
-    telegram.answer_with(500, rate_limited(7), Reply(200, b"<html>", {}), RESET)
+    telegram.answer_with(500, rate_limited(7), Reply(200, b"<html>"), RESET)
 
     assert send(session, telegram).json()["description"] == "Internal Server Error"
     assert send(session, telegram).json()["parameters"] == {"retry_after": 7}

@@ -34,7 +34,7 @@ from notify.testing.fake_telegram import (
 SECRET = TOKEN.partition(":")[2]
 SUPERGROUP = -1009999999999
 PARTS = "\n".join(f"line {number:04}" for number in range(800))  # 8,000 characters: two messages
-TAKEN = Reply(200, {"ok": True, "result": {}}, {}, keeps=True)
+TAKEN = Reply(200, {"ok": True, "result": {}}, keeps=True)
 BAD_HTML = refused(400, "Bad Request: can't parse entities: Unclosed start tag at byte offset 5")
 
 
@@ -201,7 +201,7 @@ def test_a_photo_that_telegram_refuses_is_sent_as_a_document(telegram, backend):
     assert (message.method, message.text[:6]) == ("sendDocument", "Equity")
 
 
-@pytest.mark.parametrize("refusal", [400, 413, Reply(413, b"<html>413 Request Entity Too Large</html>", {})])
+@pytest.mark.parametrize("refusal", [400, 413, Reply(413, b"<html>413 Request Entity Too Large</html>")])
 def test_a_file_that_telegram_refuses_is_left_out_with_a_word_about_it(telegram, backend, refusal):
     telegram.answer_with(TAKEN, refusal)
 
@@ -256,10 +256,10 @@ def test_a_rate_limit_of_something_on_the_way_is_waited_for_too(telegram, backen
     [
         500,
         BAD_GATEWAY,
-        Reply(301, b"", {}),
-        Reply(404, b"<html>Not found</html>", {}),
-        Reply(403, b"blocked by your provider", {}),
-        Reply(200, b"<html>Log in to the hotel's network</html>", {}),
+        Reply(301, b""),
+        Reply(404, b"<html>Not found</html>"),
+        Reply(403, b"blocked by your provider"),
+        Reply(200, b"<html>Log in to the hotel's network</html>"),
         refused(409, "Conflict"),
         RESET,
     ],
@@ -285,7 +285,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
     backend.close()
 
 
-@pytest.mark.parametrize("reply", [DRIP, Reply(200, b"", {}, keeps=True)])
+@pytest.mark.parametrize("reply", [DRIP, Reply(200, b"", keeps=True)])
 def test_a_message_that_was_taken_is_not_sent_again_for_want_of_a_whole_answer(telegram, clock, reply):
     telegram.answer_with(reply)
     backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock), deadline_seconds=0.2)
@@ -426,7 +426,7 @@ def test_a_failure_on_the_way_shows_no_token(clock):
 )
 @pytest.mark.parametrize("status", [400, 500])
 def test_an_answer_in_an_unknown_form_breaks_nothing(telegram, backend, status, body):
-    telegram.answer_with(*[Reply(status, body, {})] * 2)
+    telegram.answer_with(*[Reply(status, body)] * 2)
 
     with pytest.raises((RetryLater, Rejected)):
         backend.send([event()])

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from notify.testing.fake_discord import HANG, RESET, RESET_EARLY, RESET_LATE, Reply
-from notify.testing.stand_in import Handler, Server, multipart
+from notify.testing.stand_in import HANG, RESET, RESET_EARLY, RESET_LATE, Handler, Reply, Server, multipart
 from notify.testing.telegram_rules import MAX_FILE, Refused, check_file, check_size, check_text, shown
 
 __all__ = [
@@ -31,7 +30,7 @@ _HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>nginx</
 def refused(status: int, description: str, **parameters: object) -> Reply:
     """Return an error as Telegram says it: its HTTP status, its description and its parameters."""
     body: dict[str, Any] = {"ok": False, "error_code": status, "description": description}
-    return Reply(status, {**body, "parameters": parameters} if parameters else body, {})
+    return Reply(status, {**body, "parameters": parameters} if parameters else body)
 
 
 def rate_limited(retry_after: int) -> Reply:
@@ -43,9 +42,9 @@ BLOCKED = refused(403, "Forbidden: bot was blocked by the user")
 KICKED = refused(403, "Forbidden: bot was kicked from the supergroup chat")
 DEACTIVATED = refused(403, "Forbidden: user is deactivated")
 CHAT_NOT_FOUND = refused(400, "Bad Request: chat not found")
-BAD_GATEWAY = Reply(502, _HTML, {})
+BAD_GATEWAY = Reply(502, _HTML)
 """The page of the server in front of Telegram's, when that does not answer it."""
-DRIP = Reply(200, {"ok": True, "result": {"text": "." * 3600}}, {}, keeps=True, drip=1.0)
+DRIP = Reply(200, {"ok": True, "result": {"text": "." * 3600}}, keeps=True, drip=1.0)
 """The message is delivered, and its answer takes an hour: a byte a second."""
 
 _USUAL = {
@@ -258,7 +257,7 @@ def _checked(method: str, payload: Mapping[str, Any], file_name: str | None, fil
 
 
 def _taken(result: Mapping[str, Any]) -> Reply:
-    return Reply(200, {"ok": True, "result": result}, {})
+    return Reply(200, {"ok": True, "result": result})
 
 
 class _Handler(Handler):

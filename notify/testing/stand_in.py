@@ -6,11 +6,44 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from notify.testing.fake_discord import Reply
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a stand-in does with one request, instead of what the service would do.
+
+    Args:
+        status: of the answer.
+        body: of the answer: an object for JSON, bytes for anything else.
+        headers: of the answer.
+        keeps: the message counts as delivered all the same.
+        reset: the connection is reset, after the request was read and nothing was answered.
+        unread: with *reset*: already when only the head of the request was read.
+        drip: seconds between the bytes of the answer; 0 for none. `math.inf` never sends one: the server hangs.
+    """
+
+    status: int = 200
+    body: Mapping[str, Any] | bytes = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keeps: bool = False
+    reset: bool = False
+    unread: bool = False
+    drip: float = 0.0
+
+
+RESET = Reply(reset=True)
+"""The connection breaks once the request was sent."""
+RESET_EARLY = Reply(reset=True, unread=True)
+"""The connection breaks while the request is sent."""
+RESET_LATE = Reply(reset=True, keeps=True)
+"""The message is delivered, and the connection breaks before the answer."""
+HANG = Reply(drip=math.inf)
+"""No answer, and no end."""
 
 
 class Server(ThreadingHTTPServer):
