@@ -165,7 +165,7 @@ def _telegram(config: Settings) -> Backend:
         chat_id = _needed(config.get(settings.TELEGRAM_CHAT_ID), settings.TELEGRAM_API_KEY)
     with _naming(settings.TELEGRAM_API_BASE.name):
         parse_base(base)
-    return TelegramBackend(token, chat_id, base=base)
+    return TelegramBackend(token, chat_id, base=base, silent=_silent(config, None))
 
 
 def _needed(value: T | None, other: Setting[object]) -> T:

@@ -21,6 +21,7 @@ from notify.event import Event
 from notify.notifier import current_notifier
 from notify.settings import Settings
 from notify.testing.fake_discord import FakeDiscord
+from notify.testing.fake_telegram import TOKEN, FakeTelegram
 
 CANARY = "c4nary"
 # A minute of the day that no test run comes near.
@@ -168,6 +169,23 @@ def test_in_quiet_hours_everything_arrives_and_only_what_is_critical_sounds(
             backend.close()
 
     assert [message.payload.get("flags") for message in discord.messages] == flags
+
+
+@pytest.mark.parametrize(("level", "silent"), [(logging.ERROR, True), (logging.CRITICAL, False)])
+def test_in_quiet_hours_telegram_is_as_quiet(level: int, silent: bool) -> None:
+    with FakeTelegram(speed=60) as telegram:
+        env = {
+            "TELEGRAM_API_KEY": TOKEN,
+            "TELEGRAM_CHAT_ID": str(telegram.chat_id),
+            "TELEGRAM_API_BASE": telegram.base,
+            "NOTIFY_QUIET_HOURS": "00:00-12:00,12:00-00:00",
+        }
+        reached, _ = destinations.destinations(Settings(env), {})
+        reached["telegram"].send([Event(id="1", time=0.0, message="hello", level=level)])
+        for backend in reached.values():
+            backend.close()
+
+    assert [message.silent for message in telegram.messages] == [silent]
 
 
 # ---- unusable settings
