@@ -85,6 +85,7 @@ def _set_up(
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
     served = None if is_child() else serving(config)
+    hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})
     outbox = open_outbox(config, reached)
     redact = redactor(config)
@@ -116,9 +117,8 @@ def _set_up(
     if not hooks.is_interactive():
         marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
         again = partial(setup, None if env is None else dict(env), env_file, signals=False)
-        leave = stay.install(
-            notifier, url=url, good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS)
-        )  # before the other hooks, which so come first
+        # Before the other hooks, which so come first.
+        leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
         _hear_of_crashes(notifier, marker, again)
         if url is None:
             notifier.at_close(leave)
@@ -126,7 +126,7 @@ def _set_up(
             _end_serving.append(leave)
         if signals:
             notifier.at_close(install_signals(notifier))
-        if hang_after := config.get(settings.NOTIFY_HANG_AFTER):
+        if hang_after:
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
     set_notifier(notifier)

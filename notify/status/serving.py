@@ -29,6 +29,7 @@ class Serving:
         password: see *username*.
         public_logs: whether `/logs` is served to everybody.
         stale_after: seconds without progress after which the run is stale.
+        good_startup: seconds after which a run has begun well, and is served also when it has crashed.
         executor_id: what machines call the program.
         name: what people call it.
         icon_url: its picture.
@@ -40,6 +41,7 @@ class Serving:
     password: str | None = field(default=None, repr=False)
     public_logs: bool = False
     stale_after: float = 3600.0
+    good_startup: float = 60.0
     executor_id: str
     name: str
     icon_url: str | None = None
@@ -73,6 +75,7 @@ def serving(config: Settings) -> Serving | None:
         password=password,
         public_logs=config.get(settings.HTTP_PUBLIC_LOGS),
         stale_after=config.get(settings.NOTIFY_STALE_AFTER),
+        good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS),
         executor_id=config.get(settings.EXECUTOR_ID) or settings.program_name(),
         name=config.get(settings.NAME) or settings.program_name(),
         icon_url=config.get(settings.ICON_URL),
