@@ -42,7 +42,7 @@ def wait_until_served(port: int, *, running: bool | None = None, user: str = "")
             status: dict[str, Any] = read(port, user=user)
             if running is None or status["executor_running"] is running:
                 return status
-        except OSError:
+        except (OSError, http.client.HTTPException):  # nobody yet, or somebody who dies while he answers
             pass
         assert time.monotonic() < deadline, "nobody serves that"
         time.sleep(0.02)
