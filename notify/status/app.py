@@ -1,7 +1,7 @@
 """The status of a run as a WSGI app: what is served where, to whom, and what is said to those who get nothing."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +117,7 @@ class _Views:
 
     def healthz(self) -> Answer:
         """Tell whether the run is well. Asks nobody, so that nobody can keep it from answering."""
-        told = self._told()
+        told = self._told(documents.OF_HEALTH)
         progress = self._run_state.seconds_without_progress()
         failed = (told["exception"] or {}).get("exception_message")
         verdict = health.verdict(
@@ -134,7 +134,7 @@ class _Views:
     def metrics(self) -> Answer:
         """Tell Prometheus the numbers."""
         families = [
-            *metrics.families_of_run(self._told(), self._run_state.crashes),
+            *metrics.families_of_run(self._told(metrics.FACTS), self._run_state.crashes),
             *metrics.families_of_delivery(self._delivery() or {}),
         ]
         return Answer(HTTPStatus.OK, metrics.text(families), metrics.CONTENT_TYPE)
@@ -153,13 +153,13 @@ class _Views:
 
     def banner(self) -> Answer:
         """Tell people where they are."""
-        who = documents.metadata(self._metadata, self._told(), self._redact)["name"]
-        name = _CONTROL.sub(" ", str(who))
+        name = self._metadata.get("name") or self._told(("executor_id",))["executor_id"] or "notify"
+        name = _CONTROL.sub(" ", str(plain(name, self._redact)))
         text = f"{name}: status of this program, by notify\n\n" + "".join(f"{path}\n" for path in PATHS if path != "/")
         return Answer(HTTPStatus.OK, text.encode(), _TEXT)
 
-    def _told(self) -> dict[str, Any]:
-        return documents.status(self._run_state.as_dict(), self._redact)
+    def _told(self, only: Collection[str] = ()) -> dict[str, Any]:
+        return documents.status(self._run_state.as_dict(), self._redact, only)
 
     def _delivery(self) -> dict[str, Any] | None:
         try:
