@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import environment
-from raw_server import OK, raw
+from children import environment, python
+from raw_server import OK, answering, raw
 from served import ask, free_port, is_served, read
 from set_up import QUIET, bare_root, sink
 
@@ -270,6 +270,19 @@ def test_the_heartbeat_begins_at_once_tells_a_crash_and_ends_with_close() -> Non
 
         assert b"POST /hooks/canary-4711/fail " in monitor.read
         assert [thread.name for thread in threading.enumerate() if "heartbeat" in thread.name] == []
+
+
+@pytest.mark.process
+def test_the_news_of_a_crash_reaches_the_monitor_before_the_process_ends() -> None:
+    def slow(server: Any, connection: Any) -> None:
+        server.stop.wait(0.5)  # seconds: longer than anything else keeps the process
+        answering(OK)(server, connection)
+
+    with raw(slow) as monitor:
+        left = python("-c", "import notify\nnotify.setup()\nraise ValueError('no price')", HEARTBEAT_URL=monitor.url)
+
+        assert b"POST /hooks/canary-4711/fail " in monitor.read
+    assert left.returncode == 1
 
 
 def test_a_program_that_counts_as_hanging_is_silent_though_it_is_not_stale_yet(
