@@ -79,7 +79,7 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_death_is_seen_at_the_status_of_the_program_and_ends_with_its_exit_code(
+def test_fault_58_a_death_is_seen_at_the_status_of_the_program_and_ends_with_its_exit_code(
     supervision: Supervision, port: int, death: str
 ) -> None:
     script, code, said = DEATHS[death]

@@ -23,9 +23,10 @@ AFTER_CRASH = "NOTIFY_AFTER_CRASH"
 
 _EXIT_CODE = 1  # of Python after an exception that nobody has caught
 
-# Within the 5 s of guarantee 7, from the signal on: what waits is delivered, and in any case the process ends.
-_DELIVERY = 3.5
-_CLOSING = 0.5
+# Within the 5 s of guarantee 7, from the signal on: what still waits when threads or `atexit` functions of the program
+# take so long is delivered without them, and in any case the process ends.
+_CLOSE = 4.0
+_DELIVERY = 0.5
 _END = 4.75
 
 # The bottom of a stack while the program runs: its own top level, or what runs that for `python -m`.
@@ -75,12 +76,13 @@ def install(notifier: Notifier, *, url: str | None = None, good_startup: float =
 
 
 def stay(notifier: Notifier, url: str) -> None:
-    """Wait until SIGTERM or Ctrl-C, deliver what waits, and return, for the process to end as its crash has it.
+    """Wait until SIGTERM or Ctrl-C, and return, for the process to end as its crash would have had it.
 
     Other threads go on meanwhile, and events are delivered. The program's own handlers of these signals are not called:
-    a program that has crashed would have ended without them, and its `atexit` functions still run after this. From the
-    first signal on the process ends within 5 s, whatever hangs, and at once on a second one. SIGINT that is ignored, as
-    under nohup, stays so. Only for the main thread, which has nothing else to do any more.
+    a program that has crashed would have ended without them. Its `atexit` functions still run after this, and so does
+    ours, which delivers what waits. From the first signal on the process ends within 5 s, whatever hangs, and at once
+    on a second one. SIGINT that is ignored, as under nohup, stays so. Only for the main thread, which has nothing else
+    to do any more.
 
     Args:
         notifier: says that it was told to stop. One that is closed says nothing.
@@ -106,13 +108,10 @@ def stay(notifier: Notifier, url: str) -> None:
     diagnostics.report("after crash", f"the program has crashed; this process stays and serves {url} until {how}")
     name = signal.Signals(stops.get()).name
     with suppress(RuntimeError):  # no thread can be had: then nothing cuts short what hangs, but a second signal
-        start_new_thread(_end_at_last, ())
-    if notifier.closed:
-        return
-    notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
-    notifier.flush(_DELIVERY)
-    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
-        notifier.close(_CLOSING)  # Python waits for these threads before it comes to `atexit`, perhaps in vain
+        start_new_thread(_end_late, ())
+        start_new_thread(_close_late, (notifier,))
+    if not notifier.closed:
+        notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
 
 
 def _is_end(frame: FrameType) -> bool:
@@ -132,6 +131,11 @@ def _note(run_state: RunState, exception: BaseException) -> None:
         diagnostics.report("crash hook", f"a crash could not be noted in the run state: {class_name(error)}")
 
 
-def _end_at_last() -> None:
+def _close_late(notifier: Notifier) -> None:
+    time.sleep(_CLOSE)
+    notifier.close(_DELIVERY)
+
+
+def _end_late() -> None:
     time.sleep(_END)
     os._exit(_EXIT_CODE)
