@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from notify.backend import Backend
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
+from notify.event import Event
 from notify.rules.routing import Route
 from notify.setting import NEVER, Setting
 from notify.settings import Settings, route_settings
@@ -117,8 +119,17 @@ def _discord(config: Settings, prefix: str) -> Backend:
         avatar_url=config.get(own(settings.DISCORD_AVATAR_URL)) or config.get(settings.ICON_URL),
         mention=config.get(own(settings.DISCORD_MENTION)),
         thread_id=config.get(own(settings.DISCORD_THREAD_ID)),
-        silent=config.get(own(settings.DISCORD_SILENT)),
+        silent=_silent(config, config.get(own(settings.DISCORD_SILENT))),
     )
+
+
+def _silent(config: Settings, silence: Callable[[Event], bool] | None) -> Callable[[Event], bool] | None:
+    """Return which events make no sound: those of *silence*, and in quiet hours all that the backend may silence."""
+    quiet = config.get(settings.NOTIFY_QUIET_HOURS)
+    if quiet is None:
+        return silence
+    # By the time of the post, and not of the event: that is when a phone rings.
+    return lambda event: quiet.covers(time.time()) or (silence is not None and silence(event))
 
 
 def _logstash(config: Settings) -> Backend:

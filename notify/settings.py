@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from notify.errors import ConfigError
 from notify.levels import TRADE
+from notify.rules.quiet_hours import QuietHours, parse_quiet_hours
 from notify.rules.routing import Topics, parse_topics
 from notify.rules.silence import Silence, parse_silence
 from notify.setting import (
@@ -115,6 +116,12 @@ NOTIFY_STALE_AFTER: Setting[float] = Setting(
     "seconds without `run_state.refresh()` after which `/healthz` says stale",
     "3600",
 )
+NOTIFY_QUIET_HOURS: Setting[QuietHours | None] = Setting(
+    "NOTIFY_QUIET_HOURS",
+    parse_quiet_hours,
+    None,
+    "`22:00-07:00 Europe/Helsinki`: then posts below CRITICAL make no sound; nothing is withheld",
+)
 HTTP_ENABLED: Setting[bool] = Setting(
     "HTTP_ENABLED",
     parse_flag,
@@ -161,9 +168,9 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
     LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER, HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME,
-    HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS, HEARTBEAT_URL, HEARTBEAT_SECONDS,
-    TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
+    NOTIFY_DURABLE_LEVEL, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
+    HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
+    HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
 # What `notify run` tells the program that it runs.

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,8 +20,13 @@ from notify.errors import ConfigError
 from notify.event import Event
 from notify.notifier import current_notifier
 from notify.settings import Settings
+from notify.testing.fake_discord import FakeDiscord
 
 CANARY = "c4nary"
+# A minute of the day that no test run comes near.
+SIX_HOURS_AWAY = (datetime.now(UTC) + timedelta(hours=6)).strftime("%H:%M-") + (
+    datetime.now(UTC) + timedelta(hours=6, minutes=1)
+).strftime("%H:%M")
 
 
 @pytest.fixture
@@ -134,6 +140,29 @@ def test_what_the_environment_asks_for_is_made_with_its_routes() -> None:
         backend.close()
 
 
+@pytest.mark.parametrize(
+    ("quiet_hours", "silent", "flags"),
+    [
+        ("00:00-12:00,12:00-00:00", "", [4096, 4096, None]),  # Discord's SUPPRESS_NOTIFICATIONS
+        ("00:00-12:00,12:00-00:00", "gas", [4096, 4096, None]),
+        (SIX_HOURS_AWAY, "", [None, None, None]),
+        (SIX_HOURS_AWAY, "gas", [4096, None, None]),
+    ],
+)
+def test_in_quiet_hours_everything_arrives_and_only_what_is_critical_sounds(
+    quiet_hours: str, silent: str, flags: list[int | None]
+) -> None:
+    with FakeDiscord() as discord:
+        env = {"DISCORD_WEBHOOK_URL": discord.url, "DISCORD_SILENT": silent, "NOTIFY_QUIET_HOURS": quiet_hours}
+        reached, _ = destinations.destinations(Settings(env), {})
+        for level, topic in ((logging.WARNING, "gas"), (logging.ERROR, "log"), (logging.CRITICAL, "crash")):
+            reached["discord"].send([Event(id="1", time=0.0, message="hello", level=level, topic=topic)])
+        for backend in reached.values():
+            backend.close()
+
+    assert [message.payload.get("flags") for message in discord.messages] == flags
+
+
 # ---- unusable settings
 
 UNUSABLE = [
@@ -147,6 +176,8 @@ UNUSABLE = [
     ("DISCORD_MENTION", {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_MENTION": CANARY}),
     ("DISCORD_OPS_MENTION", {"DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "DISCORD_OPS_MENTION": CANARY}),
     ("DISCORD_SILENT", {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_SILENT": f"{CANARY},,"}),
+    ("NOTIFY_QUIET_HOURS", {"DISCORD_WEBHOOK_URL": WEBHOOK, "NOTIFY_QUIET_HOURS": f"22:00-07:00 {CANARY}"}),
+    ("NOTIFY_QUIET_HOURS", {"DISCORD_WEBHOOK_URL": WEBHOOK, "NOTIFY_QUIET_HOURS": "22:00-07:00,06:00-08:00"}),
     ("DISCORD_THREAD_ID", {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_THREAD_ID": CANARY}),
     ("DISCORD_AVATAR_URL", {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_AVATAR_URL": CANARY}),
     ("ICON_URL", {"DISCORD_WEBHOOK_URL": WEBHOOK, "ICON_URL": CANARY}),

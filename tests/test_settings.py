@@ -9,6 +9,7 @@ import pytest
 from notify import settings
 from notify.env_file import Environment
 from notify.errors import ConfigError
+from notify.rules.quiet_hours import QuietHours
 from notify.rules.routing import Topics
 from notify.rules.silence import Silence
 from notify.setting import NEVER, Setting
@@ -42,6 +43,7 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "NOTIFY_BACKENDS": [("pager, Sms_2", ("pager", "sms_2"))],
     "NOTIFY_STATE_DIR": [("/var/lib/bot", "/var/lib/bot"), ("~/bot", "~/bot")],
     "NOTIFY_DURABLE_LEVEL": [("info", 20), ("TRADE", 21), ("off", NEVER), ("CRITICAL", 50)],
+    "NOTIFY_QUIET_HOURS": [("22:00-07:00", QuietHours(((1320, 420),)))],
     "NOTIFY_HANG_AFTER": [("90", 90.0), ("0.5", 0.5), ("off", None), ("0", None)],
     "NOTIFY_STALE_AFTER": [("900", 900.0), ("0.5", 0.5)],
     "HTTP_ENABLED": [("true", True), ("no", False)],
