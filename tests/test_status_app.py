@@ -234,6 +234,23 @@ def test_a_run_that_never_makes_progress_is_stale_in_the_end(app: Any, clock: Fa
     assert request(app, "/healthz").json["status"] == "stale"
 
 
+def test_the_health_costs_nothing_that_the_other_facts_do(run: RunState, clock: FakeClock) -> None:
+    looked_at: list[str] = []
+
+    def looking(text: str) -> str:
+        looked_at.append(text)
+        return text
+
+    run.update(curve=[f"point {number}" for number in range(1000)], executor_id="my-strategy")
+    app = make_app(run, stale_after=float("inf"), redact_text=looking, clock=clock)
+
+    found = request(app, "/healthz").json
+
+    assert found["executor_id"] == "my-strategy"
+    assert found["stale_after"] is None  # as there is no infinity in JSON
+    assert not any(text.startswith("point") for text in looked_at)
+
+
 def test_the_status_comes_first_and_nothing_inside_is_called_so(run: RunState, app: Any) -> None:
     run.refresh()
     # Whoever looks for `"status":"ok"` anywhere must not find it in a run that is not well.

@@ -56,3 +56,20 @@ def test_one_who_never_answers_costs_one_thread_and_the_others_a_second_in_all()
 
     assert took < 5  # not twenty seconds: who comes when it has hung for one is told at once
     assert asked.get() == "at last"
+
+
+def test_the_time_that_one_was_asked_does_not_count_for_the_next() -> None:
+    patience: list[float] = []
+
+    class Held:
+        def acquire(self, timeout: float) -> bool:
+            patience.append(timeout)
+            return False
+
+    asked = Asked(lambda: 1)
+    asked.get()
+    asked._asking = Held()  # type: ignore[assignment]  # somebody has just begun to ask
+
+    with pytest.raises(Busy):
+        asked.get()
+    assert patience == [1.0]

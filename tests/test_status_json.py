@@ -176,6 +176,17 @@ def test_subclasses_are_read_past_their_own_methods() -> None:
         def items(self) -> Any:
             raise AssertionError
 
+    class List(list[int]):
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    @dataclass
+    class Version:
+        tag: str
+
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError
+
     class Float(float):
         def __float__(self) -> float:
             raise AssertionError
@@ -184,7 +195,9 @@ def test_subclasses_are_read_past_their_own_methods() -> None:
         def __str__(self) -> str:
             raise AssertionError
 
-    assert served([Dict(a=1), Float(1.5), Int(7_000_000)]) == [{"a": 1}, 1.5, 7_000_000]
+    found = served([Dict(a=1), List([2]), Version("v1"), Float(1.5), Int(7_000_000)])
+
+    assert found == [{"a": 1}, [2], {"tag": "v1"}, 1.5, 7_000_000]
 
 
 def test_what_only_looks_like_a_mapping_is_not_walked_through() -> None:
@@ -192,11 +205,12 @@ def test_what_only_looks_like_a_mapping_is_not_walked_through() -> None:
 
 
 def test_one_value_that_cannot_be_read_costs_no_other() -> None:
-    class Broken(list[int]):
-        def __iter__(self) -> Any:
-            raise ValueError
+    class Broken(datetime):
+        @property
+        def tzinfo(self) -> Any:
+            raise ValueError("secret of the program")
 
-    assert served({"a": Broken([1]), "b": 2}) == {"a": "<unreadable Broken: ValueError>", "b": 2}
+    assert served({"a": Broken(2026, 1, 1), "b": 2}) == {"a": "<unreadable Broken: ValueError>", "b": 2}
 
 
 def test_a_list_that_another_thread_changes_is_served() -> None:
@@ -252,12 +266,17 @@ def test_a_list_that_holds_itself_many_times_over_ends() -> None:
     assert len(dumps(plain(wide, as_is))) < 2_000_000
 
 
-def test_a_list_of_a_million_is_cut_and_says_so() -> None:
-    found = plain(range(0), as_is), plain(list(range(1_000_000)), as_is)
+def test_a_million_of_anything_is_cut_and_says_so() -> None:
+    numbers = plain(list(range(1_000_000)), as_is)
+    named = plain({str(number): number for number in range(1_000_000)}, as_is)
+    nested = plain([list(range(200_000)), 1], as_is)
+    inside = plain({"a": list(range(200_000)), "b": 1, "c": 1}, as_is)
 
-    assert found[0] == "<range>"
-    assert len(found[1]) == 100_000  # the items of a document
-    assert plain([list(range(200_000)), 1], as_is)[1] == "… more"
+    # The items of a document, and the mark.
+    assert (len(numbers), numbers[-1]) == (100_001, "… more")
+    assert (len(named), named["…"]) == (100_001, "more")
+    assert nested[1] == "… more"
+    assert list(inside) == ["a", "…"]
 
 
 def test_a_curve_of_ninety_days_by_the_hour_is_served_whole() -> None:

@@ -167,6 +167,10 @@ def test_a_signal_handler_may_close_what_is_being_closed() -> None:
         while True:
             os.kill(os.getpid(), signal.SIGUSR1)
     threading.Thread(target=shoot, daemon=True).start()
+    port = server.port
+    for _ in range(50):
+        server.close()
+        server = StatusServer(app, "127.0.0.1", port)
     server.close()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     say("closed")

@@ -126,7 +126,7 @@ def test_an_answer_that_hangs_holds_up_the_end_for_two_seconds_at_most() -> None
 
 
 @pytest.mark.process
-def test_ping_and_health_are_answered_while_everything_else_hangs() -> None:
+def test_ping_and_health_are_answered_while_everything_else_hangs(capfd: pytest.CaptureFixture[str]) -> None:
     let = threading.Event()
 
     def hang() -> Any:
@@ -142,8 +142,10 @@ def test_ping_and_health_are_answered_while_everything_else_hangs() -> None:
                 clients.append(socket.create_connection(("127.0.0.1", server.port)))
                 clients[-1].sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
+            began = time.monotonic()
             assert get(server.port, "/ping").body == PONG
             assert get(server.port, "/healthz").status == 200
+            assert time.monotonic() - began < 0.8  # while the others wait for a second
             # Who waits for nobody's answer is told so, while the first who asked hangs.
             assert get(server.port, "/status").json["delivery"] is None
             assert get(server.port, "/logs").status == 503
@@ -152,6 +154,7 @@ def test_ping_and_health_are_answered_while_everything_else_hangs() -> None:
             let.set()
             for client in clients:
                 client.close()
+    assert capfd.readouterr().err == ""  # nor does waitress complain of its queue
 
 
 def test_a_handler_of_the_program_that_is_stuck_is_not_waited_for(server: StatusServer) -> None:
@@ -184,7 +187,7 @@ def test_nothing_of_it_comes_back_through_logging(server: StatusServer, caplog: 
     assert caplog.records == []
 
 
-def test_an_app_of_somebody_else_may_fail(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_app_of_somebody_else_may_fail(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     def fails(environ: Any, start_response: Any) -> Any:
         raise ValueError("secret of the program")
 
@@ -194,7 +197,8 @@ def test_an_app_of_somebody_else_may_fail(capfd: pytest.CaptureFixture[str]) -> 
         assert said.status == 500
         assert b"secret" not in said.body
         assert get(server.port).status == 500
-    assert "secret" not in capfd.readouterr().err
+    assert capfd.readouterr().err == "notify: what should answer a request has failed: ValueError\n"
+    assert caplog.records == []
 
 
 def test_a_defect_costs_one_connection_and_is_reported(
@@ -209,8 +213,8 @@ def test_a_defect_costs_one_connection_and_is_reported(
             assert exchange(server.port, PING) == b""
         assert get(server.port).body == PONG
 
-    # One line in ten seconds for each kind of trouble.
-    assert capfd.readouterr().err == "notify: a connection could not be taken: KeyError\n"
+    said = capfd.readouterr().err.splitlines()
+    assert said == ["notify: a connection could not be taken: KeyError", "notify: a connection has failed: KeyError"]
 
 
 def test_a_program_that_closes_the_socket_of_the_server_keeps_its_own_files(
@@ -340,7 +344,9 @@ def test_headers_of_a_proxy_that_nobody_trusts_do_not_reach_the_app() -> None:
 
 
 def test_urgent_data_ends_the_connection(server: StatusServer) -> None:
+    began = time.monotonic()
     with connected(server.port) as client:
         client.send(b"!", socket.MSG_OOB)
 
         assert read_to_end(client) == b""
+    assert time.monotonic() - began < 4  # at once, and not when the five seconds of a request are over

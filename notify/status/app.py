@@ -128,8 +128,7 @@ class _Views:
             stale_after=self._stale_after,
         )
         status = HTTPStatus.OK if verdict.status == health.OK else HTTPStatus.SERVICE_UNAVAILABLE
-        document = documents.health(verdict, told, progress, self._stale_after)
-        return _json(status, plain(document, self._redact))
+        return _json(status, documents.health(verdict, told, progress, self._stale_after))
 
     def metrics(self) -> Answer:
         """Tell Prometheus the numbers."""
@@ -167,7 +166,7 @@ class _Views:
         except Busy:
             return None
         except Exception as error:  # noqa: BLE001 - the facts of the run are told all the same
-            diagnostics.report("status server", f"the counts of the delivery could not be had: {class_name(error)}")
+            diagnostics.report("status delivery", f"the counts of the delivery could not be had: {class_name(error)}")
             return None
         delivery: dict[str, Any] = plain(counts, self._redact)
         return delivery
@@ -200,7 +199,7 @@ class _App:
             if came_from_a_signal(error):
                 raise
             known = path if path in PATHS else "a path"
-            diagnostics.report("status server", f"{known} could not be served: {class_name(error)}")
+            diagnostics.report(f"status {known}", f"{known} could not be served: {class_name(error)}")
             answer = refusal(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "this is a defect of notify; its standard error says more"
             )

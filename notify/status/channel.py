@@ -149,7 +149,7 @@ class Channel(HTTPChannel):
 
     def handle_error(self) -> None:
         """End the connection in which something was raised, and report it."""
-        diagnostics.report("status server", f"a connection has failed: {class_name(sys.exception())}")
+        diagnostics.report("status connection", f"a connection has failed: {class_name(sys.exception())}")
         self.abort()
 
     def handle_expt(self) -> None:

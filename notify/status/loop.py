@@ -48,10 +48,11 @@ class Workers(ThreadedTaskDispatcher):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
+        self.started: list[threading.Thread] = []
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
         """Start one. What is logged there is ours."""
-        threads.start(f"status-{self._name}-{thread_no}", partial(target, thread_no))
+        self.started.append(threads.start(f"status-{self._name}-{thread_no}", partial(target, thread_no)))
 
 
 class Loop(TcpWSGIServer):
@@ -70,6 +71,7 @@ class Loop(TcpWSGIServer):
     # What types-waitress does not know, or says otherwise.
     _map: dict[int, Any]
     active_channels: Any
+    task_dispatcher: Workers
     trigger: Any
 
     def __init__(
@@ -97,10 +99,10 @@ class Loop(TcpWSGIServer):
                 wasyncore.poll2(self._patience(), self._map)
                 self._look()
             except Exception as error:  # noqa: BLE001 - the other connections have nothing to do with it
-                diagnostics.report("status server", f"a round of the status server failed: {class_name(error)}")
+                diagnostics.report("status loop", f"a round of the status server failed: {class_name(error)}")
                 time.sleep(_PAUSE)  # it may fail in the same way at once, and for ever
         if not self._closing:
-            diagnostics.report("status server", "the status server has ended: the program has closed its socket")
+            diagnostics.report("status end", "the status server has ended: the program has closed its socket")
         self.close()
         wasyncore.close_all(self._map, ignore_all=True)
 
@@ -134,7 +136,7 @@ class Loop(TcpWSGIServer):
             # The connection stays where it is, so that the next round would find it at once, and fail again.
             if error.errno in _OUT_OF:
                 self._paused_until = time.monotonic() + _PAUSE
-                diagnostics.report("status server", f"no connection can be accepted at present: {error.strerror}")
+                diagnostics.report("status accept", f"no connection can be accepted at present: {error.strerror}")
                 self._let_one_go()
             elif error.errno in _NOT_OURS:
                 self._lose_listener()
@@ -153,7 +155,7 @@ class Loop(TcpWSGIServer):
 
     def handle_error(self) -> None:
         """Report what was raised while a connection was accepted. waitress would close the listener."""
-        diagnostics.report("status server", f"a connection could not be taken: {class_name(sys.exception())}")
+        diagnostics.report("status accept", f"a connection could not be taken: {class_name(sys.exception())}")
 
     def _hold(self, connection: socket.socket, address: Any) -> None:
         """Take a new connection, and let go of another one when there are too many."""
@@ -225,8 +227,11 @@ class Loop(TcpWSGIServer):
 
     def stop_workers(self, patience: float) -> None:
         """Have the threads that answer end, and wait *patience* seconds at most for those that are still at it."""
+        deadline = time.monotonic() + patience
         for workers in (self._quick, self.task_dispatcher):
-            workers.shutdown(timeout=patience)  # type: ignore[arg-type]  # a deadline is computed from it, any number will do
+            workers.set_thread_count(0)
+        for thread in self._quick.started + self.task_dispatcher.started:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def let_go_in_child(self) -> None:
         """Close what a forked child has got of it, without a word to the clients: they are its parent's."""
