@@ -145,6 +145,27 @@ def check(
     raise typer.Exit(look(env, url, max_age=max_age, timeout=timeout, auth=auth, as_json=json))
 
 
+@app.command()
+def watch(
+    interval: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy that names no interval."
+        ),
+    ] = 30.0,
+    auth: Auth = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Watch all strategies of TS_PUBLIC_STRATEGIES, and say when one goes down and when it is up again.
+
+    It runs until it is stopped. What it has said is kept in the state directory, and not said again after a restart.
+    """
+    from notify.cli.watch import watch as keep_watch
+
+    raise typer.Exit(keep_watch(above_file(os.environ, env_file, insecure=insecure), interval=interval, auth=auth))
+
+
 @app.command(context_settings={"allow_interspersed_args": False}, no_args_is_help=False)
 def run(
     command: Annotated[list[str] | None, typer.Argument(metavar="CMD", help="The program and its arguments.")] = None,
