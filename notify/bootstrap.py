@@ -15,7 +15,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations, is_offline
+from notify.destinations import destinations
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
@@ -189,26 +189,14 @@ def _serve(notifier: Notifier, served: "Serving", redact: "Redactor") -> str:
 
 
 def _begin_heartbeat(notifier: Notifier, config: Settings, redact: "Redactor") -> None:
-    url = config.get(settings.HEARTBEAT_URL)
-    if url is None or is_child():
+    if not config.is_set(settings.HEARTBEAT_URL) or is_child():
         return
-    from notify.status.heartbeat import Heartbeat  # for those who ask for it
+    from notify.status.heartbeat import heartbeat  # for those who ask for it
 
-    stale_after, hang_after = config.get(settings.NOTIFY_STALE_AFTER), config.get(settings.NOTIFY_HANG_AFTER)
-    try:
-        heartbeat = Heartbeat(
-            notifier.run_state,
-            url,
-            every=config.get(settings.HEARTBEAT_SECONDS),
-            quiet_after=min(stale_after, hang_after or stale_after),
-            redact_text=redact.text,
-            clock=notifier.clock,
-        )
-    except ValueError as error:
-        raise ConfigError(f"{settings.HEARTBEAT_URL.name}: {error}") from None
-    notifier.at_close(heartbeat.close)
-    if not is_offline(config) and not config.get(settings.NOTIFY_DRY_RUN):
-        heartbeat.begin()
+    beating = heartbeat(config, notifier.run_state, redact_text=redact.text, clock=notifier.clock)
+    if beating is not None:
+        notifier.at_close(beating.close)
+        beating.begin()
 
 
 def _is_unasked(config: Settings) -> bool:

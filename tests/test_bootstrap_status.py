@@ -19,8 +19,10 @@ from set_up import QUIET, bare_root, sink
 import notify
 from notify.errors import ConfigError
 from notify.notifier import current_notifier
-from notify.status import heartbeat
-from notify.status.heartbeat import Heartbeat
+from notify.run_state import RunState
+from notify.settings import Settings
+from notify.status.heartbeat import heartbeat
+from notify.testing import FakeClock
 
 STRATEGIES = json.dumps(
     [
@@ -285,20 +287,26 @@ def test_the_news_of_a_crash_reaches_the_monitor_before_the_process_ends() -> No
     assert left.returncode == 1
 
 
-def test_a_program_that_counts_as_hanging_is_silent_though_it_is_not_stale_yet(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("env", "seconds"),
+    [
+        ({}, 3600.0),
+        ({"NOTIFY_STALE_AFTER": "900"}, 900.0),
+        ({"NOTIFY_STALE_AFTER": "900", "NOTIFY_HANG_AFTER": "600"}, 600.0),
+        ({"NOTIFY_STALE_AFTER": "900", "NOTIFY_HANG_AFTER": "1200"}, 900.0),
+    ],
+)
+def test_a_program_that_is_stale_or_counts_as_hanging_is_silent(
+    clock: FakeClock, env: dict[str, str], seconds: float
 ) -> None:
-    made: dict[str, Any] = {}
+    with raw(answering(OK)) as monitor:
+        config = Settings({"HEARTBEAT_URL": monitor.url, "HEARTBEAT_SECONDS": "1", **env})
+        beating = heartbeat(config, RunState(clock), redact_text=str, clock=clock)
+        assert beating is not None
+        clock.advance(seconds - 1)
+        beating.look()
+        clock.advance(1)
+        beating.look()
+        beating._pings.close()  # which the thread does, where there is one
 
-    class Noted(Heartbeat):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            made.update(kwargs)
-            super().__init__(*args, **kwargs)
-
-        def begin(self) -> None:
-            pass
-
-    monkeypatch.setattr(heartbeat, "Heartbeat", Noted)
-    sink({"HEARTBEAT_URL": "http://127.0.0.1:1/", "NOTIFY_STALE_AFTER": "900", "NOTIFY_HANG_AFTER": "600"})
-
-    assert (made["quiet_after"], made["every"]) == (600.0, 60.0)
+        assert monitor.read.count(b"GET ") == 1  # a second before that time, and not at it

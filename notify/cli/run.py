@@ -139,22 +139,21 @@ def _policy(config: Settings, then: AfterCrash, notifier: Notifier) -> CrashPoli
 def _heard_by_monitor(
     config: Settings, notifier: Notifier, redact_text: Callable[[str], str]
 ) -> Callable[[Death], object]:
-    try:
-        url = config.get(settings.HEARTBEAT_URL)
-        if url is None or is_offline(config) or config.get(settings.NOTIFY_DRY_RUN):
-            return lambda death: None
-        from notify.supervisor.monitor import Monitor  # for those who ask for it
+    if not config.is_set(settings.HEARTBEAT_URL):
+        return lambda death: None
+    from notify.status.heartbeat import monitor_url  # for those who ask for it
+    from notify.supervisor.monitor import Monitor
 
-        monitor = Monitor(url, redact_text)
+    try:
+        url = monitor_url(config)
     except ConfigError as error:
-        why = str(error)
-    except ValueError as error:
-        why = f"{settings.HEARTBEAT_URL.name}: {error}"
-    else:
-        notifier.at_close(monitor.close)
-        return monitor.crashed
-    diagnostics.report("heartbeat", f"the monitor will not hear of a crash: {why}")
-    return lambda death: None
+        diagnostics.report("heartbeat", f"the monitor will not hear of a crash: {error}")
+        url = None
+    if url is None:
+        return lambda death: None
+    monitor = Monitor(url, redact_text)
+    notifier.at_close(monitor.close)
+    return monitor.crashed
 
 
 def _speaking_as(name: str, env: Environment) -> Environment:

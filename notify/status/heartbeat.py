@@ -7,13 +7,15 @@ import weakref
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from notify import diagnostics, threads
+from notify import diagnostics, settings, threads
 from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
-from notify.errors import RetryLater
+from notify.destinations import is_offline
+from notify.errors import ConfigError, RetryLater
 from notify.exceptions import Raised
 from notify.run_state import RunState
+from notify.settings import Settings
 from notify.version import __version__
 
 _DEADLINE = 10.0  # seconds for one ping, answer included
@@ -21,6 +23,42 @@ _MESSAGE = 300  # code points of what a failure says of itself, as /status has i
 _LAST_PING = 2.0  # seconds that the end of the program waits for the news of its crash to be taken
 _ENDING = 0.1  # seconds that the thread is waited for otherwise
 _AT_ONCE = float("-inf")  # monotonic seconds
+
+
+def monitor_url(config: Settings) -> str | None:
+    """Return what is to be pinged; None when nothing is, or nothing may leave this machine.
+
+    Raises `ConfigError` without the address when that is none.
+    """
+    url = config.get(settings.HEARTBEAT_URL)
+    if url is None:
+        return None
+    try:
+        _fail_url(url)
+    except ValueError as error:
+        raise ConfigError(f"{settings.HEARTBEAT_URL.name}: {error}") from None
+    return None if is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
+
+
+def heartbeat(
+    config: Settings, run_state: RunState, *, redact_text: Callable[[str], str], clock: Clock
+) -> "Heartbeat | None":
+    """Return the heartbeat that the settings ask for, not begun yet; None when they ask for none.
+
+    Raises `ConfigError` when a setting is unusable.
+    """
+    url, every = monitor_url(config), config.get(settings.HEARTBEAT_SECONDS)
+    if url is None:
+        return None
+    stale_after = config.get(settings.NOTIFY_STALE_AFTER)
+    return Heartbeat(
+        run_state,
+        url,
+        every=every,
+        quiet_after=min(stale_after, config.get(settings.NOTIFY_HANG_AFTER) or stale_after),
+        redact_text=redact_text,
+        clock=clock,
+    )
 
 
 class Heartbeat:

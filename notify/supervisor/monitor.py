@@ -18,12 +18,9 @@ class Monitor:
     Args:
         url: of the monitor, a credential.
         redact_text: takes secrets out of what is told.
-
-    Raises `ValueError`, without the address, when that is none.
     """
 
     def __init__(self, url: str, redact_text: Callable[[str], str]) -> None:
-        Pings(url)
         self._url = url
         self._redact_text = redact_text
         self._thread: threading.Thread | None = None
