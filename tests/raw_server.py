@@ -12,12 +12,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Raw:
     """A server that does to each connection what it is told, and remembers what it read."""
 
-    def __init__(self, *behaviours):
+    def __init__(self, *behaviours, port=0):
         self.behaviours = list(behaviours)
         self.open = []
         self.read = b""
         self.stop = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.threads = []
 
     @property
@@ -75,9 +75,9 @@ class Raw:
 
 
 @contextmanager
-def raw(*behaviours, accepting=True):
+def raw(*behaviours, accepting=True, port=0):
     """Serve each connection with the next of *behaviours*, and the last of them all that follow."""
-    server = Raw(*behaviours)
+    server = Raw(*behaviours, port=port)
     if accepting:
         server.begin()
     try:

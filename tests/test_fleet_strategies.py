@@ -41,7 +41,7 @@ def test_what_is_no_json_is_one_problem(text: str) -> None:
 
 
 def test_a_place_in_broken_json_is_named() -> None:
-    assert parse_strategies('[{"id": "vega",}]').problems == ("not JSON (line 1, column 16)",)
+    assert parse_strategies('[{"id": }]').problems == ("not JSON (line 1, column 9)",)
 
 
 @pytest.mark.parametrize("text", ["{}", "null", '"vega"', "1"])
@@ -89,6 +89,12 @@ def test_of_two_entries_with_one_id_the_last_counts_as_in_the_front_end() -> Non
     assert found.problems == ("entry 2 (vega): this id is there twice, and the last entry counts",)
 
 
+def test_a_problem_is_one_line_whatever_the_id_holds() -> None:
+    found = parsed({**VEGA, "id": "x\n\x1b[31my", "url": None})
+
+    assert found.problems == (r"entry 1 (x\n\x1b[31my): url is missing",)
+
+
 def test_an_url_with_a_password_is_refused_and_not_shown() -> None:
     found = parsed({**VEGA, "url": "https://operator:c4nary@vega.example.com"})
 
@@ -108,3 +114,30 @@ def test_whatever_an_entry_is_nothing_is_raised_and_it_is_used_or_named(entry: o
     found = parsed(entry)
 
     assert len(found.strategies) + len(found.problems) == 1
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.1:19003", "vega:3456", "my_vega-2.local:80", "[::1]:19003"])
+def test_an_entry_may_say_where_a_proxy_finds_its_program(upstream: str) -> None:
+    assert parsed({**VEGA, "upstream": upstream}).strategies[0].upstream == upstream
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [
+        19003,
+        "19003",
+        ":19003",
+        "vega",
+        "vega:0",
+        "vega:65536",
+        "vega:1 b",
+        "http://vega:1",
+        "{$HOME}:1",
+        "a:1\n",
+        "é:1",
+    ],
+)
+def test_an_upstream_that_is_none_is_named(upstream: object) -> None:
+    assert parsed({**VEGA, "upstream": upstream}) == Strategies(
+        (), ("entry 1 (vega): upstream is not host:port, such as 127.0.0.1:19003",)
+    )

@@ -1,4 +1,5 @@
 import errno
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -79,9 +80,14 @@ def answer(*receivers: Receiver | int) -> list[object]:
 
 
 def failing_socket(monkeypatch: pytest.MonkeyPatch, number: int, when: Any) -> None:
-    """Have every socket's send fail with errno *number* for payloads that *when* says yes to."""
+    """Have every socket fail with errno *number* to send payloads that *when* says yes to."""
 
     class Failing(socket.socket):
+        def sendmsg(self, buffers: Any, *rest: Any) -> int:
+            if any(when(data) for data in buffers):
+                raise OSError(number, "as the test wants it")
+            return super().sendmsg(buffers, *rest)
+
         def send(self, data: Any, *flags: int) -> int:
             if when(data):
                 raise OSError(number, "as the test wants it")
@@ -90,11 +96,103 @@ def failing_socket(monkeypatch: pytest.MonkeyPatch, number: int, when: Any) -> N
     monkeypatch.setattr(socket, "socket", Failing)
 
 
+def counted_sends(monkeypatch: pytest.MonkeyPatch, together: int = 0) -> list[int]:
+    """Return how many datagrams each call gives to the kernel, as it goes. Those of more than one fail with errno
+    *together* unless it is 0."""
+    calls: list[int] = []
+
+    class Counting(socket.socket):
+        def send(self, data: Any, *flags: int) -> int:
+            calls.append(1)
+            return super().send(data, *flags)
+
+        def sendmsg(self, buffers: Any, *rest: Any) -> int:
+            calls.append(len(buffers))
+            if together:
+                raise OSError(together, "as the test wants it")
+            return super().sendmsg(buffers, *rest)
+
+    monkeypatch.setattr(socket, "socket", Counting)
+    return calls
+
+
 def test_each_event_is_one_datagram_without_a_line_break(receiver: Receiver) -> None:
     with sender_to(receiver.port) as sender:
         assert sender.send([b"one", b"two"]) == 2
 
     assert [receiver.next(), receiver.next()] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("count", [2, 64, 65, 300])
+def test_many_events_are_a_datagram_each_in_their_order(count: int, receiver: Receiver) -> None:
+    receiver.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+    events = [b'{"number":%d}' % (number * 37) for number in range(count)]
+    with sender_to(receiver.port) as sender:
+        assert sender.send(events[:1]) == 1
+        assert sender.send(events[1:]) == count - 1
+
+    assert [json.loads(receiver.next()) for _ in events] == [json.loads(event) for event in events]
+
+
+@pytest.mark.parametrize("sizes", [[400, 1_000] * 40, [300, 5_000, 320, 330, 1_201, 340], [1_200] * 70, [40, 900, 50]])
+def test_events_of_any_length_are_whole_and_hardly_longer_than_they_were(sizes: list[int], receiver: Receiver) -> None:
+    receiver.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+    events = [json.dumps("x" * (size - 9)).join(['{"a":', "}"]).encode() for size in sizes]
+    with sender_to(receiver.port) as sender:
+        assert sender.send(events[:1]) == 1
+        assert sender.send(events[1:]) == len(events) - 1
+
+    arrived = [receiver.next() for _ in events]
+    assert [json.loads(datagram) for datagram in arrived] == [json.loads(event) for event in events]
+    for datagram, event in zip(arrived, events, strict=True):
+        assert len(event) <= len(datagram) <= 2 * len(event) + 8
+
+
+def test_many_events_are_handed_to_the_kernel_in_few_calls(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted_sends(monkeypatch)
+    with sender_to(receiver.port) as sender:
+        sender.send([b"{}"])
+        if not sender._together > 1:
+            pytest.skip("this kernel takes one datagram at a time")
+        sender.send([b"{}"] * 64)
+
+    assert calls == [1, 64]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL, errno.EMSGSIZE])
+def test_where_datagrams_cannot_be_sent_together_each_is_sent_by_itself(
+    number: int, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = counted_sends(monkeypatch, number)
+    with sender_to(receiver.port) as sender:
+        sender.send([b"{}"])
+        assert sender.send([b"{}"] * 5) == 5
+        if not calls.count(5):
+            pytest.skip("this kernel takes one datagram at a time")
+
+    assert calls == [1, 5, 1, 1, 1, 1, 1]
+    assert [receiver.next() for _ in range(6)] == [b"{}"] * 6
+
+
+def test_an_older_kernel_is_given_one_datagram_at_a_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = counted_sends(monkeypatch)
+    monkeypatch.setattr("notify.backends.logstash.udp._UDP_SEGMENT", 9999)  # as unknown as 103 was before 4.18
+    with sender_to(receiver.port) as sender:
+        sender.send([b"one"])
+        sender.send([b"two", b"three"])
+
+    assert calls == [1, 1, 1]
+    assert [receiver.next() for _ in range(3)] == [b"one", b"two", b"three"]
+
+
+def test_a_refusal_costs_none_of_the_events_that_learn_of_it() -> None:
+    port = dead_port()
+    with sender_to(port) as sender:
+        sender.send([b"{}"])
+        with closing(Receiver(port=port)) as receiver:
+            assert sender.send([b'{"a":1}', b'{"a":22}']) == 2
+
+            assert [json.loads(receiver.next()) for _ in range(2)] == [{"a": 1}, {"a": 22}]
 
 
 def test_an_ipv6_address_works_and_has_its_own_limit() -> None:

@@ -211,3 +211,25 @@ def env(
     from notify.cli.env import show
 
     show(above_file(os.environ, env_file, insecure=insecure), only_set=only_set, as_json=json)
+
+
+@app.command()
+def caddyfile(
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOMAIN",
+            help="Sites are {id}.DOMAIN, whatever the urls say; http://DOMAIN where TLS ends before the proxy.",
+        ),
+    ] = None,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Print a Caddyfile with a site for each strategy of TS_PUBLIC_STRATEGIES.
+
+    An entry's `upstream` (`"127.0.0.1:19003"`) says where its program listens. What is wrong with the list goes to
+    stderr; exit code 2 when no strategy can have a site.
+    """
+    from notify.cli.caddyfile import print_caddyfile
+
+    print_caddyfile(above_file(os.environ, env_file, insecure=insecure), domain)

@@ -111,6 +111,8 @@ def _network(config: Settings) -> list[Finding]:
     with suppress(ConfigError):  # of a setting, which has a row of its own
         names = [prefix.rstrip("_").lower() for prefix in config.discord_prefixes()]
         names += ["logstash"] if config.is_set(settings.LOGSTASH_SERVER) else []
+        names += ["telegram"] if config.is_set(settings.TELEGRAM_API_KEY) else []
+        names += ["apprise"] if config.is_set(settings.APPRISE_URLS) else []
         names += config.get(settings.NOTIFY_BACKENDS)
         reached = f"; otherwise events would go to {', '.join(names)}" if names else ""
         return [Finding("network", WARNING, f"nothing leaves this machine: {' and '.join(on)} is true{reached}")]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from notify.backends.stdout import escape
 from notify.clip import clip
 from notify.plain import clean
 
@@ -13,6 +14,8 @@ _TEXT = 200  # code points of an id or a name
 _URL = 2048  # characters
 _LEAST_INTERVAL = 1.0  # seconds
 _MOST_INTERVAL = 86_400.0  # seconds: a day
+# A name, as compose files give to services, too, or an address; then a port.
+_UPSTREAM = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +27,14 @@ class Strategy:
         name: what people call it.
         url: of its status server, without a slash at its end.
         interval: seconds between two polls; None: what the whole fleet has.
+        upstream: `host:port` where a proxy finds its program; None: not known.
     """
 
     id: str
     name: str
     url: str
     interval: float | None = None
+    upstream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,9 @@ def _wrong(entry: object) -> Iterator[str]:
     interval = entry.get("interval")
     if interval is not None and not _is_interval(interval):
         yield f"interval is not a number of seconds from {_LEAST_INTERVAL:g} to {_MOST_INTERVAL:g}"
+    upstream = entry.get("upstream")
+    if upstream is not None and not _is_upstream(upstream):
+        yield "upstream is not host:port, such as 127.0.0.1:19003"
 
 
 def wrong_with_url(url: object) -> Iterator[str]:
@@ -113,17 +121,23 @@ def _is_interval(value: object) -> bool:
     return type(value) in (int, float) and _LEAST_INTERVAL <= value <= _MOST_INTERVAL  # type: ignore[operator]  # these two are numbers
 
 
+def _is_upstream(upstream: object) -> bool:
+    found = _UPSTREAM.fullmatch(upstream) if isinstance(upstream, str) else None
+    return found is not None and 1 <= int(found[1]) <= 65535
+
+
 def _strategy(entry: dict[str, object]) -> Strategy:
-    interval = entry.get("interval")
+    interval, upstream = entry.get("interval"), entry.get("upstream")
     return Strategy(
         id=clean(str(entry["id"])).strip(),
         name=clean(str(entry["name"])).strip(),
         url=str(entry["url"]).rstrip("/"),
         interval=float(interval) if isinstance(interval, int | float) else None,
+        upstream=upstream if isinstance(upstream, str) else None,
     )
 
 
 def _named(number: int, entry: object) -> str:
     said = entry.get("id") if isinstance(entry, dict) else None
-    name = f" ({clip(clean(said), 40)})" if isinstance(said, str) and said.strip() else ""
+    name = f" ({escape(clip(clean(said), 40))})" if isinstance(said, str) and said.strip() else ""
     return f"entry {number}{name}"

@@ -82,29 +82,49 @@ class Redactor:
         """Look once at all texts of *events* together, which is all that most events cost."""
         try:
             texts: list[str] = []
-            for event in events:
-                if self._gives_away(event, texts):
-                    return True
-            too_long = len(events) > 1 and sum(map(len, texts)) > _LONG
+            too_long = self._give_away(events, texts) or (len(events) > 1 and sum(map(len, texts)) > _LONG)
             return too_long or self._search.hint("\n".join(texts))
         except Exception:  # noqa: BLE001 - `event` says so of the one that cannot be searched
             return True
 
-    def _gives_away(self, event: Event, texts: list[str]) -> bool:
-        """Add what has to be searched in *event* to *texts*, or say that a name or a number has given a secret away."""
-        source, exception = event.source, event.exception
-        if not self._are_plain((event.topic, event.logger, source.path, source.function, source.thread), _HOLDS_SECRET):
-            return True
-        texts += (_BETWEEN, event.message)
-        if event.body:
-            texts.append(event.body)
-        if event.key is not None:
-            texts.append(event.key)
-        if exception is not None:
-            texts += (exception.type, exception.message, exception.traceback)
-        if event.tail:
-            texts += event.tail
-        return bool(event.attachments) or self._gather(event.fields, texts)
+    def _give_away(self, events: Sequence[Event], texts: list[str]) -> bool:
+        """Add what has to be searched in *events* to *texts*, or say that a name or number has given a secret away."""
+        add, are_plain, numbers = texts.append, self._are_plain, self._numbers
+        source = topic = logger = names = None
+        for event in events:
+            # A log call in a loop is made many times in a row, and to compare costs less than to look up.
+            if event.source is not source or event.topic is not topic or event.logger is not logger:
+                source, topic, logger = event.source, event.topic, event.logger
+                if not are_plain((topic, logger, source.path, source.function, source.thread), _HOLDS_SECRET):
+                    return True
+            add(_BETWEEN)
+            add(event.message)
+            if event.body:
+                add(event.body)
+            if event.key is not None:
+                add(event.key)
+            if event.exception is not None:
+                exception = event.exception
+                texts += (exception.type, exception.message, exception.traceback)
+            if event.tail:
+                texts += event.tail
+            if event.attachments:
+                return True
+            fields = event.fields
+            if tuple(fields) != names:
+                names = tuple(fields) if are_plain(tuple(fields), 1) else None
+                if names is None and self._is_given_away(fields):
+                    return True
+            for key, value in fields.items():
+                kind = type(value)
+                if kind is str:
+                    add(value)  # type: ignore[arg-type]  # it is one
+                elif kind is int:
+                    if value in numbers:
+                        return True
+                elif kind not in _HARMLESS and self._gather_value(key, value, texts):
+                    return True
+        return False
 
     def _weigh(self, name: str) -> int:
         return _HOLDS_SECRET if self._search.hint(name) else weight(name)
@@ -114,13 +134,9 @@ class Redactor:
         return all(type(name) is str and self._weight(name) < least for name in names)
 
     def _gather(self, fields: Mapping[Any, object], texts: list[str]) -> bool:
-        """Add the texts in *fields* to *texts*, or say that a name or a number has given a secret away."""
-        if not self._are_plain(tuple(fields), 1):
-            for key, value in fields.items():
-                name = key if type(key) is str else safe_str(key)
-                weighs = self._weight(name)
-                if weighs and (weighs == _HOLDS_SECRET or is_secret(name, value)):
-                    return True
+        """Do with *fields* what `_give_away` does with those of an event."""
+        if not self._are_plain(tuple(fields), 1) and self._is_given_away(fields):
+            return True
         for key, value in fields.items():
             if type(value) is str:
                 texts.append(value)
@@ -128,6 +144,15 @@ class Redactor:
                 if value in self._numbers:
                     return True
             elif type(value) not in _HARMLESS and self._gather_value(key, value, texts):
+                return True
+        return False
+
+    def _is_given_away(self, fields: Mapping[Any, object]) -> bool:
+        """Say whether a name says that its value is a secret, or holds one itself."""
+        for key, value in fields.items():
+            name = key if type(key) is str else safe_str(key)
+            weighs = self._weight(name)
+            if weighs and (weighs == _HOLDS_SECRET or is_secret(name, value)):
                 return True
         return False
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from notify import threads
 from notify.backends.http.exchange import Answer, Exchange
 from notify.backends.http.loopback import is_loopback
+from notify.backends.http.trust import share_trust
 
 if TYPE_CHECKING:
     import requests
@@ -49,6 +50,10 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
     class Secure(HTTPSConnection):
         debuglevel = 0
 
+        def connect(self) -> None:
+            share_trust(self)
+            super().connect()
+
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
             hold(self, connected)
@@ -70,8 +75,7 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
             manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
             return manager
 
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_not_ours)
+    hush()
     session = requests.Session()
     session.mount("https://", Adapter())
     session.mount("http://", Adapter())
@@ -80,6 +84,12 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
     # It reads the whole body of a redirect to find the next request, even one that it is not to make.
     session.get_redirect_target = _no_target  # type: ignore[method-assign]  # there is no setting for it
     return session
+
+
+def hush() -> None:
+    """Keep what the HTTP client logs on threads of ours, URLs included, from every handler. Idempotent."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_not_ours)
 
 
 def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:

@@ -48,6 +48,11 @@ def encode_all(documents: Sequence[Document], limit: int) -> list[bytes]:
     return [encode(document, limit) for document in documents]  # one of them is not as the others are
 
 
+def lengthened(line: bytes, size: int) -> bytes:
+    """Return *line*, an object in JSON, with as many spaces before its last brace as make it *size* bytes long."""
+    return line[:-1].ljust(size - 1) + b"}"
+
+
 def _line(document: Document) -> bytes:
     dumps = _dumps()
     try:
