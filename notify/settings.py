@@ -202,7 +202,8 @@ TABLE: tuple[Setting[object], ...] = (
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
-_NOT_FOR_PEOPLE = "NOTIFY_SUPERVISOR"  # what `notify run` tells the program that it runs
+# What `notify run` tells the program that it runs.
+_NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
 _FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_")
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
@@ -276,10 +277,10 @@ class Settings:
         """
         import difflib  # a program without such names need not load it
 
-        known = [setting.name for setting in self.rows()]
+        known = {setting.name for setting in self.rows()}
         found = []
         for name in sorted(self.env):
-            if name.startswith(_FAMILIES) and name not in known and name != _NOT_FOR_PEOPLE:
+            if name.startswith(_FAMILIES) and name not in known | _NOT_FOR_PEOPLE:
                 ours = name.startswith("NOTIFY_")
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.75 if ours else 0.8)
                 if ours or near:

@@ -15,6 +15,7 @@ from notify import diagnostics
 from notify.backends.discord import limiter
 from notify.backends.memory import MemoryBackend
 from notify.backends.telegram import limiter as telegram_limiter
+from notify.bootstrap import stop_serving
 from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.rules.routing import Route
 from notify.testing import FakeClock
@@ -91,6 +92,7 @@ def _as_it_was() -> Iterator[None]:
     notifier = current_notifier()
     if notifier is not None:
         notifier.close(0)
+    stop_serving()
     set_notifier(None)
     sys.excepthook, threading.excepthook = hooks
     root.setLevel(level)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -602,6 +603,9 @@ def test_doctor_says_what_is_wrong_with_a_destination(
         ({"DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "DISCORD_OPS_LEVEL": CANARY}, "DISCORD_OPS_LEVEL", "not a level"),
         ({"NOTIFY_BACKENDS": f"{CANARY}!"}, "NOTIFY_BACKENDS", "not a comma list of backend names"),
         ({"NOTIFY_BACKENDS": "no-such"}, "NOTIFY_BACKENDS", "no backend 'no-such' is installed"),
+        ({"HTTP_ENABLED": "true", "HTTP_PORT": CANARY}, "HTTP_PORT", "not a port number"),
+        ({"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops"}, "HTTP_PASSWORD", "a username without a password"),
+        ({"HTTP_ENABLED": "true", "HTTP_PASSWORD": CANARY}, "HTTP_USERNAME", "a password without a username"),
     ],
 )
 def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subject: str, text: str) -> None:
@@ -613,6 +617,15 @@ def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subj
     assert rows[0]["verdict"] == "wrong"
     assert text in rows[0]["text"]
     assert CANARY not in result.stdout
+
+
+def test_doctor_says_where_and_to_whom_the_status_is_served() -> None:
+    open_to_all = invoke("doctor", env={"HTTP_ENABLED": "true"})
+    guarded = invoke("doctor", env={"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops", "HTTP_PASSWORD": CANARY})
+
+    at = "at http://127.0.0.1:3456"
+    assert ["status server", "ok", f"serves the run and no logs {at}, without a password"] in cells(open_to_all.stdout)
+    assert ["status server", "ok", f"serves the run and its logs {at}, with a password"] in cells(guarded.stdout)
 
 
 def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
@@ -695,6 +708,19 @@ def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert result.exit_code == 1
     assert json.loads(result.stdout)["outcomes"] == {"pager": "not delivered: nobody there"}
+
+
+def test_send_leaves_the_port_and_the_heartbeat_to_the_program_whose_settings_it_reads(pager: Pager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = {**PAGER, "HTTP_ENABLED": "true", "HTTP_PORT": str(port), "HEARTBEAT_URL": f"http://127.0.0.1:{port}/"}
+
+        result = invoke("send", "Bought 1 ETH", env=env)
+
+        taken.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            taken.accept()
+    assert result.exit_code == 0
 
 
 def test_send_refuses_a_level_that_is_none() -> None:

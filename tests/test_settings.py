@@ -212,6 +212,11 @@ def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> Non
     assert Settings({name: "x"}).unknown() == []
 
 
+@pytest.mark.parametrize("name", ["NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"])
+def test_what_a_supervisor_tells_its_program_is_known(name: str) -> None:
+    assert Settings({name: "x"}).unknown() == []
+
+
 def test_the_route_of_a_third_party_backend_is_a_known_variable() -> None:
     env = {"NOTIFY_BACKENDS": "notify_sms", "NOTIFY_SMS_LEVEL": "ERROR", "NOTIFY_SMS_TOPICS": "trade"}
 
