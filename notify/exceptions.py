@@ -84,6 +84,18 @@ class Outline(NamedTuple):
     message: str
     frames: tuple[tuple[str, int, str], ...]
 
+    def as_dict(self) -> dict[str, object] | None:
+        """Return the frames in the shape of `tblib.Traceback.to_dict()`, each in the `tb_next` of its caller.
+
+        None when there are none: what was never raised has no traceback.
+        """
+        below: dict[str, object] | None = None
+        for path, line, function in reversed(self.frames):
+            code = {"co_filename": path, "co_name": function}
+            frame = {"f_globals": {"__file__": path}, "f_code": code, "f_lineno": line}
+            below = {"tb_frame": frame, "tb_lineno": line, "tb_next": below}
+        return below
+
 
 class Raised:
     """What is needed to print *exception* later: code positions and texts, no frames and no locals.
@@ -120,6 +132,20 @@ class Raised:
         frames = tuple((frame.filename, frame.lineno or 0, frame.name) for frame in stack)
         return Outline(clip(self._type, _OUTLINE_TEXT), clip(self._message, _OUTLINE_TEXT), frames)
 
+    def summary(self) -> str:
+        """Return its message, or its type when it has none, and what it came of in the end: all that is in one field.
+
+        Raises nothing of the exception's.
+        """
+        message = clip(self._message, _OUTLINE_TEXT) or self._type
+        try:
+            origin = _origin(self._printed) if self._printed is not None else ""
+        except BaseException as error:  # as above
+            if came_from_a_signal(error):
+                raise
+            origin = ""
+        return clean(f"{message} ({origin})" if origin else message)
+
     def info(self) -> ExceptionInfo:
         """Return the exception as text, as Python itself prints it. Raises nothing of the exception's.
 
@@ -149,6 +175,24 @@ def type_name(exception: BaseException) -> str:
         if came_from_a_signal(error):
             raise
         return class_name(exception)
+
+
+def _origin(printed: traceback.TracebackException) -> str:
+    """Return what *printed* came of: what was raised first in its chain, or in its group; empty if it has neither."""
+    seen: set[int] = set()
+    first, how = printed, ""
+    while id(first) not in seen:
+        seen.add(id(first))
+        if first.__cause__ is not None:
+            first, how = first.__cause__, how or "caused by"
+        elif first.__context__ is not None:
+            first, how = first.__context__, how or "while handling"
+        elif first.exceptions:
+            first, how = first.exceptions[0], how or "the first is"
+    if first is printed:
+        return ""
+    said = (line.strip() for line in first.format_exception_only() if not line.startswith(" "))  # places in a source
+    return f"{how} {clip(next(said, ''), _OUTLINE_TEXT)}"
 
 
 def _text(printed: traceback.TracebackException) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from notify import diagnostics
 from notify.arguments import Parts, caller, event_of
 from notify.backend import Backend
+from notify.capture.exported import exported
 from notify.capture.handler import NotifyHandler
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
@@ -151,6 +152,10 @@ class Notifier:
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* log records as lines, oldest first."""
         return self._ring.tail(count)
+
+    def records(self) -> list[dict[str, object]]:
+        """Return the last log records, 2000 at most and oldest first, with the keys of `/logs`. Secrets are in them."""
+        return list(map(exported, self._ring.records()))
 
     def flush(self, timeout: float | None = _PATIENCE) -> bool:
         """Wait until nothing waits any more, in a lane or on disk, *timeout* seconds at most. True: nothing does.

@@ -30,11 +30,12 @@ class RunState:
         clock: tells the time.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_clock", "_on_fail", "_on_refresh", "_progress_at")
+    __slots__ = ("__dict__", "__weakref__", "_clock", "_crashes", "_on_fail", "_on_refresh", "_progress_at")
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._progress_at: float | None = None  # monotonic seconds
+        self._crashes = 0
         # append() and remove() are one step each, and who calls the listeners goes through a copy.
         self._on_refresh: list[Callable[[], object]] = []
         self._on_fail: list[Callable[[BaseException | None], object]] = []
@@ -95,6 +96,11 @@ class RunState:
         progress_at = self._progress_at
         return None if progress_at is None else max(0.0, self._clock.monotonic() - progress_at)
 
+    @property
+    def crashes(self) -> int:
+        """How often the program has failed since it began: more than once when it was set running again."""
+        return self._crashes
+
     def set_fail(self, exc: BaseException | None = None) -> None:
         """Note that the program has failed and does not run any more, and tell those who listen.
 
@@ -106,6 +112,7 @@ class RunState:
             exc = sys.exception()
         now = self._clock.time()
         known = None if self.executor_running else self.exception
+        self._crashes += 1 if self.executor_running else 0
         self.update(
             last_refreshed_at=now,
             executor_running=False,

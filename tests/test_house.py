@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations"], 3),
-    "notifier": 4,
+    **dict.fromkeys(["notifier", "status"], 4),
     **dict.fromkeys(["crash", "fleet", "integrations"], 5),
     **dict.fromkeys(["bootstrap", "supervisor"], 6),
     **dict.fromkeys(["__init__", "__main__", "cli", "testing", "pytest_plugin", "demo"], 7),
@@ -40,6 +40,7 @@ HEAVY = {
     "asyncio",
     "urllib3",
     "pytest",
+    "waitress",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,59 @@
+"""The socket that a server listens on, or a sentence that says why there is none."""
+
+import errno
+import socket
+
+from notify.errors import ConfigError
+
+_BACKLOG = 1024  # connections that the kernel keeps until they are accepted; it may keep fewer
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there.
+
+    No forked child's exec gets it, and a process that is started again at once gets its port again.
+
+    Args:
+        host: an address of this machine, or a name for one.
+        port: 0 for any that is free.
+
+    Raises `ConfigError`, naming the variable, when that cannot be.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError, ValueError, OverflowError):
+        raise ConfigError("HTTP_HOST: there is no address of that name") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setblocking(False)
+        # Or else connections that have just ended would keep the port for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ConfigError(_why(error, port, str(address[0]))) from None
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    """Return where *listener* can be reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound to it here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _why(error: OSError | OverflowError, port: int, address: str) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return f"HTTP_PORT: port {port} of {address} is taken by another program"
+    if number == errno.EADDRNOTAVAIL:
+        return f"HTTP_HOST: {address} is no address of this machine"
+    if number in (errno.EACCES, errno.EPERM):
+        return f"HTTP_PORT: this user may not listen on port {port}; those below 1024 are for root"
+    if number is None:
+        return "HTTP_PORT: a port is a number from 0 to 65535"
+    return f"HTTP_PORT: nothing can listen on port {port} of {address}: {error.strerror}"  # type: ignore[union-attr]
