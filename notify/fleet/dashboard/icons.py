@@ -85,6 +85,11 @@ class Icons:
         """Return the name of the icon of the strategy with this id; empty: it has none."""
         return self._names.get(strategy, "")
 
+    @property
+    def count(self) -> int:
+        """How many strategies have one."""
+        return len(self._names)
+
     def get(self, name: str) -> Icon | None:
         """Return the icon called *name*."""
         return self._icons.get(name)
