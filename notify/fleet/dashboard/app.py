@@ -76,6 +76,14 @@ class Dashboard:
         self._credentials = credentials
         self._clock = clock
 
+    def warm_up(self) -> None:
+        """Load and compile what the first request would have to wait for."""
+        import werkzeug  # noqa: F401
+
+        pages.message_page("", "", now=0.0)
+        listed = listing(self._board.all(), now=0.0, icon_of=self._icons.name_of)
+        pages.list_page(listed, problems=(), interval=self._interval, now=0.0)
+
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         from werkzeug import Request

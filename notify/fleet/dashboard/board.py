@@ -81,6 +81,11 @@ class Board:
         """Return the strategy with the id *name*, None when it is not in the list."""
         return next((strategy for strategy in self._strategies if strategy.id == name), None)
 
+    def answers(self, strategy: Strategy) -> bool:
+        """Say whether *strategy* has answered when it was looked at last."""
+        last = self._places[strategy.id].last
+        return last is not None and last.verdict.state is not State.OFFLINE
+
     def known(self, strategy: Strategy) -> Known:
         """Return what is known of *strategy*."""
         now = self._clock.time()

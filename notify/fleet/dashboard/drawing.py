@@ -77,7 +77,8 @@ def response_line(seen: Sequence[Seen | None]) -> str:
             continue
         y = round(_LINE_HEIGHT * (1 - seconds / scale))
         if previous is None:
-            path.append(f"M{number * _POINT_WIDTH} {y}h0")  # a point, where nothing follows
+            is_alone = number + 1 == len(times) or times[number + 1] is None
+            path.append(f"M{number * _POINT_WIDTH} {y}" + ("h0" if is_alone else ""))
         else:
             path.append(f"l{_POINT_WIDTH} {y - previous}".replace(" -", "-"))
         previous = y
