@@ -98,6 +98,7 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         description=details.metadata.description if details.metadata is not None else "",
         tags=details.metadata.tags if details.metadata is not None else (),
         failure=status.failure,
+        failure_is_reason=" ".join(status.failure.split()) == row.reason,
         frames=status.frames,
         traceback=traceback_of(status.failure, records or ()) if status.failure else "",
         facts=status.facts,
