@@ -17,7 +17,9 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
 def http(body, status="200 OK"):
-    return answering(b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (status.encode(), len(body), body))
+    return answering(
+        b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (status.encode(), len(body), body)
+    )
 
 
 def metadata(url):

@@ -13,6 +13,7 @@ from notify.fleet.dashboard.details import Desk
 from notify.fleet.dashboard.icons import Icons
 from notify.fleet.dashboard.reading import LEVELS
 from notify.fleet.dashboard.rows import listing, row
+from notify.fleet.dashboard.text import line
 from notify.plain import came_from_a_signal, class_name
 from notify.status.auth import CHALLENGE, Credentials
 
@@ -71,7 +72,7 @@ class Dashboard:
         self._board = board
         self._desk = desk
         self._icons = icons
-        self._problems = tuple(problems)
+        self._problems = tuple(line(problem, 500) for problem in problems)
         self._interval = interval
         self._credentials = credentials
         self._clock = clock
@@ -135,10 +136,10 @@ class Dashboard:
         return self._message(404, "There is nothing here", "The address is not one of this dashboard.")
 
     def _list(self, request: "Request") -> "Response":
-        state, query = request.args.get("state", ""), request.args.get("q", "")[:_MOST_QUERY]
+        state, query = request.args.get("state", ""), line(request.args.get("q", "")[:_MOST_QUERY])
         asked = zlib.crc32(f"{state} {query}".encode("utf-8", "replace"))
         etag = f"{self._board.mark()}-{self._icons.count}-{asked:x}"
-        if etag in request.if_none_match:
+        if request.if_none_match.contains_weak(etag):
             return _html("", 304, etag)
         now = self._clock.time()
         listed = listing(self._board.all(), now=now, icon_of=self._icons.name_of, state=state, query=query)

@@ -33,13 +33,16 @@ class Known:
     response_line: str
 
 
+_NO_BAR = Bar((), None, ())
+
+
 @dataclass(slots=True)
 class _Place:
     last: Observation | None = None
     facts: Verdict | None = None
     since: float | None = None
     drawn_for: tuple[float, int] | None = None
-    bar: Bar = Bar((), None, ())
+    bar: Bar = _NO_BAR
     response_line: str = ""
 
 

@@ -200,7 +200,9 @@ def _facts(told: Mapping[object, object]) -> Iterator[Fact]:
             yield Fact(name, f"{count:,}" if abs(count) < 2**63 else "?")
     yield from _said("Executor", told.get("executor_id"))
     yield from _said("Version", version.get("tag"))
-    yield from _said("Commit", " ".join(filter(None, map(_string, map(version.get, ("commit_hash", "commit_message"))))))
+    yield from _said(
+        "Commit", " ".join(filter(None, map(_string, map(version.get, ("commit_hash", "commit_message")))))
+    )
     yield from _said("Hot wallet", told.get("hot_wallet_address"))
     yield from _said("Gas in the hot wallet", _number(told.get("hot_wallet_gas")))
     yield from _said("Gas warning below", _number(told.get("hot_wallet_gas_warning_level")))
