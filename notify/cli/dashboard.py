@@ -1,6 +1,6 @@
 """`notify dashboard`: a page with all strategies, on a web server of its own."""
 
-import importlib.util
+import importlib
 import ipaddress
 import signal
 import sys
@@ -23,7 +23,7 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
 
     Raises `ConfigError` when a setting is unusable, nothing can listen there, or packages are missing.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in _PACKAGES if not _is_installed(name)]
     if missing:
         raise ConfigError(f"this needs {' and '.join(missing)}: pip install 'executor-notify[dashboard]'")
     config = Settings(env)
@@ -61,6 +61,14 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
         raise ConfigError(_by_option(str(error))) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
 
 
 def _say(text: str) -> None:
