@@ -168,6 +168,14 @@ def test_a_look_makes_the_page_another_one() -> None:
     assert client.get("/strategies", headers={"If-None-Match": etag}).status_code == 200
 
 
+def test_intervals_of_their_own_are_mentioned() -> None:
+    plain, own = strategy("a"), Strategy(id="b", name="b", url="https://x.example.com", interval=5.0)
+
+    assert "every 30 s. A mark" in text(serve(strategies=[plain]).get("/strategies"))
+    assert "every 30 s or at its own interval. A mark" in text(serve(strategies=[plain, own]).get("/strategies"))
+    assert "every 5 s" in text(serve(seen("b"), strategies=[own]).get("/strategies/b"))
+
+
 def test_an_icon_stands_in_place_of_the_initials() -> None:
     icons = Icons([strategy()], answers=lambda one: True, clock=FakeClock())
     icons._names["vega"] = "abc123"

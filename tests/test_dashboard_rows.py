@@ -22,12 +22,13 @@ def board(*observations: Observation, names: tuple[str, ...] = ("vega",)) -> Boa
 
 
 def shown(*observations: Observation, now: float = NOW) -> Row:
-    return row(board(*observations).known(strategy()), now=now)
+    return row(board(*observations).known(strategy()), now=now, interval=30.0)
 
 
 def listed(*observations: Observation, state: str = "", query: str = "") -> Listing:
     names = tuple(observation.strategy.id for observation in observations)
-    return listing(board(*observations, names=names).all(), now=NOW, icon_of=lambda name: "", state=state, query=query)
+    known = board(*observations, names=names).all()
+    return listing(known, now=NOW, interval=30.0, icon_of=lambda name: "", state=state, query=query)
 
 
 def names(found: Listing) -> list[str]:
@@ -75,9 +76,15 @@ def test_the_path_of_a_strategy_holds_its_id_whatever_is_in_it() -> None:
     clock = FakeClock()
     odd = Strategy(id="a/b?c#<é>", name="odd", url="https://odd.example.com")
 
-    found = row(Board([odd], History(None), clock=clock).known(odd), now=NOW)
+    found = row(Board([odd], History(None), clock=clock).known(odd), now=NOW, interval=30.0)
 
     assert found.path == "/strategies/a%2Fb%3Fc%23%3C%C3%A9%3E"
+
+
+def test_who_was_not_looked_at_for_long_has_a_warning() -> None:
+    # Three intervals of 30 s may be missed, and the five seconds that a look may take.
+    assert shown(seen(), now=NOW + 94).warnings == ()
+    assert shown(seen(warnings=("low gas",)), now=NOW + 96).warnings == ("low gas", "not looked at for 1 min 36 s")
 
 
 def test_a_picture_is_drawn_anew_only_after_another_look() -> None:

@@ -82,7 +82,7 @@ class Dashboard:
         import werkzeug  # noqa: F401
 
         pages.message_page("", "", now=0.0)
-        listed = listing(self._board.all(), now=0.0, icon_of=self._icons.name_of)
+        listed = listing(self._board.all(), now=0.0, interval=self._interval, icon_of=self._icons.name_of)
         pages.list_page(listed, problems=(), interval=self._interval, now=0.0)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -142,7 +142,14 @@ class Dashboard:
         if request.if_none_match.contains_weak(etag):
             return _html("", 304, etag)
         now = self._clock.time()
-        listed = listing(self._board.all(), now=now, icon_of=self._icons.name_of, state=state, query=query)
+        listed = listing(
+            self._board.all(),
+            now=now,
+            interval=self._interval,
+            icon_of=self._icons.name_of,
+            state=state,
+            query=query,
+        )
         page = pages.list_page(listed, problems=self._problems, interval=self._interval, now=now)
         return _html(page, 200, etag)
 
@@ -152,9 +159,10 @@ class Dashboard:
         details = self._desk.details(strategy)
         now = self._clock.time()
         level = request.args.get("level", "")
-        shown = row(self._board.known(strategy), now=now, icon=self._icons.name_of(name))
+        interval = strategy.interval or self._interval
+        shown = row(self._board.known(strategy), now=now, interval=interval, icon=self._icons.name_of(name))
         page = pages.strategy_page(
-            shown, details, level=level if level in LEVELS else _LEVEL, interval=self._interval, now=now
+            shown, details, level=level if level in LEVELS else _LEVEL, interval=interval, now=now
         )
         return _html(page, 200)
 

@@ -1,18 +1,20 @@
 """The rows of the list: what is known of each strategy, in words, trouble first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from notify.fleet.dashboard.board import Known
 from notify.fleet.dashboard.drawing import Bar
 from notify.fleet.dashboard.text import ago, exact, initials, iso, line, percent, response_time
+from notify.fleet.fetch import DEADLINE
 from notify.fleet.verdict import State, duration
 
 WAITING = "waiting"
 """The state of what was not seen yet."""
 
 STATES = (*(state.value for state in State), WAITING)
+_LATE_LOOKS = 3  # intervals without a look, after which what is shown is said to be old
 TROUBLE = frozenset({State.CRASHED.value, State.OFFLINE.value, State.STALE.value})
 
 
@@ -85,6 +87,7 @@ class Listing:
         state: the state that was asked for; empty: any.
         query: the text that was asked for.
         warned: how many have a warning.
+        own_intervals: some are looked at at intervals of their own.
     """
 
     rows: tuple[Row, ...]
@@ -92,6 +95,7 @@ class Listing:
     counts: dict[str, int]
     trouble: int
     warned: int
+    own_intervals: bool
     state: str
     query: str
 
@@ -103,12 +107,13 @@ def moment(seconds: float | None, now: float) -> Moment | None:
     return Moment(iso=iso(seconds), exact=exact(seconds), ago=ago(seconds, now))
 
 
-def row(known: Known, *, now: float, icon: str = "") -> Row:
+def row(known: Known, *, now: float, interval: float, icon: str = "") -> Row:
     """Return what is known of a strategy as the list shows it.
 
     Args:
         known: what is known.
         now: UTC epoch seconds.
+        interval: seconds between two looks, unless it has an interval of its own.
         icon: name of its icon.
     """
     strategy, last, facts = known.strategy, known.last, known.facts
@@ -124,7 +129,7 @@ def row(known: Known, *, now: float, icon: str = "") -> Row:
         state=verdict.state.value if verdict is not None else WAITING,
         reason=line(verdict.reason, 500) if verdict is not None else "",
         lasting=_lasting(known, now),
-        warnings=tuple(line(warning, 300) for warning in verdict.warnings) if verdict is not None else (),
+        warnings=tuple(_warnings(known, now, strategy.interval or interval)),
         refreshed=moment(facts.last_refreshed_at, now) if facts is not None else None,
         cycles=f"{facts.cycles:,}" if facts is not None and facts.cycles is not None else "",
         version=line(facts.version, 60) if facts is not None and facts.version else "",
@@ -137,18 +142,25 @@ def row(known: Known, *, now: float, icon: str = "") -> Row:
 
 
 def listing(
-    all_known: Sequence[Known], *, now: float, icon_of: Callable[[str], str], state: str = "", query: str = ""
+    all_known: Sequence[Known],
+    *,
+    now: float,
+    interval: float,
+    icon_of: Callable[[str], str],
+    state: str = "",
+    query: str = "",
 ) -> Listing:
     """Return what the list shows, trouble on top, then those with a warning, each by name.
 
     Args:
         all_known: what is known of every strategy.
         now: UTC epoch seconds.
+        interval: seconds between two looks at a strategy that has no interval of its own.
         icon_of: returns the name of the icon of a strategy, by its id.
         state: one of `STATES`: only those; anything else: all.
         query: only those with this text in their name or id, in any case.
     """
-    rows = [row(known, now=now, icon=icon_of(known.strategy.id)) for known in all_known]
+    rows = [row(known, now=now, interval=interval, icon=icon_of(known.strategy.id)) for known in all_known]
     state = state if state in STATES else ""
     sought = query.strip().casefold()
     shown = [
@@ -163,6 +175,7 @@ def listing(
         counts={name: sum(each.state == name for each in rows) for name in STATES},
         trouble=sum(each.trouble for each in rows),
         warned=sum(bool(each.warnings) for each in rows),
+        own_intervals=any(known.strategy.interval for known in all_known),
         state=state,
         query=query,
     )
@@ -170,6 +183,16 @@ def listing(
 
 # What was not seen yet may be anything, and does not hide what runs with a warning.
 _RANK = {name: number for number, name in enumerate(STATES)}
+
+
+def _warnings(known: Known, now: float, interval: float) -> Iterator[str]:
+    if known.last is None:
+        return
+    for warning in known.last.verdict.warnings:
+        yield line(warning, 300)
+    age = now - known.last.at
+    if age > _LATE_LOOKS * interval + DEADLINE:  # this machine slept, or has too much to do
+        yield f"not looked at for {duration(age)}"
 
 
 def _lasting(known: Known, now: float) -> str:
