@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills", type=int, default=300, metavar="N", help="processes that the crash oracle kills (300)")
     group.addoption("--signals", type=int, default=10_000, metavar="N", help="signals whose handler notifies (10000)")
     group.addoption("--forks", type=int, default=200, metavar="N", help="forks while something is delivered (200)")
+    group.addoption("--strategies", type=int, default=100, metavar="N", help="strategies that are watched (100)")
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 

@@ -279,6 +279,36 @@ def test_doctor_looks_at_settings_the_disk_and_destinations(monkeypatch: pytest.
     assert backend.events == []  # it sends nothing
 
 
+@pytest.mark.parametrize(
+    ("listed", "found", "code"),
+    [
+        ('[{"id": "a", "name": "A", "url": "http://127.0.0.1:1"}]', [("ok", "1 strategy can be watched and shown")], 0),
+        ("[]", [("ok", "no strategies can be watched and shown")], 0),
+        ("[{", [("wrong", "no strategies can be watched and shown"), ("warning", "not JSON (line 1, column 3)")], 1),
+        (
+            '[{"id": "a", "name": "A", "url": "http://127.0.0.1:1"}, {"id": "b", "url": "http://u:c4nary@b.example"}]',
+            [
+                ("ok", "1 strategy can be watched and shown"),
+                (
+                    "warning",
+                    "entry 2 (b): name is missing; url holds a user or a password, which everybody would see; "
+                    "--auth sends HTTP_USERNAME and HTTP_PASSWORD",
+                ),
+            ],
+            0,
+        ),
+    ],
+)
+def test_doctor_reads_the_list_of_strategies_and_asks_none(
+    listed: str, found: list[tuple[str, str]], code: int
+) -> None:
+    result = invoke("doctor", "--json", env={"TS_PUBLIC_STRATEGIES": listed})
+
+    rows = [each for each in json.loads(result.stdout) if each["subject"] == "TS_PUBLIC_STRATEGIES"]
+    assert [(each["verdict"], each["text"]) for each in rows] == found
+    assert result.exit_code == code
+
+
 def test_doctor_says_what_is_wrong_with_the_disk(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     env = {"UNIT_TESTING": "false", "DISCORD_WEBHOOK_URL": WEBHOOK, "NOTIFY_STATE_DIR": str(tmp_path / "state")}

@@ -256,17 +256,17 @@ def test_a_thread_that_the_system_refuses_is_tried_again(
     looks: Looks, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     start = threads.start
-    refused = []
+    refused = threading.Event()
 
     def refusing(name: str, target: Callable[[], None]) -> threading.Thread:
-        if name == "look" and not refused:
-            refused.append(name)
+        if name == "look" and not refused.is_set():
+            refused.set()
             raise RuntimeError("can't start new thread")
         return start(name, target)
 
     monkeypatch.setattr(poller_module.threads, "start", refusing)
     poller = polling(looks, clock, fleet("vega", "sirius"))
-    looks.wait_for(lambda: refused == ["look"])
+    assert refused.wait(PATIENCE)
     clock.advance(1.0)  # and both are due
 
     looks.wait_for(lambda: len(looks.seen) == 2)

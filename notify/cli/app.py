@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from notify.cli.options import EnvFile, Insecure, Json
+from notify.cli.nagios import NagiosCommand
+from notify.cli.options import Auth, EnvFile, Insecure, Json
 from notify.cli.outbox_app import app as outbox
 from notify.env_file import above_file
 from notify.levels import parse_level
@@ -111,6 +112,58 @@ def doctor(json: Json = False, env_file: EnvFile = None, insecure: Insecure = Fa
     from notify.cli.doctor import examine
 
     raise typer.Exit(examine(above_file(os.environ, env_file, insecure=insecure), as_json=json))
+
+
+@app.command(cls=NagiosCommand)
+def check(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Of the strategy's status server.")],
+    max_age: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            max=1e8,
+            help="Without progress for longer it is stale. [NOTIFY_STALE_AFTER, 3600]",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", "-t", metavar="SECONDS", min=0.1, max=3600, help="For all of it.")
+    ] = 5.0,
+    auth: Auth = False,
+    json: Json = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Look at a strategy once, for Nagios and for Docker's HEALTHCHECK, and say in one line how it is.
+
+    Exit code 0: it runs. 1: it makes no progress, has frozen positions or is low on gas. 2: it has crashed, or cannot
+    be reached. 3: the check is set up wrongly; nobody knows how the strategy is.
+    """
+    from notify.cli.check import check as look
+
+    env = above_file(os.environ, env_file, insecure=insecure)
+    raise typer.Exit(look(env, url, max_age=max_age, timeout=timeout, auth=auth, as_json=json))
+
+
+@app.command()
+def watch(
+    interval: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy that names no interval."
+        ),
+    ] = 30.0,
+    auth: Auth = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Watch all strategies of TS_PUBLIC_STRATEGIES, and say when one goes down and when it is up again.
+
+    It runs until it is stopped. What it has said is kept in the state directory, and not said again after a restart.
+    """
+    from notify.cli.watch import watch as keep_watch
+
+    raise typer.Exit(keep_watch(above_file(os.environ, env_file, insecure=insecure), interval=interval, auth=auth))
 
 
 @app.command(context_settings={"allow_interspersed_args": False}, no_args_is_help=False)

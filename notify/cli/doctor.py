@@ -15,6 +15,7 @@ from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
 from notify.destinations import destinations
 from notify.errors import ConfigError, DeliveryError
+from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
 from notify.rules.redaction import Redactor
 from notify.rules.routing import Route
@@ -49,7 +50,10 @@ def examine(env: Mapping[str, str], *, as_json: bool) -> int:
 def findings(env: Mapping[str, str]) -> list[Finding]:
     """Check every setting, then the outbox and every destination. Changes nothing."""
     config = Settings(env)
-    found = [_setting(config, setting) for setting in config.rows() if config.is_set(setting)]
+    found = []
+    for setting in config.rows():
+        if config.is_set(setting):
+            found += _strategies(config) if setting is settings.TS_PUBLIC_STRATEGIES else [_setting(config, setting)]
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
@@ -75,6 +79,16 @@ def _setting(config: Settings, setting: Setting[object]) -> Finding:
     except ConfigError as error:
         return Finding(setting.name, WRONG, str(error).partition(": ")[2])
     return Finding(setting.name, OK, "set" if setting.secret else Redactor().text(config.env[setting.name]))
+
+
+def _strategies(config: Settings) -> list[Finding]:
+    """Read the list of strategies, and ask none of them."""
+    name = settings.TS_PUBLIC_STRATEGIES.name
+    listed = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
+    count = len(listed.strategies)
+    verdict = OK if count or not listed.problems else WRONG
+    text = f"{count or 'no'} {'strategy' if count == 1 else 'strategies'} can be watched and shown"
+    return [Finding(name, verdict, text), *(Finding(name, WARNING, problem) for problem in listed.problems)]
 
 
 def _short_secrets(config: Settings, in_file: Mapping[str, str]) -> list[Finding]:

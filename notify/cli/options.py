@@ -10,3 +10,6 @@ EnvFile = Annotated[
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Take a secrets file that others can read.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Auth = Annotated[
+    bool, typer.Option("--auth", help="Send HTTP_USERNAME and HTTP_PASSWORD of the environment or the secrets file.")
+]

@@ -14,10 +14,17 @@ MAX_ANSWER = 2**20  # bytes of /status and /metadata, which have some thousands
 
 _PASSWORD = frozenset({401, 403})  # 403 is what trade-executor's own server says
 _REDIRECTS = range(300, 400)
+_FOR_NOW = frozenset({408, 425, 429})  # of the 4xx, those that say that the same request may be welcome later
 
 
 class FetchError(Exception):
     """There is no usable answer. Its text says why, in words for people and without the URL."""
+
+
+class Misconfigured(FetchError):
+    """Something answers, but no strategy, or not to us: the address or the password is wrong. Of the strategy nothing
+    is known.
+    """
 
 
 class Credentials(NamedTuple):
@@ -51,8 +58,8 @@ def fetch_json(
         deadline_seconds: for everything together, name lookup included.
         max_bytes: of an answer; what is larger is refused, and not read any further.
 
-    Raises `FetchError` for everything else than a status of 200 with strict JSON: nothing else in the fleet looks at
-    what a stranger answers.
+    Raises `FetchError` for everything else than a status of 200 with strict JSON, and of these `Misconfigured` where it
+    is the request that is wrong: nothing else in the fleet looks at what a stranger answers.
     """
     headers = {"Accept": "application/json", "Connection": "close", "User-Agent": f"executor-notify/{__version__}"}
     if credentials is not None:
@@ -62,22 +69,23 @@ def fetch_json(
     except RetryLater as error:
         raise FetchError(str(error)) from None
     if answer.status != 200:
-        raise FetchError(_refusal(answer.status))
+        raise _refusal(answer.status)
     if len(answer.body) > max_bytes:
         raise FetchError(f"the answer is larger than {max_bytes // 1024} kB")
     return _parsed(answer.body, answer.headers)
 
 
-def _refusal(status: int) -> str:
+def _refusal(status: int) -> FetchError:
     if status in _PASSWORD:
-        return f"it asks for a password (HTTP {status})"
+        return Misconfigured(f"it asks for a password (HTTP {status})")
     if status in _REDIRECTS:
-        return f"it answers with a redirect (HTTP {status}), which is not followed"
+        return Misconfigured(f"it answers with a redirect (HTTP {status}), which is not followed")
     if status == 404:
-        return "there is no status server behind this address (HTTP 404)"
+        return Misconfigured("there is no status server behind this address (HTTP 404)")
     if status in (502, 503, 504):
-        return f"the proxy does not reach the program (HTTP {status})"
-    return f"it answers with HTTP {status}"
+        return FetchError(f"the proxy does not reach the program (HTTP {status})")
+    kind = Misconfigured if 400 <= status < 500 and status not in _FOR_NOW else FetchError
+    return kind(f"it answers with HTTP {status}")
 
 
 def _parsed(body: bytes, headers: Mapping[str, str]) -> object:
@@ -90,7 +98,7 @@ def _parsed(body: bytes, headers: Mapping[str, str]) -> object:
     except (ValueError, RecursionError):
         kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         is_page = kind == "text/html" or body.lstrip()[:1] == b"<"
-        raise FetchError(f"the answer is {'a web page' if is_page else 'something else'}, not JSON") from None
+        raise Misconfigured(f"the answer is {'a web page' if is_page else 'something else'}, not JSON") from None
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from notify.backends.http import HttpClient
 from notify.clock import Clock
-from notify.fleet.fetch import DEADLINE, Credentials, FetchError, fetch_json
+from notify.fleet.fetch import DEADLINE, Credentials, FetchError, Misconfigured, fetch_json
 from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import MAX_AGE, Verdict, judge, offline
 
@@ -51,7 +51,7 @@ def observe(
             client, f"{strategy.url}/status", credentials=credentials, deadline_seconds=deadline_seconds
         )
     except FetchError as error:
-        verdict = offline(str(error))
+        verdict = offline(str(error), misconfigured=isinstance(error, Misconfigured))
     else:
         verdict = judge(status, now=clock.time(), max_age=max_age)
     return Observation(strategy=strategy, at=clock.time(), seconds=clock.monotonic() - began, verdict=verdict)

@@ -82,13 +82,14 @@ def _wrong(entry: object) -> Iterator[str]:
             yield f"{key} is missing"
         elif not isinstance(value, str) or not value.strip() or len(value) > _TEXT:
             yield f"{key} is not a text of 1 to {_TEXT} characters"
-    yield from _wrong_url(entry.get("url"))
+    yield from wrong_with_url(entry.get("url"))
     interval = entry.get("interval")
     if interval is not None and not _is_interval(interval):
         yield f"interval is not a number of seconds from {_LEAST_INTERVAL:g} to {_MOST_INTERVAL:g}"
 
 
-def _wrong_url(url: object) -> Iterator[str]:
+def wrong_with_url(url: object) -> Iterator[str]:
+    """Yield what keeps *url* from being that of a status server, a line each, without showing it."""
     if url is None:
         yield "url is missing"
         return

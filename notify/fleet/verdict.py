@@ -29,6 +29,16 @@ class State(StrEnum):
     """It makes progress."""
 
 
+class Concern(StrEnum):
+    """What a warning is about."""
+
+    FROZEN = "frozen"
+    """Positions that are frozen."""
+
+    GAS = "gas"
+    """What is left of it in the wallet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """How a strategy is, and why.
@@ -36,7 +46,11 @@ class Verdict:
     Args:
         state: how it is.
         reason: why, in words for people; empty when it runs.
+        misconfigured: whether it is the look that is wrong, its address or its password: nothing is known of the
+            strategy.
         warnings: what a person should look at although it runs, a line each.
+        concerns: what each of the warnings is about: the words of one change while it lasts.
+        executor_id: what it calls itself.
         started_at: UTC epoch seconds, like the other times. None for what it does not say.
         last_refreshed_at: when it made progress last.
         crashed_at: when it crashed.
@@ -46,7 +60,10 @@ class Verdict:
 
     state: State
     reason: str = ""
+    misconfigured: bool = False
     warnings: tuple[str, ...] = ()
+    concerns: tuple[Concern, ...] = ()
+    executor_id: str | None = None
     started_at: float | None = None
     last_refreshed_at: float | None = None
     crashed_at: float | None = None
@@ -54,9 +71,9 @@ class Verdict:
     version: str | None = None
 
 
-def offline(reason: str) -> Verdict:
-    """Return the verdict on what gives no usable answer."""
-    return Verdict(state=State.OFFLINE, reason=reason)
+def offline(reason: str, *, misconfigured: bool = False) -> Verdict:
+    """Return the verdict on what gives no usable answer. Args are those of `Verdict`."""
+    return Verdict(state=State.OFFLINE, reason=reason, misconfigured=misconfigured)
 
 
 def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
@@ -68,7 +85,7 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
         max_age: seconds without progress after which a strategy is stale.
     """
     if not isinstance(status, Mapping) or not isinstance(status.get("executor_running"), bool):
-        return offline("the answer is JSON, but no status of an executor")
+        return offline("the answer is JSON, but no status of an executor", misconfigured=True)
     refreshed, crashed = _time(status.get("last_refreshed_at")), _time(status.get("crashed_at"))
     if not status["executor_running"]:
         state, reason = State.CRASHED, _failure(status.get("exception"))
@@ -78,10 +95,13 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
         state, reason = State.STALE, f"no progress for {duration(now - refreshed)}"
     else:
         state, reason = State.RUNNING, ""
+    warnings = _warnings(status)
     return Verdict(
         state=state,
         reason=reason,
-        warnings=_warnings(status),
+        warnings=tuple(warnings.values()),
+        concerns=tuple(warnings),
+        executor_id=_word(status.get("executor_id")),
         started_at=_time(status.get("started_at")),
         last_refreshed_at=refreshed,
         crashed_at=crashed,
@@ -102,20 +122,21 @@ def duration(seconds: float) -> str:
     return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count) or "0 s"
 
 
-def _warnings(status: Mapping[object, object]) -> tuple[str, ...]:
-    found = []
+def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
+    found = {}
     frozen = _count(status.get("frozen_positions"))
     if frozen:
-        found.append(f"{frozen} frozen {'position' if frozen == 1 else 'positions'}")
+        found[Concern.FROZEN] = f"{frozen} frozen {'position' if frozen == 1 else 'positions'}"
     gas = status.get("hot_wallet_gas_warning_message")
     if gas is not None:
-        found.append(f"low gas: {_text(gas)}" if isinstance(gas, str) and gas.strip() else "low gas")
-    return tuple(found)
+        said = _word(gas)
+        found[Concern.GAS] = f"low gas: {said}" if said else "low gas"
+    return found
 
 
 def _failure(exception: object) -> str:
     message = exception.get("exception_message") if isinstance(exception, Mapping) else None
-    return _text(message) if isinstance(message, str) and message.strip() else "it does not say why it stopped"
+    return _word(message) or "it does not say why it stopped"
 
 
 def _time(value: object) -> float | None:
@@ -130,9 +151,11 @@ def _count(value: object) -> int | None:
 
 
 def _version(value: object) -> str | None:
-    tag = value.get("tag") if isinstance(value, Mapping) else None
-    return _text(tag) if isinstance(tag, str) and tag.strip() else None
+    return _word(value.get("tag")) if isinstance(value, Mapping) else None
 
 
-def _text(text: str) -> str:
-    return clean(clip(" ".join(text.split()), _TEXT))
+def _word(value: object) -> str | None:
+    """Return a text on one line, None for what is none or says nothing."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return clean(clip(" ".join(value.split()), _TEXT))
