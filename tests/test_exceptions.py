@@ -470,3 +470,56 @@ def test_a_class_that_lies_about_its_cause_is_not_asked() -> None:
     error = Lying()
 
     assert chain(error) == causes(error) == leaves(error) == [error]
+
+
+# ---- in one field
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (plain, "no liquidity"),
+        (chained, "cannot trade (caused by ValueError: no liquidity)"),
+        (in_a_handler, "'missing' (while handling ValueError: no liquidity)"),
+        (suppressed, "cannot trade"),
+    ],
+)
+def test_a_summary_is_the_message_and_what_it_came_of(function: Callable[[], object], said: str) -> None:
+    assert Raised(caught(function)).summary() == said
+
+
+def test_a_summary_of_a_group_has_the_first_of_it() -> None:
+    group = ExceptionGroup("two legs", [leg(chained), leg(plain)])
+
+    assert Raised(group).summary() == "two legs (2 sub-exceptions) (the first is ValueError: no liquidity)"
+
+
+def test_a_summary_of_a_deep_chain_has_the_root_and_no_end_is_waited_for() -> None:
+    error: BaseException = ValueError("root\nsecond line")
+    for number in range(50):
+        wrapper = RuntimeError(f"wrapper {number}")
+        wrapper.__cause__ = error
+        error = wrapper
+
+    assert Raised(error).summary() == "wrapper 49 (caused by ValueError: root\nsecond line)"
+    error.__cause__.__cause__ = error  # type: ignore[union-attr]  # a circle
+    assert Raised(error).summary().startswith("wrapper 49 (caused by RuntimeError: wrapper 48")
+
+
+def test_a_summary_of_a_mistake_in_a_source_has_no_source() -> None:
+    error = caught(lambda: compile("a b", "/srv/strategy.py", "exec"))
+    wrapper = RuntimeError("no strategy")
+    wrapper.__cause__ = error
+
+    assert Raised(wrapper).summary() == "no strategy (caused by SyntaxError: invalid syntax)"
+
+
+def test_a_summary_is_short_valid_text_and_names_what_has_no_message() -> None:
+    wrapper = RuntimeError("\ud800" + "x " * 5000)
+    wrapper.__cause__ = KeyError("y " * 5000)
+
+    summary = Raised(wrapper).summary()
+
+    summary.encode()
+    assert len(summary) < 1100  # two texts of 500, and the words between
+    assert Raised(KeyboardInterrupt()).summary() == "KeyboardInterrupt"

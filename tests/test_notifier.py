@@ -273,3 +273,12 @@ def test_who_redacts_is_asked_before_anybody_else_sees_an_event(backend: MemoryB
         notifier.handler.handle(logging.makeLogRecord({"msg": "logged", "levelno": logging.ERROR}))
 
     assert sorted(backend.messages) == ["LOGGED", "SAID"]
+
+
+def test_the_last_records_are_there_as_logs_serves_them(notifier: Notifier) -> None:
+    notifier.attach()
+    logging.getLogger("strategy").warning("low %s", "gas")
+
+    (record,) = notifier.records()
+
+    assert (record["level"], record["message"], record["level_number"]) == ("warning", "low gas", 30)

@@ -338,6 +338,19 @@ def test_an_exception_that_cannot_be_shown_is_no_obstacle(state: RunState) -> No
     assert state.exception.outline().message == "<unprintable Hostile: SystemExit>"
 
 
+def test_crashes_are_counted_and_what_is_said_of_one_twice_is_one(state: RunState) -> None:
+    assert state.crashes == 0
+    state.set_fail(ValueError())
+    state.set_fail()
+    assert state.crashes == 1
+
+    state.executor_running = True
+    state.set_fail(ValueError())
+
+    assert state.crashes == 2
+    assert "crashes" not in state.as_dict()
+
+
 # ---- listeners
 
 

@@ -1,7 +1,7 @@
 """The status of a run as a WSGI app: what is served where, to whom, and what is said to those who get nothing."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +117,7 @@ class _Views:
 
     def healthz(self) -> Answer:
         """Tell whether the run is well. Asks nobody, so that nobody can keep it from answering."""
-        told = self._told()
+        told = self._told(documents.OF_HEALTH)
         progress = self._run_state.seconds_without_progress()
         failed = (told["exception"] or {}).get("exception_message")
         verdict = health.verdict(
@@ -128,13 +128,12 @@ class _Views:
             stale_after=self._stale_after,
         )
         status = HTTPStatus.OK if verdict.status == health.OK else HTTPStatus.SERVICE_UNAVAILABLE
-        document = documents.health(verdict, told, progress, self._stale_after)
-        return _json(status, plain(document, self._redact))
+        return _json(status, documents.health(verdict, told, progress, self._stale_after))
 
     def metrics(self) -> Answer:
         """Tell Prometheus the numbers."""
         families = [
-            *metrics.families_of_run(self._told(), self._run_state.crashes),
+            *metrics.families_of_run(self._told(metrics.FACTS), self._run_state.crashes),
             *metrics.families_of_delivery(self._delivery() or {}),
         ]
         return Answer(HTTPStatus.OK, metrics.text(families), metrics.CONTENT_TYPE)
@@ -153,13 +152,13 @@ class _Views:
 
     def banner(self) -> Answer:
         """Tell people where they are."""
-        who = documents.metadata(self._metadata, self._told(), self._redact)["name"]
-        name = _CONTROL.sub(" ", str(who))
+        name = self._metadata.get("name") or self._told(("executor_id",))["executor_id"] or "notify"
+        name = _CONTROL.sub(" ", str(plain(name, self._redact)))
         text = f"{name}: status of this program, by notify\n\n" + "".join(f"{path}\n" for path in PATHS if path != "/")
         return Answer(HTTPStatus.OK, text.encode(), _TEXT)
 
-    def _told(self) -> dict[str, Any]:
-        return documents.status(self._run_state.as_dict(), self._redact)
+    def _told(self, only: Collection[str] = ()) -> dict[str, Any]:
+        return documents.status(self._run_state.as_dict(), self._redact, only)
 
     def _delivery(self) -> dict[str, Any] | None:
         try:
@@ -167,7 +166,7 @@ class _Views:
         except Busy:
             return None
         except Exception as error:  # noqa: BLE001 - the facts of the run are told all the same
-            diagnostics.report("status server", f"the counts of the delivery could not be had: {class_name(error)}")
+            diagnostics.report("status delivery", f"the counts of the delivery could not be had: {class_name(error)}")
             return None
         delivery: dict[str, Any] = plain(counts, self._redact)
         return delivery
@@ -200,7 +199,7 @@ class _App:
             if came_from_a_signal(error):
                 raise
             known = path if path in PATHS else "a path"
-            diagnostics.report("status server", f"{known} could not be served: {class_name(error)}")
+            diagnostics.report(f"status {known}", f"{known} could not be served: {class_name(error)}")
             answer = refusal(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "this is a defect of notify; its standard error says more"
             )

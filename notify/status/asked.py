@@ -26,15 +26,17 @@ class Asked(Generic[_T]):
     def __init__(self, ask: Callable[[], _T]) -> None:
         self._ask = ask
         self._asking = threading.Lock()
-        self._since = 0.0
+        self._since: float | None = None  # monotonic seconds, while somebody asks
 
     def get(self) -> _T:
         """Return the answer. Raises `Busy` when another thread has been waiting for one for a second."""
-        waited = time.monotonic() - self._since if self._asking.locked() else 0.0
+        since = self._since
+        waited = 0.0 if since is None else time.monotonic() - since
         if not self._asking.acquire(timeout=max(0.0, _PATIENCE - waited)):
             raise Busy
         try:
             self._since = time.monotonic()
             return self._ask()
         finally:
+            self._since = None
             self._asking.release()

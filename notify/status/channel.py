@@ -9,6 +9,7 @@ count from where a phase of the connection began, and whoever exceeds one is clo
 import math
 import socket
 import struct
+import sys
 import time
 from contextlib import suppress
 from enum import Enum
@@ -20,6 +21,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest
 
+from notify import diagnostics
+from notify.plain import class_name
 from notify.status.app import HEADERS, refusal
 from notify.status.quiet import QUIET
 
@@ -33,6 +36,17 @@ MAX_UNREAD = 8 * 2**20  # bytes that wait for one client before its next request
 _AT_ONCE = struct.pack("ii", 1, 0)  # l_onoff, l_linger: nothing is sent any more, and the kernel keeps nothing
 # The first byte of a request: a method's, or of the line break that some clients send before.
 _FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n")
+
+
+_REFUSALS = {
+    status.value: refusal(status, reason)
+    for status, reason in (
+        (HTTPStatus.BAD_REQUEST, "this is no request that is understood here"),
+        (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "nothing is sent here: a request needs no body"),
+        (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a request has {MAX_HEADER - 1} bytes of headers at most"),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, "what should answer has failed"),
+    )
+}
 
 
 class Phase(Enum):
@@ -68,7 +82,7 @@ class Parser(HTTPRequestParser):
         except ParsingError:
             raise
         except Exception as error:  # an address with half a bracket, a length of 5000 digits, an unknown coding
-            raise ParsingError from error
+            raise ParsingError("unreadable") from error
 
 
 class Refusal(ErrorTask):
@@ -80,8 +94,7 @@ class Refusal(ErrorTask):
 
     def execute(self) -> None:
         """Write the answer."""
-        code = self.request.error.code if self.request.error is not None else HTTPStatus.BAD_REQUEST
-        answer = refusal(HTTPStatus(code), "this is no request that is understood here")
+        answer = _REFUSALS[self.request.error.code]
         self.status = f"{answer.status.value} {answer.status.phrase}"
         self.response_headers.extend([("Content-Type", answer.content_type), *HEADERS])
         self.set_close_on_finish()
@@ -133,6 +146,15 @@ class Channel(HTTPChannel):
             with suppress(OSError):  # the client has closed it
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.handle_close()
+
+    def handle_error(self) -> None:
+        """End the connection in which something was raised, and report it."""
+        diagnostics.report("status connection", f"a connection has failed: {class_name(sys.exception())}")
+        self.abort()
+
+    def handle_expt(self) -> None:
+        """End a connection that sends urgent data: nobody reads it, and the loop would find it again at once."""
+        self.abort()
 
     def write_soon(self, data: bytes) -> int:
         """Keep *data* until the client reads it. Raises `ClientDisconnected` when it is gone."""

@@ -1,6 +1,6 @@
 """What is told of a run at `/status`, `/healthz` and `/metadata`, as strict JSON in trade-executor's shapes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from notify.exceptions import Raised
@@ -19,32 +19,38 @@ _ON_CHAIN = {"chain_id": 1, "asset_management_mode": "hot_wallet", "smart_contra
 _METADATA_TEXTS = ("short_description", "long_description", "icon_url")
 
 
-def status(facts: Mapping[str, object], redact: Redact) -> dict[str, Any]:
+def status(facts: Mapping[str, object], redact: Redact, only: Collection[str] = ()) -> dict[str, Any]:
     """Return *facts* as `/status` has them: the 23 keys in their order, then what the program has added.
 
     Args:
         facts: a snapshot, as `RunState.as_dict` returns it.
         redact: takes secrets out of a text.
+        only: the keys that are asked for; all by default. The curves among the facts take their time.
     """
     served: dict[str, object] = {**dict.fromkeys(KEYS), **facts, **dict.fromkeys(_NEVER_SERVED)}
-    served["exception"] = exception(served["exception"])
+    if only:
+        served = {key: served[key] for key in only}
+    if served.get("exception") is not None:
+        served["exception"] = exception(served["exception"])
     document: dict[str, Any] = plain(served, redact)
     return document
 
 
-def exception(raised: object) -> dict[str, object] | None:
-    """Return what a run has failed of in the shape that trade-executor's readers know, None when it has not.
+def exception(raised: object) -> dict[str, object]:
+    """Return what a run has failed of in the shape that trade-executor's readers know.
 
     That is the outermost traceback as tblib has it, and `exception_message`, which names the root cause, too.
     """
-    if raised is None:
-        return None
     if issubclass(type(raised), BaseException):
         raised = Raised(raised)  # type: ignore[arg-type]  # said in the line above
     if not isinstance(raised, Raised):  # a program may assign what it likes
         return {"tb_frame": None, "tb_lineno": None, "tb_next": None, "exception_message": raised}
     frames = raised.outline().as_dict() or dict.fromkeys(("tb_frame", "tb_lineno", "tb_next"))
     return {**frames, "exception_message": raised.summary()}
+
+
+OF_HEALTH = ("executor_id", "started_at", "last_refreshed_at", "executor_running", "crashed_at", "exception")
+"""The facts that `/healthz` needs."""
 
 
 def health(verdict: Verdict, told: Mapping[str, Any], progress: float | None, stale_after: float) -> dict[str, Any]:

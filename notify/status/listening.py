@@ -5,7 +5,9 @@ import socket
 
 from notify.errors import ConfigError
 
+_LAST_PORT = 65_535
 _BACKLOG = 1024  # connections that the kernel keeps until they are accepted; it may keep fewer
+_KEPT = 65_536  # bytes that the kernel keeps for each connection and direction; Linux takes twice as many
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -19,9 +21,11 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises `ConfigError`, naming the variable, when that cannot be.
     """
+    if not 0 <= port <= _LAST_PORT:  # of any other number, the C library takes the last 16 bits
+        raise ConfigError(f"HTTP_PORT: a port is a number from 0 to {_LAST_PORT}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError, ValueError, OverflowError):
+    except (OSError, ValueError):  # UnicodeError is one, for what can be no name
         raise ConfigError("HTTP_HOST: there is no address of that name") from None
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
@@ -29,11 +33,14 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setblocking(False)
         # Or else connections that have just ended would keep the port for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Every connection inherits these. By itself the kernel keeps four megabytes for a client that does not read.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KEPT)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KEPT)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise ConfigError(_why(error, port, str(address[0]))) from None
     return listener
@@ -46,14 +53,11 @@ def url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _why(error: OSError | OverflowError, port: int, address: str) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
+def _why(error: OSError, port: int, address: str) -> str:
+    if error.errno == errno.EADDRINUSE:
         return f"HTTP_PORT: port {port} of {address} is taken by another program"
-    if number == errno.EADDRNOTAVAIL:
+    if error.errno == errno.EADDRNOTAVAIL:
         return f"HTTP_HOST: {address} is no address of this machine"
-    if number in (errno.EACCES, errno.EPERM):
+    if error.errno in (errno.EACCES, errno.EPERM):
         return f"HTTP_PORT: this user may not listen on port {port}; those below 1024 are for root"
-    if number is None:
-        return "HTTP_PORT: a port is a number from 0 to 65535"
-    return f"HTTP_PORT: nothing can listen on port {port} of {address}: {error.strerror}"  # type: ignore[union-attr]
+    return f"HTTP_PORT: nothing can listen on port {port} of {address}: {error.strerror}"

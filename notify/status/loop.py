@@ -3,8 +3,10 @@
 import errno
 import os
 import socket
+import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +32,10 @@ QUICK = frozenset({"/ping", "/healthz"})
 _TICK = 0.5  # seconds between two looks at the deadlines
 _NOBODY_THERE = 60.0  # seconds that the loop waits when there are none
 _PAUSE = 0.5  # seconds without accepting when there is no descriptor left
+_PER_ROUND = 100  # connections that are accepted before others are looked at
 _SLOW_THREADS = 3  # /status, /metrics and /logs ask two callables, each of which may keep one of them
 _LARGE = 65_536  # bytes: what is smaller needs no room made
+_NOT_OURS = frozenset({errno.EBADF, errno.ENOTSOCK, errno.EINVAL})
 _OUT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -41,14 +45,14 @@ class Workers(ThreadedTaskDispatcher):
     logger = QUIET
     queue_logger = QUIET
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self.set_thread_count(count)
+        self.started: list[threading.Thread] = []
 
     def start_new_thread(self, target: Any, thread_no: int) -> None:
         """Start one. What is logged there is ours."""
-        threads.start(f"status-{self._name}-{thread_no}", partial(target, thread_no))
+        self.started.append(threads.start(f"status-{self._name}-{thread_no}", partial(target, thread_no)))
 
 
 class Loop(TcpWSGIServer):
@@ -67,6 +71,7 @@ class Loop(TcpWSGIServer):
     # What types-waitress does not know, or says otherwise.
     _map: dict[int, Any]
     active_channels: Any
+    task_dispatcher: Workers
     trigger: Any
 
     def __init__(
@@ -78,9 +83,12 @@ class Loop(TcpWSGIServer):
         self._paused_until = 0.0
         self._pulling = threading.Lock()
         sockinfo = (listener.family, listener.type, listener.proto, listener.getsockname())
-        workers = Workers("slow", _SLOW_THREADS)
+        workers = Workers("slow")
         super().__init__(app, {}, _sock=listener, dispatcher=workers, adj=adj, sockinfo=sockinfo, bind_socket=False)
-        self._quick = Workers("quick", 1)
+        self._quick = Workers("quick")
+        os.set_blocking(self.trigger.trigger, False)
+        self.gone = False
+        """Whether this is a forked child, whose parent serves."""
 
     # ---- the thread of the loop
 
@@ -91,10 +99,10 @@ class Loop(TcpWSGIServer):
                 wasyncore.poll2(self._patience(), self._map)
                 self._look()
             except Exception as error:  # noqa: BLE001 - the other connections have nothing to do with it
-                diagnostics.report("status server", f"a round of the status server failed: {class_name(error)}")
+                diagnostics.report("status loop", f"a round of the status server failed: {class_name(error)}")
                 time.sleep(_PAUSE)  # it may fail in the same way at once, and for ever
         if not self._closing:
-            diagnostics.report("status server", "the status server has ended: its socket was closed by the program")
+            diagnostics.report("status end", "the status server has ended: the program has closed its socket")
         self.close()
         wasyncore.close_all(self._map, ignore_all=True)
 
@@ -117,25 +125,49 @@ class Loop(TcpWSGIServer):
         return self.accepting and not self._paused_until
 
     def handle_accept(self) -> None:
-        """Accept one connection, and let go of another one when there are too many."""
+        """Accept those who wait. A round of the loop for each of them would have the last ones wait for long."""
         try:
-            accepted = self.accept()
-            if accepted is None:
-                return
-            connection, address = accepted
+            for _ in range(_PER_ROUND):
+                accepted = self.accept()
+                if accepted is None:
+                    return
+                self._hold(*accepted)
         except OSError as error:
             # The connection stays where it is, so that the next round would find it at once, and fail again.
             if error.errno in _OUT_OF:
                 self._paused_until = time.monotonic() + _PAUSE
-                diagnostics.report("status server", f"no connection can be accepted at present: {error.strerror}")
-            return
+                diagnostics.report("status accept", f"no connection can be accepted at present: {error.strerror}")
+                self._let_one_go()
+            elif error.errno in _NOT_OURS:
+                self._lose_listener()
+
+    def _lose_listener(self) -> None:
+        # A program that closes every descriptor it has may have opened a file of its own under the same number.
+        self.accepting = False
+        if self.socket is not None:
+            self.del_channel()
+            self.socket.detach()
+            self.socket = None
+
+    def handle_close(self) -> None:
+        """Give up: the system says that the descriptor is none any more."""
+        self._lose_listener()
+
+    def handle_error(self) -> None:
+        """Report what was raised while a connection was accepted. waitress would close the listener."""
+        diagnostics.report("status accept", f"a connection could not be taken: {class_name(sys.exception())}")
+
+    def _hold(self, connection: socket.socket, address: Any) -> None:
+        """Take a new connection, and let go of another one when there are too many."""
         if len(self.active_channels) >= self._max_connections:
             self._let_one_go()
         try:
             self.set_socket_options(connection)
             self.channel_class(self, connection, address, self.adj, map=self._map)
-        except OSError:  # the client has gone already
+        except Exception as error:
             connection.close()
+            if not isinstance(error, OSError):  # which it is when the client has gone already
+                raise
 
     def _let_one_go(self) -> None:
         now = time.monotonic()
@@ -143,9 +175,15 @@ class Loop(TcpWSGIServer):
         for channel in channels:
             channel.overdue(now)  # which notes the phase
         waiting = [channel for channel in channels if channel.phase is not Phase.ANSWERING]
-        min(waiting or channels, key=lambda channel: channel.since).abort()
+        if channels:
+            min(waiting or channels, key=lambda channel: channel.since).abort()
 
     # ---- any thread
+
+    def start_workers(self) -> None:
+        """Start the threads that answer. Raises `RuntimeError` when the system refuses one."""
+        self._quick.set_thread_count(1)
+        self.task_dispatcher.set_thread_count(_SLOW_THREADS)
 
     def add_task(self, task: Any) -> None:
         """Have the next request of the channel *task* answered."""
@@ -166,12 +204,14 @@ class Loop(TcpWSGIServer):
             if slow is not channel:
                 waiting -= slow.total_outbufs_len
                 slow.will_close = True
-        # They are closed by the loop, which looks every half second.
+                self._next_look = 0.0
+        if not self._next_look:
+            self.pull_trigger()
 
     def pull_trigger(self) -> None:
         """Wake the loop."""
         # waitress writes into its pipe by number. When the pipe is closed, that may be a file of the program's.
-        with self._pulling:
+        with self._pulling, suppress(BlockingIOError):  # a full pipe has woken it
             if not self.trigger._closed:
                 super().pull_trigger()
 
@@ -187,12 +227,15 @@ class Loop(TcpWSGIServer):
 
     def stop_workers(self, patience: float) -> None:
         """Have the threads that answer end, and wait *patience* seconds at most for those that are still at it."""
+        deadline = time.monotonic() + patience
         for workers in (self._quick, self.task_dispatcher):
-            workers.shutdown(timeout=patience)  # type: ignore[arg-type]  # a deadline is computed from it, any number will do
+            workers.set_thread_count(0)
+        for thread in self._quick.started + self.task_dispatcher.started:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def let_go_in_child(self) -> None:
         """Close what a forked child has got of it, without a word to the clients: they are its parent's."""
-        self._closing = True
+        self._closing = self.gone = True
         for one in list(self._map.values()):
             # Past waitress's own closing, whose locks may be held by threads that do not live here.
             if one.socket is not None:

@@ -7,6 +7,21 @@ from typing import NamedTuple
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+_OF_FACTS = {
+    "executor_running": ("executor_running", "gauge", "Whether the program runs: 1, or 0 after a crash."),
+    "started_at": ("started_timestamp_seconds", "gauge", "When the run began."),
+    "last_refreshed_at": ("last_refreshed_timestamp_seconds", "gauge", "When it last made progress."),
+    "crashed_at": ("crashed_timestamp_seconds", "gauge", "When it crashed last."),
+    "cycles": ("cycles_total", "counter", "Cycles begun since the program started."),
+    "completed_cycle": ("completed_cycle", "gauge", "Number of the last cycle that was completed."),
+    "frozen_positions": ("frozen_positions", "gauge", "Positions that need a person."),
+    "hot_wallet_gas": ("hot_wallet_gas", "gauge", "Native token that is left for gas."),
+    "hot_wallet_gas_warning_level": ("hot_wallet_gas_warning_level", "gauge", "Below this, gas is low."),
+}
+FACTS = tuple(_OF_FACTS)
+"""The facts of a run that are measured."""
+
+
 class Family(NamedTuple):
     """One metric and its samples.
 
@@ -42,24 +57,11 @@ def families_of_run(facts: Mapping[str, object], crashes: int) -> list[Family]:
     """Return what is measured of a run.
 
     Args:
-        facts: the document of `/status`.
+        facts: `FACTS`, as `/status` has them.
         crashes: how often the run has failed since the process began.
     """
-
-    def of(fact: str) -> list[tuple[Mapping[str, str], object]]:
-        return [({}, facts.get(fact))]
-
-    return [
-        Family("executor_running", "gauge", "Whether the program runs: 1, or 0 after a crash.", of("executor_running")),
-        Family("started_timestamp_seconds", "gauge", "When the run began.", of("started_at")),
-        Family("last_refreshed_timestamp_seconds", "gauge", "When it last made progress.", of("last_refreshed_at")),
-        Family("cycles_total", "counter", "Cycles begun since the program started.", of("cycles")),
-        Family("completed_cycle", "gauge", "Number of the last cycle that was completed.", of("completed_cycle")),
-        Family("crashes_total", "counter", "Crashes since the process began.", [({}, crashes)]),
-        Family("crashed_timestamp_seconds", "gauge", "When it crashed last.", of("crashed_at")),
-        Family("frozen_positions", "gauge", "Positions that need a person.", of("frozen_positions")),
-        Family("hot_wallet_gas", "gauge", "Native token left for gas.", of("hot_wallet_gas")),
-        Family("hot_wallet_gas_warning_level", "gauge", "Below this, gas is low.", of("hot_wallet_gas_warning_level")),
+    return [Family(name, kind, what, [({}, facts[fact])]) for fact, (name, kind, what) in _OF_FACTS.items()] + [
+        Family("crashes_total", "counter", "Crashes since the process began.", [({}, crashes)])
     ]
 
 

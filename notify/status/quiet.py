@@ -1,8 +1,10 @@
 """What waitress says, kept out of the program's logging."""
 
 import logging
+import sys
 
 from notify import diagnostics
+from notify.plain import class_name
 
 
 class _Quiet(logging.Logger):
@@ -17,8 +19,8 @@ class _Quiet(logging.Logger):
         return False
 
     def exception(self, msg: object, *args: object, **_: object) -> None:
-        """Say on stderr that something was raised in there."""
-        diagnostics.report("status server", f"waitress: {msg}".split("%")[0])
+        """Say on stderr that something was raised in there: nearly always by the app."""
+        diagnostics.report("status app", f"what should answer a request has failed: {class_name(sys.exception())}")
 
 
 QUIET = _Quiet("notify.status")

@@ -2,16 +2,18 @@
 
 import os
 import resource
-import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from notify import diagnostics, threads
+from notify.errors import ConfigError
 from notify.status.listening import listen, url
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+    from notify.status.loop import Loop
 
 _ENDING = 1.0  # seconds that threads may take to end
 
@@ -36,7 +38,6 @@ class StatusServer:
         from notify.status import channel
         from notify.status.loop import MAX_CONNECTIONS, Loop
 
-        self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._closed = False
         listener = listen(host, port)
         self.url = url(listener)
@@ -53,27 +54,31 @@ class StatusServer:
             log_socket_errors=False,
         )
         self._loop = Loop(app, listener, adjustments, min(MAX_CONNECTIONS, _descriptors() // 2))
-        os.register_at_fork(after_in_child=_letting_go(weakref.ref(self)))
-        self._thread = threads.start("status", self._loop.run)
+        # Not to this object, which a program may have dropped.
+        os.register_at_fork(after_in_child=_letting_go(weakref.ref(self._loop)))
+        try:
+            self._loop.start_workers()
+            self._thread = threads.start("status", self._loop.run)
+        except RuntimeError as error:
+            self._loop.stop_workers(0)
+            self._loop.close()
+            raise ConfigError(f"HTTP_ENABLED: no thread can be started: {error}") from None
 
     def __repr__(self) -> str:
         return f"StatusServer({self.url!r})"
 
     def close(self) -> None:
-        """Serve no more, and free the port. Idempotent; takes two seconds when somebody is being answered and hangs."""
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
+        """Serve no more, and free the port. Idempotent and re-entrant: a close that is under way is not waited for.
+
+        Takes two seconds when an answer hangs.
+        """
+        # No lock: a signal handler may close what is being closed, and a forked child has nothing to close.
+        if self._closed or self._loop.gone:
+            return
+        self._closed = True
         self._loop.stop()
         self._thread.join(_ENDING)
         self._loop.stop_workers(_ENDING)
-
-    def let_go_in_child(self) -> None:
-        """Give up in a forked child: its parent serves."""
-        self._closed = True
-        self._closing = threading.RLock()
-        self._loop.let_go_in_child()
 
 
 def _descriptors() -> int:
@@ -82,9 +87,9 @@ def _descriptors() -> int:
     return 2**20 if soft == resource.RLIM_INFINITY else soft
 
 
-def _letting_go(server: "weakref.ref[StatusServer]") -> Callable[[], None]:
+def _letting_go(loop: "weakref.ref[Loop]") -> Callable[[], None]:
     def let_go() -> None:
-        forked = server()
+        forked = loop()
         if forked is not None:
             try:
                 forked.let_go_in_child()

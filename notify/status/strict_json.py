@@ -33,7 +33,7 @@ _DEEPEST = 32  # levels: a traceback of 20 frames has 22
 _MOST = 100_000  # items of one document: curves of 90 days by the hour have 2,000 points each
 _LARGE = 2**63  # Elasticsearch's long
 _SHORTEST_SECRET = 100_000  # numbers below it have fewer digits than a known secret must have
-_TEXTS: tuple[type, ...] = (UUID, PurePath, Fraction, time)
+_TEXTS = frozenset({UUID, Fraction, time})
 _LISTED: tuple[type, ...] = (list, tuple, set, frozenset, deque)
 
 
@@ -118,10 +118,10 @@ class _Copy:
             return self._list(value, name, depth, above)
         pairs: Any
         if is_object and not issubclass(kind, dict):
-            pairs = [(field.name, getattr(value, field.name, None)) for field in dataclasses.fields(kind)]
+            pairs = [(field.name, _attribute(value, field.name)) for field in dataclasses.fields(kind)]
         else:
             items = dict.items(value) if issubclass(kind, dict) else value.items()
-            pairs = list(islice(items, self._left))  # one call into C: nobody changes it meanwhile
+            pairs = list(islice(items, self._left + 1))  # one call into C: nobody changes it meanwhile
         return self._object(pairs, depth, above)
 
     def _object(self, pairs: list[tuple[Any, Any]], depth: int, above: tuple[int, ...]) -> dict[str, Any]:
@@ -136,7 +136,8 @@ class _Copy:
         return copied
 
     def _list(self, value: Any, name: str, depth: int, above: tuple[int, ...]) -> Any:
-        items = list(islice(value, self._left))
+        base: Any = next(base for base in _LISTED if issubclass(type(value), base))
+        items = list(islice(base.__iter__(value), self._left + 1))  # one call into C, as above
         copied = []
         for item in items:
             if self._left <= 0:
@@ -176,6 +177,13 @@ class _Copy:
             return clean(redacted) if isinstance(redacted, str) else MASK
         except Exception:  # noqa: BLE001 - what cannot be searched is not shown
             return MASK
+
+
+def _attribute(value: object, name: str) -> object:
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:  # deleted
+        return None
 
 
 def _epoch(value: datetime) -> float | None:

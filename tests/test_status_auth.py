@@ -1,0 +1,68 @@
+"""Basic authentication."""
+
+import base64
+
+import pytest
+from wsgi import basic
+
+from notify.status.auth import Credentials
+
+
+@pytest.fixture
+def credentials() -> Credentials:
+    return Credentials("ops", "päss:wörd")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_right_ones_are_admitted_in_whatever_encoding_a_client_sends(
+    credentials: Credentials, encoding: str
+) -> None:
+    assert credentials.admit(basic("ops", "päss:wörd", encoding))
+
+
+@pytest.mark.parametrize("scheme", ["basic", "BASIC"])
+def test_the_name_of_the_scheme_has_no_case(credentials: Credentials, scheme: str) -> None:
+    assert credentials.admit(basic("ops", "päss:wörd").replace("Basic", scheme))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!!",
+        "Basic " + "A" * 5000,
+        "Basic é",
+        "Bearer " + basic("ops", "päss:wörd").split()[1],
+        basic("ops", ""),
+        basic("ops", "päss:wörd "),
+        basic("OPS", "päss:wörd"),
+        basic("ops:päss", "wörd")[:-4],
+        basic("ops", "päss:wörd") + ", " + basic("ops", "päss:wörd"),
+        "Basic " + base64.b64encode(b"\xff\xfe").decode(),
+        base64.b64encode("ops:päss:wörd".encode()).decode(),
+    ],
+)
+def test_all_others_are_not(credentials: Credentials, header: str) -> None:
+    assert not credentials.admit(header)
+
+
+def test_a_password_that_has_no_form_in_latin_1_is_no_shorter_there() -> None:
+    credentials = Credentials("ops", "pass→word")
+
+    assert credentials.admit(basic("ops", "pass→word"))
+    assert not credentials.admit(basic("ops", "password"))
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "variable"),
+    [("ops", "", "HTTP_PASSWORD"), ("", "secret-pass", "HTTP_USERNAME"), ("o:ps", "secret-pass", "HTTP_USERNAME")],
+)
+def test_what_protects_nothing_is_refused_by_name_and_without_the_value(
+    username: str, password: str, variable: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{variable}: ") as raised:
+        Credentials(username, password)
+
+    assert "secret-pass" not in str(raised.value)
