@@ -52,6 +52,7 @@ def main() -> None:
                 port=0,
                 interval=30.0,
                 max_age=HOUR,
+                redact=str,
                 state_dir=state_dir,
             )
         )

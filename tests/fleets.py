@@ -66,6 +66,7 @@ def dashboard(
         port=port,
         interval=interval,
         max_age=3600.0,
+        redact=str,
         state_dir=state_dir,
         readers=readers,
     ) as server:

@@ -148,7 +148,7 @@ def test_an_address_that_others_reach_without_a_password_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "said"),
     [
-        (("--auth",), {}, "notify: --auth: HTTP_USERNAME and HTTP_PASSWORD are not set\n"),
+        (("--auth",), {}, "notify: --auth: HTTP_USERNAME and HTTP_PASSWORD are not both set\n"),
         ((), {"HTTP_USERNAME": "x"}, "notify: HTTP_PASSWORD: a username without a password protects nothing\n"),
         (("--host", "nowhere.invalid"), {}, "notify: --host: there is no address of that name\n"),
     ],
@@ -190,6 +190,24 @@ def test_without_its_packages_it_says_which_extra_to_install() -> None:
         2,
         "notify: this needs jinja2 and werkzeug: pip install 'executor-notify[dashboard]'\n",
     )
+
+
+def test_secrets_that_a_strategy_tells_stay_here() -> None:
+    """Those of trade-executor, whose own server takes none out."""
+    telling = "https://discord.com/api/webhooks/123456789012345678/c4nary-token c4nary-password"
+    fleet = Fleet()
+    record = {"timestamp": time.time(), "level": "info", "level_number": 20, "message": telling}
+    fleet.add("vega", logs=[record], options={"redact_text": str}).state.set_fail(ValueError(telling))
+    settings = {"TS_PUBLIC_STRATEGIES": json.dumps(fleet.entries), "DATABASE_PASSWORD": "c4nary-password"}
+    try:
+        with dashboard(**settings) as running:
+            page, own = running.until("<b>crashed"), running.page("/strategies/vega")
+    finally:
+        fleet.close()
+
+    assert "[redacted]" in page
+    assert own.count("[redacted]") >= 2  # in the reason and in the log
+    assert "c4nary" not in page + own
 
 
 # ---- it ends

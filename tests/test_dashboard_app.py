@@ -30,7 +30,7 @@ class Told(Desk):
     """A desk that has its answers from the test."""
 
     def __init__(self, **found: object) -> None:
-        super().__init__()
+        super().__init__(redact=str)
         nothing = Details(status=None, metadata=None, records=None, problems={}, asking=False)
         self.found = nothing._replace(**found)
 
@@ -49,7 +49,7 @@ def serve(
     clock = FakeClock()
     listed = strategies if strategies is not None else [observation.strategy for observation in observations]
     history = History(None, clock=clock)
-    board = Board(listed, history, clock=clock)
+    board = Board(listed, history, clock=clock, redact=str)
     for observation in observations:
         board.add(observation)
     return Client(

@@ -64,7 +64,7 @@ def test_status_metadata_and_logs_are_asked_for_and_read() -> None:
         status={"cycles": 7}, metadata={"short_description": "Buys low"}, logs=[{"level": "info", "message": "hi"}]
     )
     with answers(backend) as of:
-        found = settled(Desk(), of)
+        found = settled(Desk(redact=str), of)
 
     assert sorted(backend.asked) == ["logs", "metadata", "status"]
     assert found.status is not None
@@ -79,7 +79,7 @@ def test_status_metadata_and_logs_are_asked_for_and_read() -> None:
 def test_what_does_not_come_has_its_reason_and_the_rest_is_there() -> None:
     backend = Backend(status=b'{"cycles": NaN}', metadata=b"<!doctype html>")
     with answers(backend) as of:
-        found = settled(Desk(), of)
+        found = settled(Desk(redact=str), of)
 
     assert (found.status, found.metadata, found.records) == (None, None, None)
     assert found.problems == {
@@ -91,20 +91,20 @@ def test_what_does_not_come_has_its_reason_and_the_rest_is_there() -> None:
 
 def test_ten_megabytes_of_logs_are_refused() -> None:
     with answers(Backend(status={}, metadata={}, logs=b'["' + b"x" * (10 * 2**20) + b'"]')) as of:
-        found = settled(Desk(), of)
+        found = settled(Desk(redact=str), of)
 
     assert found.problems == {"logs": "the answer is larger than 4096 kB"}
 
 
 def test_who_hangs_is_given_up_at_the_deadline() -> None:
     with raw(silent) as server:
-        found = settled(Desk(deadline_seconds=DEADLINE), strategy(url=server.url))
+        found = settled(Desk(redact=str, deadline_seconds=DEADLINE), strategy(url=server.url))
 
     assert found.problems == dict.fromkeys(("status", "metadata", "logs"), "no answer within 0.5 s")
 
 
 def test_a_page_does_not_wait_for_who_hangs() -> None:
-    desk = Desk(deadline_seconds=DEADLINE, wait=0.0)
+    desk = Desk(redact=str, deadline_seconds=DEADLINE, wait=0.0)
     with raw(silent) as server:
         of = strategy(url=server.url)
         found = desk.details(of)
@@ -115,7 +115,7 @@ def test_a_page_does_not_wait_for_who_hangs() -> None:
 
 
 def test_two_pages_wait_at_most_and_a_third_does_not() -> None:
-    desk = Desk(deadline_seconds=LONG, wait=LONG)
+    desk = Desk(redact=str, deadline_seconds=LONG, wait=LONG)
     backends = [Backend(status={}, metadata={}, logs=[]) for _ in range(3)]
     with answers(backends[0]) as one, answers(backends[1]) as two, answers(backends[2]) as three:
         for backend in backends:
@@ -145,7 +145,7 @@ def test_two_pages_wait_at_most_and_a_third_does_not() -> None:
 
 def test_answers_are_shared_for_a_moment() -> None:
     clock = FakeClock()
-    desk = Desk(clock=clock)
+    desk = Desk(redact=str, clock=clock)
     backend = Backend(status={}, metadata={}, logs=[])
     with answers(backend) as of:
         settled(desk, of)
@@ -160,7 +160,7 @@ def test_answers_are_shared_for_a_moment() -> None:
 
 def test_while_it_hangs_the_last_answer_is_shown() -> None:
     clock = FakeClock()
-    desk = Desk(clock=clock, wait=0.0)
+    desk = Desk(redact=str, clock=clock, wait=0.0)
     backend = Backend(status={"cycles": 7}, metadata={}, logs=[])
     with answers(backend) as of:
         settled(desk, of)
@@ -179,7 +179,7 @@ def test_while_it_hangs_the_last_answer_is_shown() -> None:
 
 def test_no_more_than_a_few_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_ASKED", 1)
-    desk = Desk(deadline_seconds=DEADLINE, wait=0.0)
+    desk = Desk(redact=str, deadline_seconds=DEADLINE, wait=0.0)
     with raw(silent) as server:
         first, second = (Strategy(id=name, name=name, url=server.url) for name in "ab")
         desk.details(first)
@@ -194,7 +194,7 @@ def test_no_more_than_a_few_are_asked_at_the_same_time(monkeypatch: pytest.Monke
 
 def test_answers_of_many_are_not_kept_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KEPT", 2)
-    desk = Desk()
+    desk = Desk(redact=str)
     with raw(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as server:
         for name in "abcd":
             settled(desk, Strategy(id=name, name=name, url=server.url))
@@ -210,7 +210,7 @@ def test_answers_that_cannot_be_read_have_a_reason_too(
 
     monkeypatch.setattr(module, "_READERS", {"status": (broken, 1000), "metadata": (broken, 0), "logs": (broken, 0)})
     with answers(Backend(status={})) as of:
-        found = settled(Desk(), of)
+        found = settled(Desk(redact=str), of)
 
     assert found.problems["status"] == "it could not be asked"
     assert "/status of a strategy could not be read: ZeroDivisionError" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from notify.testing import FakeClock
 
 def board(*observations: Observation, names: tuple[str, ...] = ("vega",)) -> Board:
     clock = FakeClock()
-    made = Board([strategy(name) for name in names], History(None, clock=clock), clock=clock)
+    made = Board([strategy(name) for name in names], History(None, clock=clock), clock=clock, redact=str)
     for observation in observations:
         made.add(observation)
     return made
@@ -76,7 +76,7 @@ def test_the_path_of_a_strategy_holds_its_id_whatever_is_in_it() -> None:
     clock = FakeClock()
     odd = Strategy(id="a/b?c#<é>", name="odd", url="https://odd.example.com")
 
-    found = row(Board([odd], History(None), clock=clock).known(odd), now=NOW, interval=30.0)
+    found = row(Board([odd], History(None), clock=clock, redact=str).known(odd), now=NOW, interval=30.0)
 
     assert found.path == "/strategies/a%2Fb%3Fc%23%3C%C3%A9%3E"
 

@@ -6,9 +6,10 @@ import signal
 import sys
 
 from notify import settings
+from notify.bootstrap import redactor
+from notify.cli.check import credentials
 from notify.env_file import Environment
 from notify.errors import ConfigError
-from notify.fleet import fetch
 from notify.fleet.dashboard.serve import serving
 from notify.fleet.strategies import parse_strategies
 from notify.settings import Settings
@@ -32,8 +33,7 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
         readers = Credentials(username or "", password or "") if username or password else None
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    if auth and not (username and password):
-        raise ConfigError("--auth: HTTP_USERNAME and HTTP_PASSWORD are not set")
+    sent = credentials(config) if auth else None
     strategies = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
     for problem in strategies.problems:
         _say(f"{settings.TS_PUBLIC_STRATEGIES.name}: {problem}")
@@ -49,7 +49,8 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
             max_age=config.get(settings.NOTIFY_STALE_AFTER),
             state_dir=settings.state_dir(config),
             readers=readers,
-            credentials=fetch.Credentials(username, password) if auth and username and password else None,
+            credentials=sent,
+            redact=redactor(config).text,
         ) as server:
             if readers is None and not _is_loopback(host):
                 _say(f"everybody who reaches {host} can see it; HTTP_USERNAME and HTTP_PASSWORD have it ask for them")

@@ -1,12 +1,13 @@
 """What is known of every strategy at this moment, by what was seen of it last."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notify.clock import Clock
 from notify.fleet.dashboard.drawing import Bar, bar, response_line
 from notify.fleet.dashboard.history import History, slot_of
+from notify.fleet.dashboard.text import redacted
 from notify.fleet.observe import Observation
 from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import State, Verdict
@@ -53,12 +54,16 @@ class Board:
         strategies: those that are shown.
         history: counts what was seen.
         clock: tells the time.
+        redact: takes secrets out of a text: trade-executor's own server does not.
     """
 
-    def __init__(self, strategies: Sequence[Strategy], history: History, *, clock: Clock) -> None:
+    def __init__(
+        self, strategies: Sequence[Strategy], history: History, *, clock: Clock, redact: Callable[[str], str]
+    ) -> None:
         self._strategies = tuple(strategies)
         self._history = history
         self._clock = clock
+        self._redact = redact
         self._lock = threading.Lock()
         self._places = {strategy.id: _Place() for strategy in strategies}
         self._changes = 0
@@ -66,6 +71,7 @@ class Board:
     def add(self, observation: Observation) -> None:
         """Take what was seen. Never waits for a disk or a network."""
         self._history.add(observation)
+        observation = redacted(observation, self._redact)
         with self._lock:
             place = self._places[observation.strategy.id]
             before = place.last

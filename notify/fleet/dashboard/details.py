@@ -11,6 +11,7 @@ from notify import diagnostics, threads
 from notify.backends.http import HttpClient
 from notify.clock import Clock, SystemClock
 from notify.fleet.dashboard.reading import Metadata, Record, Status, read_metadata, read_records, read_status
+from notify.fleet.dashboard.text import redacted
 from notify.fleet.fetch import DEADLINE, Credentials, FetchError, fetch_json
 from notify.fleet.strategies import Strategy
 from notify.plain import class_name
@@ -70,6 +71,7 @@ class Desk:
         credentials: for servers that ask for them.
         deadline_seconds: for each request to a strategy.
         wait: seconds that `details` waits at most.
+        redact: takes secrets out of a text.
         clock: tells how old an answer is.
     """
 
@@ -79,11 +81,13 @@ class Desk:
         credentials: Credentials | None = None,
         deadline_seconds: float = DEADLINE,
         wait: float = WAIT,
+        redact: Callable[[str], str],
         clock: Clock | None = None,
     ) -> None:
         self._credentials = credentials
         self._deadline_seconds = deadline_seconds
         self._wait = wait
+        self._redact = redact
         self._clock = clock or SystemClock()
         self._arrived = threading.Condition()
         self._asked: dict[str, _Asked] = {}
@@ -131,7 +135,7 @@ class Desk:
                 deadline_seconds=self._deadline_seconds,
                 max_bytes=most,
             )
-            part = _Part(read(told))
+            part = _Part(redacted(read(told), self._redact))
         except FetchError as error:
             part = _Part(problem=str(error))
         except Exception as error:  # noqa: BLE001 - the page has to say something in any case

@@ -1,6 +1,6 @@
 """The running dashboard: who looks at the strategies, who remembers, and who answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,6 +28,7 @@ def serving(
     state_dir: Path | None,
     readers: Credentials | None = None,
     credentials: fetch.Credentials | None = None,
+    redact: Callable[[str], str],
 ) -> Iterator[StatusServer]:
     """Serve the dashboard until the context ends, and yield its server.
 
@@ -40,6 +41,7 @@ def serving(
         state_dir: where the history is kept; None: in memory.
         readers: who may see it; None: everybody who can reach it.
         credentials: for strategies that ask for them.
+        redact: takes secrets out of what strategies say.
 
     Raises `ConfigError` when nothing can listen there.
     """
@@ -47,11 +49,11 @@ def serving(
     with ExitStack() as stack:
         history = History(state_dir, clock=clock)
         stack.callback(history.close)
-        board = Board(strategies.strategies, history, clock=clock)
+        board = Board(strategies.strategies, history, clock=clock, redact=redact)
         icons = Icons(strategies.strategies, answers=board.answers, credentials=credentials, clock=clock)
         dashboard = Dashboard(
             board=board,
-            desk=Desk(credentials=credentials, clock=clock),
+            desk=Desk(credentials=credentials, redact=redact, clock=clock),
             icons=icons,
             problems=strategies.problems,
             interval=interval,

@@ -1,12 +1,18 @@
 """What strangers say, as text for people: bounded, visible, on lines of its own."""
 
+import dataclasses
 import math
 import time
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from notify.backends.stdout import escape
 from notify.clip import clip
-from notify.fleet.verdict import duration
+from notify.fleet.strategies import Strategy
+from notify.fleet.verdict import State, duration
 from notify.plain import clean, safe_str
+
+T = TypeVar("T")
 
 _FAR = 253_402_300_800.0  # the year 10000, which no date has room for
 
@@ -57,6 +63,25 @@ def initials(name: str) -> str:
     if not words:
         return "?"
     return (words[0][0] + words[1][0] if len(words) > 1 else words[0][:2]).upper()
+
+
+def redacted(value: T, redact: Callable[[str], str]) -> T:
+    """Return a record, a tuple or a text with the secrets taken out of every text in it, but for those of a strategy.
+
+    Args:
+        value: of tuples, frozen dataclasses and JSON's scalars; a `Strategy` is the operator's own, and stays as it is.
+        redact: takes secrets out of a text.
+    """
+    if isinstance(value, str) and not isinstance(value, State):
+        return cast("T", redact(value))
+    if isinstance(value, tuple):
+        items = tuple(redacted(item, redact) for item in value)
+        make = getattr(value, "_make", None)  # of a named one
+        return cast("T", items if make is None else make(items))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Strategy):
+        names = [field.name for field in dataclasses.fields(value)]
+        return dataclasses.replace(value, **{name: redacted(getattr(value, name), redact) for name in names})
+    return value
 
 
 def _is_time(seconds: float) -> bool:
