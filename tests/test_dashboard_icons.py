@@ -7,7 +7,7 @@ import pytest
 from looks import strategy
 from raw_server import answering, raw
 
-from notify.backends.http import HttpClient
+from notify.backends.http import Answer, HttpClient
 from notify.fleet.dashboard.icons import Icons, fetch_icon, is_public
 from notify.fleet.fetch import Credentials
 from notify.fleet.strategies import Strategy
@@ -124,6 +124,27 @@ def test_the_password_goes_to_the_strategy_alone():
         sent = server.read
 
     assert sent.count(b"Authorization: Basic " + base64.b64encode(b"operator:secret")) == 2  # metadata and icon
+
+
+def test_whoever_else_hosts_an_icon_is_sent_no_password():
+    class Recording:
+        """Answers with what is next, and remembers whom it asked with which headers."""
+
+        def __init__(self):
+            self.answers = [b'{"icon_url": "https://cdn.example.com/icon.png"}', PNG]
+            self.asked = {}
+
+        def get(self, url, *, headers, deadline_seconds, max_body):
+            self.asked[url] = headers
+            return Answer(200, {}, self.answers.pop(0))
+
+    client = Recording()
+
+    icon = fetch_icon(strategy(), client, Credentials("operator", "secret"))
+
+    assert icon == ("image/png", PNG)
+    assert "Authorization" in client.asked["https://vega.example.com/metadata"]
+    assert "Authorization" not in client.asked["https://cdn.example.com/icon.png"]
 
 
 def test_an_icon_that_many_have_is_kept_once_and_is_asked_for_again_after_a_day():
