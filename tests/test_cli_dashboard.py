@@ -150,6 +150,12 @@ def test_an_address_that_others_reach_without_a_password_is_told() -> None:
     [
         (("--auth",), {}, "notify: --auth: HTTP_USERNAME and HTTP_PASSWORD are not both set\n"),
         ((), {"HTTP_USERNAME": "x"}, "notify: HTTP_PASSWORD: a username without a password protects nothing\n"),
+        (
+            (),
+            {"SIMULATE": "true"},
+            "notify: nothing may leave this machine (UNIT_TESTING or SIMULATE is true), and no strategy could be "
+            "looked at\n",
+        ),
         (("--host", "nowhere.invalid"), {}, "notify: --host: there is no address of that name\n"),
     ],
 )

@@ -31,7 +31,7 @@ class Told(Desk):
 
     def __init__(self, **found: object) -> None:
         super().__init__(redact=str)
-        nothing = Details(status=None, metadata=None, records=None, problems={}, asking=False)
+        nothing = Details(status=None, metadata=None, records=None, problems={}, as_of={}, asking=False)
         self.found = nothing._replace(**found)
 
     def details(self, strategy: Strategy) -> Details:
@@ -299,6 +299,16 @@ def test_the_page_of_an_offline_strategy_says_why_nothing_came() -> None:
     assert "/logs: no answer within 5 s." in text(answer)
 
 
+def test_what_an_offline_strategy_said_before_is_shown_and_said_to_be_old() -> None:
+    told = crashed()
+    told.found = told.found._replace(problems={"logs": "connection refused"}, as_of={"logs": NOW - 90})
+
+    answer = serve(seen("vega", State.OFFLINE, reason="connection refused"), desk=told).get("/strategies/vega")
+
+    assert "/logs: connection refused. This is what it said 1 min 30 s ago." in text(answer)
+    assert "Bought 0.25 ETH" in text(answer)
+
+
 def test_a_page_that_waits_for_an_answer_says_so_and_is_loaded_again_soon() -> None:
     answer = serve(seen(), desk=Told(asking=True)).get("/strategies/vega")
 
@@ -350,6 +360,7 @@ def test_nothing_that_a_strategy_says_becomes_part_of_the_page() -> None:
         metadata=read_metadata({"short_description": HOSTILE, "tags": [HOSTILE]}),
         records=read_records([{"message": f"{HOSTILE}\n{HOSTILE}", "level": HOSTILE, "formatted_data": [HOSTILE]}]),
         problems={"logs": HOSTILE},
+        as_of={"logs": NOW},
     )
     client = serve(Observation(strategy=odd, at=NOW, seconds=1, verdict=verdict), desk=told, problems=(HOSTILE,))
     (path,) = names(client.get("/strategies"))

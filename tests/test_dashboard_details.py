@@ -11,7 +11,7 @@ from looks import strategy
 from raw_server import answering, raw, silent
 
 from notify.fleet.dashboard import details as module
-from notify.fleet.dashboard.details import FRESH, Desk, Details
+from notify.fleet.dashboard.details import QUESTIONS, Desk, Details
 from notify.fleet.strategies import Strategy
 from notify.status import StatusServer
 from notify.testing import FakeClock
@@ -143,19 +143,34 @@ def test_two_pages_wait_at_most_and_a_third_does_not() -> None:
     assert took < 1.0  # seconds, where it might have been ten
 
 
-def test_answers_are_shared_for_a_moment() -> None:
+def test_answers_are_shared_for_a_moment_and_large_ones_for_longer() -> None:
     clock = FakeClock()
     desk = Desk(redact=str, clock=clock)
     backend = Backend(status={}, metadata={}, logs=[])
     with answers(backend) as of:
-        settled(desk, of)
-        settled(desk, of)
-        assert len(backend.asked) == 3
+        for seconds in (0, 0, 4, 5, 51):  # since the look before, as an open page asks every five
+            clock.advance(seconds)
+            settled(desk, of)
+        counted = {name: backend.asked.count(name) for name in QUESTIONS}
 
-        clock.advance(FRESH)
-        settled(desk, of)
+    # At 0, 4, 9 and 60 s; logs are shared for nine, metadata for almost a minute.
+    assert counted == {"status": 4, "logs": 3, "metadata": 2}
 
-    assert len(backend.asked) == 6
+
+def test_of_who_has_gone_the_last_words_are_kept_and_said_to_be_old() -> None:
+    clock = FakeClock()
+    desk = Desk(redact=str, clock=clock)
+    backend = Backend(status={"cycles": 7}, metadata={}, logs=[{"level": "info", "message": "the last"}])
+    with answers(backend) as of:
+        settled(desk, of)
+    clock.advance(60)
+
+    found = settled(desk, of)
+
+    assert found.problems == dict.fromkeys(QUESTIONS, "connection refused")
+    assert found.records is not None
+    assert [record.message for record in found.records] == ["the last"]
+    assert found.as_of["logs"] == clock.time() - 60
 
 
 def test_while_it_hangs_the_last_answer_is_shown() -> None:
@@ -165,7 +180,7 @@ def test_while_it_hangs_the_last_answer_is_shown() -> None:
     with answers(backend) as of:
         settled(desk, of)
         backend.let.clear()
-        clock.advance(FRESH)
+        clock.advance(QUESTIONS["status"].fresh)
 
         found = desk.details(of)
 
@@ -208,7 +223,7 @@ def test_answers_that_cannot_be_read_have_a_reason_too(
     def broken(answer: object) -> object:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "_READERS", {"status": (broken, 1000), "metadata": (broken, 0), "logs": (broken, 0)})
+    monkeypatch.setitem(QUESTIONS, "status", QUESTIONS["status"]._replace(read=broken))  # type: ignore[arg-type]  # a dict
     with answers(Backend(status={})) as of:
         found = settled(Desk(redact=str), of)
 

@@ -8,6 +8,7 @@ import sys
 from notify import settings
 from notify.bootstrap import redactor
 from notify.cli.check import credentials
+from notify.destinations import is_offline
 from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.fleet.dashboard.serve import serving
@@ -34,6 +35,11 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
     except ValueError as error:
         raise ConfigError(str(error)) from None
     sent = credentials(config) if auth else None
+    if is_offline(config):
+        raise ConfigError(
+            f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
+            "and no strategy could be looked at"
+        )
     strategies = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
     for problem in strategies.problems:
         _say(f"{settings.TS_PUBLIC_STRATEGIES.name}: {problem}")

@@ -1,8 +1,7 @@
 """What a strategy says of itself at this moment, for its own page: asked in parallel, kept for a moment."""
 
-import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +15,6 @@ from notify.fleet.fetch import DEADLINE, Credentials, FetchError, fetch_json
 from notify.fleet.strategies import Strategy
 from notify.plain import class_name
 
-FRESH = 4.0  # seconds: an open page asks every five, and several of them share the answers
 WAIT = 1.0  # seconds that a request waits for answers at most; what comes later is on the next page
 
 _MOST_ASKED = 8  # strategies at a time, three requests each: those that hang keep threads for five seconds
@@ -24,11 +22,19 @@ _MOST_WAITING = 2  # requests at a time, so that the others always find a thread
 _KEPT = 32  # strategies whose answers are remembered
 _MOST_LOGS = 4 * 2**20  # bytes of /logs: trade-executor's 2000 records with their tracebacks are below that
 
-_READERS: Mapping[str, tuple[Callable[[object], object], int]] = {
-    "status": (read_status, 2**20),
-    "metadata": (read_metadata, 2**20),
-    "logs": (read_records, _MOST_LOGS),
+
+class _Question(NamedTuple):
+    read: Callable[[object], object]
+    most_bytes: int
+    fresh: float  # seconds for which an answer is shared: an open page asks every five
+
+
+QUESTIONS: Mapping[str, _Question] = {
+    "status": _Question(read_status, 2**20, 4.0),
+    "logs": _Question(read_records, _MOST_LOGS, 9.0),  # every other time: it may be megabytes, from a trading machine
+    "metadata": _Question(read_metadata, 2**20, 59.0),
 }
+"""What a strategy is asked for, by the last part of its address."""
 
 
 class Details(NamedTuple):
@@ -38,7 +44,8 @@ class Details(NamedTuple):
         status: of `/status`; None: see *problems*.
         metadata: of `/metadata`.
         records: of `/logs`, newest first.
-        problems: by the name of the request, why there is nothing usable.
+        problems: by the name of the question, why nothing usable came now; what came before is there all the same.
+        as_of: by the name of the question, when what is there came, in UTC epoch seconds.
         asking: there is more to come.
     """
 
@@ -46,17 +53,19 @@ class Details(NamedTuple):
     metadata: Metadata | None
     records: tuple[Record, ...] | None
     problems: Mapping[str, str]
+    as_of: Mapping[str, float]
     asking: bool
 
 
 class _Part(NamedTuple):
     value: object = None  # what was read
-    problem: str = ""  # why nothing usable came
+    as_of: float = 0.0  # when, in UTC epoch seconds
+    problem: str = ""  # why nothing usable came since
 
 
 @dataclass(slots=True)
 class _Asked:
-    began: float = -math.inf
+    began: dict[str, float] = field(default_factory=dict)  # in monotonic seconds
     parts: dict[str, _Part] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
 
@@ -97,10 +106,11 @@ class Desk:
         """Return what *strategy* says, as it was a moment ago at most if it answers within a second."""
         with self._arrived:
             asked = self._asked.get(strategy.id) or _Asked()
-            if not asked.open and self._clock.monotonic() - asked.began >= FRESH:
+            due = self._due(asked)
+            if due:
                 if sum(bool(each.open) for each in self._asked.values()) >= _MOST_ASKED:
                     return _details(asked)._replace(asking=True)
-                self._ask(strategy, asked)
+                self._ask(strategy, asked, due)
             if asked.open and self._waiting.acquire(blocking=False):
                 try:
                     self._arrived.wait_for(lambda: not asked.open, self._wait)
@@ -108,14 +118,25 @@ class Desk:
                     self._waiting.release()
             return _details(asked)
 
-    def _ask(self, strategy: Strategy, asked: _Asked) -> None:
+    def _due(self, asked: _Asked) -> list[str]:
+        """Return what it is time to ask for, if nothing is on its way."""
+        now = self._clock.monotonic()
+        if asked.open:
+            return []
+        return [
+            name
+            for name, question in QUESTIONS.items()
+            if name not in asked.began or now - asked.began[name] >= question.fresh
+        ]
+
+    def _ask(self, strategy: Strategy, asked: _Asked, due: Sequence[str]) -> None:
         """Send the requests. Needs the lock."""
-        asked.began = self._clock.monotonic()
         self._asked.pop(strategy.id, None)
         self._asked[strategy.id] = asked  # the last one in order
         for idle in [name for name, each in self._asked.items() if not each.open][: max(0, len(self._asked) - _KEPT)]:
             del self._asked[idle]
-        for name in _READERS:
+        for name in due:
+            asked.began[name] = self._clock.monotonic()
             asked.open.add(name)
             try:
                 threads.start("details", partial(self._fetch, strategy, asked, name))
@@ -124,20 +145,21 @@ class Desk:
                 asked.parts[name] = _Part(problem="this machine has no thread left to ask it")
 
     def _fetch(self, strategy: Strategy, asked: _Asked, name: str) -> None:
-        read, most = _READERS[name]
+        question = QUESTIONS[name]
         client = HttpClient()
-        part = _Part(problem="it could not be asked")
+        before = asked.parts.get(name, _Part())
+        part = before._replace(problem="it could not be asked")
         try:
             told = fetch_json(
                 client,
                 f"{strategy.url}/{name}",
                 credentials=self._credentials,
                 deadline_seconds=self._deadline_seconds,
-                max_bytes=most,
+                max_bytes=question.most_bytes,
             )
-            part = _Part(redacted(read(told), self._redact))
+            part = _Part(redacted(question.read(told), self._redact), self._clock.time())
         except FetchError as error:
-            part = _Part(problem=str(error))
+            part = before._replace(problem=str(error))
         except Exception as error:  # noqa: BLE001 - the page has to say something in any case
             diagnostics.report("details", f"/{name} of a strategy could not be read: {class_name(error)}")
         finally:
@@ -149,11 +171,12 @@ class Desk:
 
 
 def _details(asked: _Asked) -> Details:
-    status, metadata, records = (asked.parts.get(name, _Part()).value for name in _READERS)
+    status, records, metadata = (asked.parts.get(name, _Part()).value for name in QUESTIONS)
     return Details(
         status=status if isinstance(status, Status) else None,
         metadata=metadata if isinstance(metadata, Metadata) else None,
         records=records if isinstance(records, tuple) else None,
         problems={name: part.problem for name, part in asked.parts.items() if part.problem},
+        as_of={name: part.as_of for name, part in asked.parts.items()},
         asking=bool(asked.open),
     )

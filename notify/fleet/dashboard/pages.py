@@ -11,6 +11,7 @@ from notify.fleet.dashboard.details import Details
 from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
 from notify.fleet.dashboard.rows import Listing, Moment, Row, moment
+from notify.fleet.dashboard.text import ago, line
 from notify.fleet.verdict import duration
 
 if TYPE_CHECKING:
@@ -83,10 +84,16 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
     shown = wanted(records, level) if records is not None else ()
 
     def missing(part: str, otherwise: str) -> str:
-        problem = details.problems.get(part)
+        problem = line(details.problems.get(part, ""), 500)
         if problem:
             return f"/{part}: {problem}."
         return "It has been asked, and has not answered yet." if details.asking else otherwise
+
+    def outdated(part: str) -> str:
+        problem = line(details.problems.get(part, ""), 500)
+        if not problem:
+            return ""
+        return f"/{part}: {problem}. This is what it said {ago(details.as_of[part], now)}."
 
     return _render(
         "strategy.html",
@@ -111,6 +118,7 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         records=[_shown(record, now) for record in shown[:_SHOWN]] if records is not None else None,
         more=len(shown) if len(shown) > _SHOWN else 0,
         missing=missing,
+        outdated=outdated,
     )
 
 
