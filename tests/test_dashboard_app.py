@@ -282,6 +282,14 @@ def test_the_log_is_filtered_by_level() -> None:
     assert "cycle 7 begins" in text(odd)
 
 
+def test_a_record_of_today_has_its_hour_and_an_older_one_its_day() -> None:
+    records = read_records([{"timestamp": NOW + at, "level_number": 20, "message": "hi"} for at in (-60, 60)])
+
+    page = serve(seen(), desk=Told(records=records)).get("/strategies/vega").text
+
+    assert re.findall(r'<time class="clock"[^>]*>([^<]*)<', page) == ["00:01:00", "12-31 23:59"]  # NOW is midnight
+
+
 def test_without_a_log_the_traceback_is_the_chain_of_frames() -> None:
     answer = serve(seen(), desk=Told(status=crashed().found.status)).get("/strategies/vega")
 

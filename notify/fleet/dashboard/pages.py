@@ -11,7 +11,7 @@ from notify.fleet.dashboard.details import Details
 from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
 from notify.fleet.dashboard.rows import Listing, Moment, Row, moment
-from notify.fleet.dashboard.text import ago, line
+from notify.fleet.dashboard.text import ago, exact, line
 from notify.fleet.verdict import duration
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Shown(NamedTuple):
     """A record of a log as its page shows it."""
 
     moment: Moment
+    clock: str
     level: str
     look: str
     head: str
@@ -154,7 +155,10 @@ def _shown(record: Record, now: float) -> Shown:
     if len(head) > _HEAD:
         head, rest = f"{head[:_HEAD]}…", record.message
     look = next((name for name in ("error", "warning", "trade") if record.number >= LEVELS[name]), "info")
-    return Shown(moment(record.at, now) or _NO_TIME, record.level, look, head, rest, record.traceback)
+    at = moment(record.at, now) or _NO_TIME
+    # The hour of today, or the day and the hour.
+    clock = at.exact[11:19] if at.exact[:10] == exact(now)[:10] else at.exact[5:16]
+    return Shown(at, clock, record.level, look, head, rest, record.traceback)
 
 
 def _render(template: str, now: float, **values: object) -> str:
