@@ -95,6 +95,17 @@ def test_what_is_said_is_known_to_the_next_run(watched: Callable[..., None], sta
         assert file.read().known["vega"].down.told_at is not None
 
 
+def test_what_is_said_is_kept_before_anything_else_is_seen(
+    watched: Callable[..., None], notifier: Notifier, state: Path
+) -> None:
+    kept: list[bool] = []
+    notifier.run_state.listen(refreshed=lambda: kept.append((state / "watch.json").exists()))
+
+    watched((VEGA, OFFLINE), (SIRIUS, RUNNING), (VEGA, OFFLINE), (SIRIUS, RUNNING))  # all of them wait at once
+
+    assert kept == [False, False, True, True]
+
+
 def test_what_is_wrong_with_the_list_is_said_when_the_watch_begins(
     watched: Callable[..., None], backend: MemoryBackend
 ) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from notify import threads
 from notify.backends.http.exchange import Answer, Exchange
 from notify.backends.http.loopback import is_loopback
+from notify.backends.http.trust import share_trust
 
 if TYPE_CHECKING:
     import requests
@@ -48,6 +49,10 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
 
     class Secure(HTTPSConnection):
         debuglevel = 0
+
+        def connect(self) -> None:
+            share_trust(self)
+            super().connect()
 
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
