@@ -94,7 +94,7 @@ def test_the_version_is_printed() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"notify {notify.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", ["demo", "send", "test", "doctor", "env"])
+@pytest.mark.parametrize("name", ["demo", "send", "test", "doctor", "env", "dashboard"])
 def test_every_command_explains_itself(name: str) -> None:
     whole, own = invoke("--help"), invoke(name, "--help")
 

@@ -13,7 +13,7 @@ _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
 # All that we keep there, and in the directories in it.
 _OURS = re.compile(
-    r"outbox([.-][\w.-]*)?\.(sqlite3(-wal|-shm)?|lock)|owners|runs|supervisor|starts\.json"
+    r"(outbox|dashboard)([.-][\w.-]*)?\.(sqlite3(-wal|-shm)?|lock)|owners|runs|supervisor|starts\.json"
     r"|watch\.(json|new|lock|damaged\.json)"
     r"|(nobody|\.?[0-9]+-[0-9a-f]{8})\.\w+"
 )
