@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from notify import diagnostics, settings, threads
 from notify.backend import Backend, durable
-from notify.crash import asyncio_errors, children, hooks, unraisable
+from notify.crash import asyncio_errors, children, hooks, stay, unraisable
+from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
 from notify.destinations import destinations
 from notify.env_file import above_file
+from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.setting import NEVER
 from notify.settings import Settings
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     from notify.crash.marker import RunMarker
     from notify.delivery.outbox import Outbox
     from notify.rules.redaction import Redactor
+    from notify.status.serving import Serving
 
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
+_end_serving: list[Callable[[], None]] = []  # what ends the status server of this process
 
 
 def setup(
@@ -41,6 +45,10 @@ def setup(
 
     Idempotent: while that notifier is open, a further call returns it, and only puts the logging handler back on the
     root logger if something has taken it off.
+
+    With `HTTP_ENABLED` the status is served from now on until the process ends: closing the notifier ends what is
+    delivered, and not what is served. A call after that begins a new run, which takes the place of the one before.
+    A child of `multiprocessing` serves nothing, and has no heartbeat.
 
     Args:
         env: names and values; the process environment by default.
@@ -76,17 +84,30 @@ def _set_up(
         hint = f"; did you mean {near}?" if near else ""
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
+    served = None if is_child() else serving(config)
+    hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})
     outbox = open_outbox(config, reached)
+    redact = redactor(config)
     notifier = Notifier(
         reached,
         routes=routes,
         outbox=outbox,
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redactor(config),
+        redact=redact,
         repeat_interval=config.get(settings.NOTIFY_REPEAT_INTERVAL),
         storm_limit=config.get(settings.NOTIFY_STORM_LIMIT),
     )
+    notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
+    notifier.status_url = status_url(config, served)
+    try:
+        stop_serving()
+        url = None if served is None else _serve(notifier, served, redact)
+        _begin_heartbeat(notifier, config, redact)
+    except ConfigError:
+        stop_serving()
+        notifier.close(0)
+        raise
     if not reached and _is_unasked(config):
         diagnostics.report(
             "no backend",
@@ -98,10 +119,16 @@ def _set_up(
     if not hooks.is_interactive():
         marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
         again = partial(setup, None if env is None else dict(env), env_file, signals=False)
+        # Before the other hooks, which so come first.
+        leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
         _hear_of_crashes(notifier, marker, again)
+        if url is None:
+            notifier.at_close(leave)
+        else:
+            _end_serving.append(leave)
         if signals:
             notifier.at_close(install_signals(notifier))
-        if hang_after := config.get(settings.NOTIFY_HANG_AFTER):
+        if hang_after:
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
     set_notifier(notifier)
@@ -122,6 +149,56 @@ def open_outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | N
     from notify.delivery.outbox import Outbox  # with SQLite, for those who need it
 
     return Outbox(settings.state_dir(config))
+
+
+def serving(config: Settings) -> "Serving | None":
+    """Return how the status of the run is to be served, None when it is not to be.
+
+    Raises `ConfigError` when that is asked for with settings that are unusable.
+    """
+    if not config.get(settings.HTTP_ENABLED):
+        return None
+    from notify.status.serving import serving as served  # with the whole server, for those who ask for it
+
+    return served(config)
+
+
+def status_url(config: Settings, served: "Serving | None") -> str | None:
+    """Return where people see the status of the run: by the list of all strategies, or else as it is *served*."""
+    if config.is_set(settings.TS_PUBLIC_STRATEGIES):
+        from notify.fleet.strategies import parse_strategies
+
+        me = config.get(settings.EXECUTOR_ID) or settings.program_name()
+        for strategy in parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES)).strategies:
+            if strategy.id == me:
+                return f"{strategy.url}/status"
+    return None if served is None else f"{served.url}/status"
+
+
+def stop_serving() -> None:
+    """End the status server of this process, if it has one. For a further `setup()` and for tests."""
+    while _end_serving:
+        _end_serving.pop()()
+
+
+def _serve(notifier: Notifier, served: "Serving", redact: "Redactor") -> str:
+    """Serve the status of the run that *notifier* tells of, and return where it is served."""
+    from notify.status.serving import serve
+
+    server = serve(served, notifier.run_state, logs=notifier.records, stats=notifier.stats, redact_text=redact.text)
+    _end_serving.append(server.close)
+    return f"{server.url}/status"
+
+
+def _begin_heartbeat(notifier: Notifier, config: Settings, redact: "Redactor") -> None:
+    if not config.is_set(settings.HEARTBEAT_URL) or is_child():
+        return
+    from notify.status.heartbeat import heartbeat  # for those who ask for it
+
+    beating = heartbeat(config, notifier.run_state, redact_text=redact.text, clock=notifier.clock)
+    if beating is not None:
+        notifier.at_close(beating.close)
+        beating.begin()
 
 
 def _is_unasked(config: Settings) -> bool:

@@ -15,7 +15,7 @@ from notify.errors import ConfigError
 from notify.event import Event
 from notify.rules.routing import Route
 from notify.setting import NEVER, Setting
-from notify.settings import Settings, route_settings
+from notify.settings import Settings, program_name, route_settings
 
 T = TypeVar("T")
 
@@ -69,6 +69,11 @@ def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
         yield prefix.rstrip("_").lower(), _discord(config, prefix), route
     if config.is_set(settings.LOGSTASH_SERVER):
         yield "logstash", _logstash(config), _route(config, "logstash")
+    if config.is_set(settings.TELEGRAM_API_KEY) or config.is_set(settings.TELEGRAM_CHAT_ID):
+        yield "telegram", _telegram(config), _route(config, "telegram")
+    if config.is_set(settings.APPRISE_URLS):
+        for number, service in enumerate(_apprise(config), start=1):
+            yield "apprise" if number == 1 else f"apprise_{number}", service, _route(config, "apprise")
     for name in config.get(settings.NOTIFY_BACKENDS):
         backend = load(name, config.env)
         if backend is None:
@@ -115,7 +120,7 @@ def _discord(config: Settings, prefix: str) -> Backend:
         parse_mention(config.get(own(settings.DISCORD_MENTION)) or "0")
     return DiscordBackend(
         config.get(own(settings.DISCORD_WEBHOOK_URL)) or "",
-        username=config.get(own(settings.DISCORD_USERNAME)) or config.get(settings.NAME) or settings.program_name(),
+        username=config.get(own(settings.DISCORD_USERNAME)) or config.get(settings.NAME) or program_name(),
         avatar_url=config.get(own(settings.DISCORD_AVATAR_URL)) or config.get(settings.ICON_URL),
         mention=config.get(own(settings.DISCORD_MENTION)),
         thread_id=config.get(own(settings.DISCORD_THREAD_ID)),
@@ -143,10 +148,37 @@ def _logstash(config: Settings) -> Backend:
         host,
         port,
         transport=transport,
-        application=f"executor-{config.get(settings.EXECUTOR_ID) or settings.program_name()}",
+        application=f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}",
         tags=config.get(settings.LOGSTASH_TAGS),
         ecs=config.get(settings.LOGSTASH_ECS),
     )
+
+
+def _telegram(config: Settings) -> Backend:
+    from notify.backends.telegram import TelegramBackend
+    from notify.backends.telegram.address import TELEGRAM, parse_base, parse_token
+
+    base = config.get(settings.TELEGRAM_API_BASE) or TELEGRAM
+    with _naming(settings.TELEGRAM_API_KEY.name):
+        token = parse_token(_needed(config.get(settings.TELEGRAM_API_KEY), settings.TELEGRAM_CHAT_ID))
+    with _naming(settings.TELEGRAM_CHAT_ID.name):
+        chat_id = _needed(config.get(settings.TELEGRAM_CHAT_ID), settings.TELEGRAM_API_KEY)
+    with _naming(settings.TELEGRAM_API_BASE.name):
+        parse_base(base)
+    return TelegramBackend(token, chat_id, base=base, silent=_silent(config, None))
+
+
+def _needed(value: T | None, other: Setting[object]) -> T:
+    if value is None:
+        raise ValueError(f"not set, while {other.name} is")
+    return value
+
+
+def _apprise(config: Settings) -> list[Backend]:
+    from notify.backends.apprise import open_services
+
+    with _naming(settings.APPRISE_URLS.name):
+        return open_services(config.get(settings.APPRISE_URLS) or "", config.get(settings.NAME) or program_name())
 
 
 @contextmanager

@@ -83,6 +83,8 @@ class Notifier:
         self._ring = RingBuffer()
         self.run_state = RunState(self.clock)
         """The facts of this run; `run_state.refresh()` says that the program makes progress."""
+        self.status_url: str | None = None
+        """Where people see the status of this run; None: nowhere. Reports of crashes name it."""
         os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
         wanted = min(self._pipeline.least_level, _RING_LEVEL)
         self.handler: logging.Handler = NotifyHandler(self._pipeline.intake, self._ring, wanted)

@@ -13,6 +13,8 @@ T_co = TypeVar("T_co", covariant=True)
 NEVER = sys.maxsize
 """A level that nothing reaches."""
 
+_BUILT_IN = frozenset({"stdout", "logstash", "telegram"})
+_BUILT_IN_FAMILIES = frozenset({"discord", "apprise"})  # of which there may be several: `discord_ops`, `apprise_2`
 _MOST_SECONDS = 1e8  # three years, and what every wait of the system takes
 
 
@@ -120,8 +122,10 @@ def parse_backend_names(text: str) -> tuple[str, ...]:
         raise ValueError("not a comma list of backend names")
     if any(name in {"intake", "outbox"} for name in names):
         raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
-    if any(name in {"stdout", "logstash"} or name.split("_")[0] == "discord" for name in names):
-        raise ValueError("stdout, discord and logstash are built in; they have settings of their own")
+    if any(name in _BUILT_IN or name.split("_")[0] in _BUILT_IN_FAMILIES for name in names):
+        raise ValueError(
+            "stdout, discord, logstash, telegram and apprise are built in; they have settings of their own"
+        )
     return names
 
 
@@ -137,6 +141,14 @@ def parse_snowflake(text: str) -> str:
     if not re.fullmatch(r"0|[1-9][0-9]{0,19}", text):  # as Discord's own schema has it
         raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
     return text
+
+
+def parse_chat_id(text: str) -> int:
+    """Read the id of a chat at Telegram: a whole number, below zero for groups and channels."""
+    # As Telegram documents: at most 52 significant bits.
+    if not re.fullmatch(r"-?[1-9][0-9]{0,15}", text) or abs(int(text)) >= 2**52:
+        raise ValueError("not the id of a chat: a whole number, below zero for groups and channels")
+    return int(text)
 
 
 def parse_least_level(text: str) -> int:

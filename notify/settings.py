@@ -16,6 +16,7 @@ from notify.setting import (
     Setting,
     one_of,
     parse_backend_names,
+    parse_chat_id,
     parse_count,
     parse_flag,
     parse_interval,
@@ -67,6 +68,33 @@ DISCORD: tuple[Setting[object], ...] = (
     DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_USERNAME, DISCORD_AVATAR_URL, DISCORD_MENTION,
     DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
+
+TELEGRAM_API_KEY: Setting[str | None] = Setting(
+    "TELEGRAM_API_KEY", parse_text, None, "token of a Telegram bot; on if set, with `TELEGRAM_CHAT_ID`", secret=True
+)
+TELEGRAM_CHAT_ID: Setting[int | None] = Setting(
+    "TELEGRAM_CHAT_ID", parse_chat_id, None, "chat that the bot writes to: a number, below zero for groups and channels"
+)
+TELEGRAM_LEVEL: Setting[int] = Setting("TELEGRAM_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
+TELEGRAM_TOPICS: Setting[Topics] = Setting(
+    "TELEGRAM_TOPICS", parse_topics, Topics(frozenset({"decision"})),
+    "topics that go there; `!x` alone is all but that one", "decision",
+)  # fmt: skip
+TELEGRAM_API_BASE: Setting[str | None] = Setting(
+    "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
+)
+TELEGRAM: tuple[Setting[object], ...] = (
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_API_BASE,
+)  # fmt: skip
+
+APPRISE_URLS: Setting[str | None] = Setting(
+    "APPRISE_URLS", parse_text, None,
+    "URLs of Apprise, with a comma or a space between them; on if set. The second is the backend `apprise_2` …",
+    secret=True,
+)  # fmt: skip
+APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
+APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS)
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
     "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
@@ -173,7 +201,8 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 )
 
 TABLE: tuple[Setting[object], ...] = (
-    NAME, EXECUTOR_ID, ICON_URL, *DISCORD, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL, LOGSTASH_TOPICS,
+    NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
+    LOGSTASH_TOPICS,
     LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
     NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER,
     NOTIFY_STALE_AFTER,
@@ -181,8 +210,9 @@ TABLE: tuple[Setting[object], ...] = (
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
-_NOT_FOR_PEOPLE = "NOTIFY_SUPERVISOR"  # what `notify run` tells the program that it runs
-_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_")
+# What `notify run` tells the program that it runs.
+_NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
+_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_")
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
 
@@ -250,15 +280,15 @@ class Settings:
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every variable that nothing reads and that is called as ours are, with the name it resembles.
 
-        Names that begin with `NOTIFY_` are ours alone. With `DISCORD_` or `LOGSTASH_` others begin theirs too: of
+        Names that begin with `NOTIFY_` are ours alone. With the names of services others begin theirs too: of
         these only what resembles one of ours is returned.
         """
         import difflib  # a program without such names need not load it
 
-        known = [setting.name for setting in self.rows()]
+        known = {setting.name for setting in self.rows()}
         found = []
         for name in sorted(self.env):
-            if name.startswith(_FAMILIES) and name not in known and name != _NOT_FOR_PEOPLE:
+            if name.startswith(_FAMILIES) and name not in known | _NOT_FOR_PEOPLE:
                 ours = name.startswith("NOTIFY_")
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.75 if ours else 0.8)
                 if ours or near:
@@ -271,6 +301,8 @@ _ROUTES: dict[str, tuple[Setting[int], Setting[Topics]]] = {
     "stdout": (LOG_LEVEL, STDOUT_TOPICS),
     "discord": (DISCORD_LEVEL, DISCORD_TOPICS),
     "logstash": (LOGSTASH_LEVEL, LOGSTASH_TOPICS),
+    "telegram": (TELEGRAM_LEVEL, TELEGRAM_TOPICS),
+    "apprise": (APPRISE_LEVEL, APPRISE_TOPICS),
 }
 
 

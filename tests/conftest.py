@@ -14,6 +14,8 @@ from supervised import Terminal
 from notify import diagnostics
 from notify.backends.discord import limiter
 from notify.backends.memory import MemoryBackend
+from notify.backends.telegram import limiter as telegram_limiter
+from notify.bootstrap import stop_serving
 from notify.notifier import Notifier, current_notifier, set_notifier
 from notify.rules.routing import Route
 from notify.testing import FakeClock
@@ -69,6 +71,7 @@ def _internal_errors_fail(
 def _limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a ban that another one has drawn upon the process."""
     monkeypatch.setattr(limiter, "_of_process", limiter.Limiter())
+    monkeypatch.setattr(telegram_limiter, "_of_process", telegram_limiter.Limiter())
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +92,7 @@ def _as_it_was() -> Iterator[None]:
     notifier = current_notifier()
     if notifier is not None:
         notifier.close(0)
+    stop_serving()
     set_notifier(None)
     sys.excepthook, threading.excepthook = hooks
     root.setLevel(level)

@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from notify.clock import Clock
@@ -13,6 +13,7 @@ from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event
+from notify.notifier import Notifier
 from notify.rules.routing import Route
 from notify.testing import FakeClock
 
@@ -188,3 +189,13 @@ def die(name: str, *, waiting_in: str, wake: Callable[[], object]) -> None:
     wake()
     thread.join(LONG)
     assert not thread.is_alive()
+
+
+def pass_time(notifier: Notifier, clock: FakeClock) -> list[float]:
+    """Let the clock go on until everything is delivered, and return the waits that this took, in its seconds."""
+    waits: list[float] = []
+    while not notifier.flush(0.05):
+        with suppress(TimeoutError):  # nobody waits: a request is under way, or everything has arrived meanwhile
+            waits.append(clock.next_wait(timeout=0.05))
+            clock.advance(waits[-1])
+    return waits

@@ -21,6 +21,7 @@ from notify.event import Event
 from notify.notifier import current_notifier
 from notify.settings import Settings
 from notify.testing.fake_discord import FakeDiscord
+from notify.testing.fake_telegram import TOKEN, FakeTelegram
 
 CANARY = "c4nary"
 # A minute of the day that no test run comes near.
@@ -128,14 +129,21 @@ def test_what_the_environment_asks_for_is_made_with_its_routes() -> None:
         "DISCORD_OPS_LEVEL": "ERROR",
         "DISCORD_OPS_TOPICS": "crash",
         "LOGSTASH_SERVER": "tcp://logs.example.com:6000",
+        **TELEGRAM,
+        "APPRISE_URLS": "json://localhost/?to=a,b, json://localhost/two json://localhost/three",
         "NAME": "Gold digger",
     }
 
     reached, routes = destinations.destinations(Settings(env), {})
 
-    assert list(reached) == ["stdout", "discord", "discord_ops", "logstash"]
-    assert [routes[name].level for name in reached] == [logging.INFO, notify.TRADE, logging.ERROR, logging.INFO]
+    assert list(reached) == [
+        "stdout", "discord", "discord_ops", "logstash", "telegram", "apprise", "apprise_2", "apprise_3",
+    ]  # fmt: skip
+    assert [routes[name].level for name in reached] == [
+        logging.INFO, notify.TRADE, logging.ERROR, logging.INFO, logging.INFO, *[logging.ERROR] * 3,
+    ]  # fmt: skip
     assert str(routes["discord_ops"].topics) == "crash"
+    assert str(routes["telegram"].topics) == "decision"
     for backend in reached.values():
         backend.close()
 
@@ -163,7 +171,27 @@ def test_in_quiet_hours_everything_arrives_and_only_what_is_critical_sounds(
     assert [message.payload.get("flags") for message in discord.messages] == flags
 
 
+@pytest.mark.parametrize(("level", "silent"), [(logging.ERROR, True), (logging.CRITICAL, False)])
+def test_in_quiet_hours_telegram_is_as_quiet(level: int, silent: bool) -> None:
+    with FakeTelegram(speed=60) as telegram:
+        env = {
+            "TELEGRAM_API_KEY": TOKEN,
+            "TELEGRAM_CHAT_ID": str(telegram.chat_id),
+            "TELEGRAM_API_BASE": telegram.base,
+            "NOTIFY_QUIET_HOURS": "00:00-12:00,12:00-00:00",
+        }
+        reached, _ = destinations.destinations(Settings(env), {})
+        reached["telegram"].send([Event(id="1", time=0.0, message="hello", level=level)])
+        for backend in reached.values():
+            backend.close()
+
+    assert [message.silent for message in telegram.messages] == [silent]
+
+
 # ---- unusable settings
+
+BOT = "4711000001:AAc4nary-of-a-bot-that-is-not-there"
+TELEGRAM = {"TELEGRAM_API_KEY": BOT, "TELEGRAM_CHAT_ID": "-5"}
 
 UNUSABLE = [
     ("DISCORD_WEBHOOK_URL", {"DISCORD_WEBHOOK_URL": f"https://example.com/api/webhooks/1/{CANARY}"}),
@@ -188,6 +216,20 @@ UNUSABLE = [
     ("LOGSTASH_LEVEL", {"LOGSTASH_SERVER": "host", "LOGSTASH_LEVEL": CANARY}),
     ("LOGSTASH_TOPICS", {"LOGSTASH_SERVER": "host", "LOGSTASH_TOPICS": f"{CANARY} {CANARY}"}),
     ("LOGSTASH_ECS", {"LOGSTASH_SERVER": "host", "LOGSTASH_ECS": CANARY}),
+    ("TELEGRAM_API_KEY", {"TELEGRAM_API_KEY": CANARY, "TELEGRAM_CHAT_ID": "5"}),
+    ("TELEGRAM_API_KEY", {"TELEGRAM_CHAT_ID": "5"}),
+    ("TELEGRAM_CHAT_ID", {"TELEGRAM_API_KEY": BOT}),
+    ("TELEGRAM_CHAT_ID", {"TELEGRAM_API_KEY": BOT, "TELEGRAM_CHAT_ID": f"@{CANARY}"}),
+    ("TELEGRAM_LEVEL", {**TELEGRAM, "TELEGRAM_LEVEL": CANARY}),
+    ("TELEGRAM_TOPICS", {**TELEGRAM, "TELEGRAM_TOPICS": f"{CANARY},,"}),
+    ("TELEGRAM_API_BASE", {**TELEGRAM, "TELEGRAM_API_BASE": CANARY}),
+    ("TELEGRAM_API_BASE", {**TELEGRAM, "TELEGRAM_API_BASE": f"http://{CANARY}.example.com"}),
+    ("APPRISE_URLS", {"APPRISE_URLS": CANARY}),
+    ("APPRISE_URLS", {"APPRISE_URLS": f"json://localhost, {CANARY}://{CANARY}"}),
+    ("APPRISE_URLS", {"APPRISE_URLS": f"tgram://{CANARY}"}),
+    ("APPRISE_URLS", {"APPRISE_URLS": ","}),
+    ("APPRISE_LEVEL", {"APPRISE_URLS": "json://localhost", "APPRISE_LEVEL": CANARY}),
+    ("APPRISE_TOPICS", {"APPRISE_URLS": "json://localhost", "APPRISE_TOPICS": f"{CANARY},,"}),
     ("LOG_LEVEL", {"LOG_LEVEL": CANARY}),
     ("STDOUT_TOPICS", {"STDOUT_TOPICS": f"!{CANARY}!"}),
     ("NOTIFY_STDOUT", {"NOTIFY_STDOUT": CANARY}),
@@ -235,13 +277,14 @@ def test_an_unknown_setting_is_a_line_on_stderr_with_what_it_resembles(capsys: p
 # ---- no network
 
 DESTINATIONS = {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_LEVEL": "INFO", "LOGSTASH_SERVER": "logs.example.com"}
+MORE = {**TELEGRAM, "TELEGRAM_TOPICS": "log,trade", "APPRISE_URLS": "json://localhost", "APPRISE_LEVEL": "INFO"}
 
 
 @pytest.mark.parametrize("switch", ["UNIT_TESTING", "SIMULATE", "NOTIFY_DRY_RUN"])
 def test_no_socket_is_opened_without_the_network(
     switch: str, opened: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with notify.setup(env={**DESTINATIONS, switch: "true"}) as notifier:
+    with notify.setup(env={**DESTINATIONS, **MORE, switch: "true"}) as notifier:
         notifier.notify("hello")
 
     assert opened == []
@@ -273,6 +316,18 @@ def test_a_dry_run_prints_what_would_be_sent_and_where_to(capsys: pytest.Capture
     assert out.count("hello") == out.count("(dry run, for logstash) hello") == 1
     assert "(dry run, for discord) Bought" in out
     assert "(dry run, for logstash) Bought" in out
+
+
+def test_a_dry_run_prints_what_telegram_and_apprise_would_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    bare_root()
+    with notify.setup(env={**MORE, **QUIET, "TELEGRAM_TOPICS": "", "NOTIFY_DRY_RUN": "1"}) as notifier:
+        notifier.notify("hello")
+        logging.getLogger("strategy").log(notify.TRADE_HIGH, "decided")
+
+    out = capsys.readouterr().out
+    assert "(dry run, for apprise) hello" in out
+    assert "(dry run, for telegram) hello" not in out  # decisions only
+    assert "(dry run, for telegram) decided" in out
 
 
 def test_a_dry_run_prints_json_where_json_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,6 +367,18 @@ def test_a_name_that_does_not_resolve_is_counted_and_said_once(
 # ---- third-party backends
 
 
+def test_apprise_where_it_is_not_installed_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+
+    with pytest.raises(ConfigError, match=r"^APPRISE_URLS: needs Apprise: pip install 'executor-notify\[apprise\]'$"):
+        notify.setup(env={"APPRISE_URLS": "json://localhost"})
+
+
+def test_the_place_of_an_unusable_url_of_apprise_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^APPRISE_URLS: number 2 is not a URL that Apprise understands$"):
+        notify.setup(env={"APPRISE_URLS": "json://localhost c4nary://x"})
+
+
 def test_a_third_party_backend_is_loaded_and_routed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     pager = MemoryBackend()
     monkeypatch.setattr(destinations, "load", lambda name, env: pager if name == "pager" else None)
@@ -349,7 +416,7 @@ def test_a_backend_in_place_of_another_has_its_route_and_the_other_is_closed() -
     assert backend.messages == ["Bought"]
 
 
-@pytest.mark.parametrize("name", ["stdout", "logstash", "discord", "discord_ops"])
+@pytest.mark.parametrize("name", ["stdout", "logstash", "discord", "discord_ops", "telegram", "apprise", "apprise_2"])
 def test_a_third_party_backend_may_not_be_called_as_one_that_is_built_in(name: str) -> None:
     with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: .*built in"):
         notify.setup(env={**QUIET, "NOTIFY_BACKENDS": name})

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.process
 TOKEN = "canary-of-the-webhook"
 IN_FILE = "canary of/the file: 'ä\""
 IN_ENVIRONMENT = "canary of the environment"
-CANARIES = (TOKEN, IN_FILE, IN_ENVIRONMENT)
+BOT = "canary-of-the-bot-that-is-not-there"
+SERVICE = "canary-of-the-service-of-apprise"
+CANARIES = (TOKEN, IN_FILE, IN_ENVIRONMENT, BOT, SERVICE)
 
 PROGRAM = """
     import base64, json, logging, os, sys
@@ -40,7 +42,9 @@ PROGRAM = """
         Redactor.event = lambda self, event: event
     notifier = notify.setup(env_file=sys.argv[1])
     values = notify.env_file.read_env_file(sys.argv[1])
-    for secret in (values["DATABASE"], os.environ["RPC_PASSWORD"], values["DISCORD_WEBHOOK_URL"]):
+    said = [values["DATABASE"], os.environ["RPC_PASSWORD"], values["DISCORD_WEBHOOK_URL"]]
+    said += [values[name] for name in ("TELEGRAM_API_KEY", "APPRISE_URLS") if name in values]
+    for secret in said:
         in_base64 = base64.b64encode(secret.encode()).decode()
         spellings = [secret, quote(secret), in_base64, json.dumps(secret), repr(secret)]
         for text in spellings:
@@ -83,6 +87,21 @@ FAULTS = {
     "says 500": answering(answer(500, b"<html>no</html>")),
 }
 
+# With a bot of Telegram's and a service of Apprise's at the same server.
+MORE_FAULTS = {
+    "healthy": FAULTS["healthy"],
+    "hangs": FAULTS["hangs"],
+    "resets": FAULTS["resets"],
+    "echoes in a 400": answering(
+        answer(
+            400, json.dumps({"ok": False, "error_code": 400, "description": f"bad /bot1:{BOT}/sendMessage"}).encode()
+        )
+    ),
+    "says 401": answering(
+        answer(401, json.dumps({"ok": False, "error_code": 401, "description": f"no {BOT}"}).encode())
+    ),
+}
+
 
 class Told:
     """Everything that came out of a program."""
@@ -118,7 +137,9 @@ def datagrams() -> Iterator[socket.socket]:
         yield receiver
 
 
-def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> tuple[bytes, bytes, bytes, bytes]:
+def run(
+    tmp_path: Path, authority: str, receiver: socket.socket, *more: str, settings: str = ""
+) -> tuple[bytes, bytes, bytes, bytes]:
     secrets = tmp_path / "secrets.env"
     secrets.touch(mode=0o600)
     secrets.write_text(
@@ -126,6 +147,7 @@ def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> 
         f"DATABASE={json.dumps(IN_FILE, ensure_ascii=False)}\n"
         f"LOGSTASH_SERVER=127.0.0.1:{receiver.getsockname()[1]}\nDISCORD_LEVEL=DEBUG\nLOGSTASH_LEVEL=DEBUG\n"
         "NOTIFY_DURABLE_LEVEL=DEBUG\nLOG_LEVEL=DEBUG\nNOTIFY_STDOUT=text\n"
+        f"{settings}"
     )
     state = tmp_path / "state"
     ended = subprocess.run(
@@ -147,13 +169,24 @@ def run(tmp_path: Path, authority: str, receiver: socket.socket, *more: str) -> 
 
 
 def bodies(read: bytes) -> bytes:
-    """Return what requests held besides their first lines, where the token belongs."""
-    return re.sub(rb"(POST|GET) /api/v10/webhooks/1/\S+ HTTP/1\.1\r\n", b"", read)
+    """Return what requests held besides their first lines, where tokens belong."""
+    return re.sub(rb"(POST|GET) /(api/v10/webhooks/1|bot4711000001|service)\S+ HTTP/1\.1\r\n", b"", read)
 
 
 def told(tmp_path: Path, fault: str, *more: str) -> Told:
     with raw(FAULTS[fault]) as server, datagrams() as receiver:
         stdout, stderr, disk, sent = run(tmp_path, server.authority, receiver, *more)
+        return Told(stdout, stderr, disk, bodies(server.read), sent)
+
+
+def told_to_more(tmp_path: Path, fault: str) -> Told:
+    with raw(MORE_FAULTS[fault]) as server, datagrams() as receiver:
+        settings = (
+            f"TELEGRAM_API_KEY=4711000001:{BOT}\nTELEGRAM_CHAT_ID=-5\nTELEGRAM_API_BASE=http://{server.authority}\n"
+            f"TELEGRAM_LEVEL=DEBUG\nTELEGRAM_TOPICS=!none\nAPPRISE_LEVEL=DEBUG\n"
+            f"APPRISE_URLS=json://user:{SERVICE}@{server.authority}/service/{SERVICE}?rto=0.5\n"
+        )
+        stdout, stderr, disk, sent = run(tmp_path, server.authority, receiver, settings=settings)
         return Told(stdout, stderr, disk, bodies(server.read), sent)
 
 
@@ -164,6 +197,15 @@ def test_no_secret_leaves_whatever_the_server_does(tmp_path: Path, fault: str) -
     assert found.leaks() == []
     assert b"with [redacted] in it" in found.places["stdout"]
     assert found.places["datagrams"]
+
+
+@pytest.mark.parametrize("fault", MORE_FAULTS)
+def test_no_secret_of_a_bot_or_a_service_leaves(tmp_path: Path, fault: str) -> None:
+    found = told_to_more(tmp_path, fault)
+
+    assert found.leaks() == []
+    assert b"'telegram': {'accepted'" in found.places["stdout"]
+    assert b"'apprise': {'accepted'" in found.places["stdout"]
 
 
 def test_no_secret_leaves_when_nobody_listens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -26,9 +27,11 @@ from notify.cli.test import chart
 from notify.delivery.outbox.file import NAME
 from notify.errors import ConfigError, Gone, Rejected
 from notify.event import Event
+from notify.testing.fake_telegram import CHAT_ID, TOKEN, FakeTelegram
 
 CANARY = "c4nary-token"
 WEBHOOK = f"https://discord.com/api/webhooks/123456789012345678/{CANARY}"
+BOT = f"4711000001:AA{CANARY}-of-a-bot-not-there"
 
 PAGER = {"NOTIFY_STDOUT": "off", "NOTIFY_BACKENDS": "pager"}
 
@@ -91,7 +94,7 @@ def test_the_version_is_printed() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"notify {notify.__version__}\n", "")
 
 
-@pytest.mark.parametrize("name", ["demo", "send", "test", "doctor", "env"])
+@pytest.mark.parametrize("name", ["demo", "send", "test", "doctor", "env", "dashboard"])
 def test_every_command_explains_itself(name: str) -> None:
     whole, own = invoke("--help"), invoke(name, "--help")
 
@@ -139,6 +142,8 @@ def test_a_terminal_that_knows_ascii_only_gets_the_tables_all_the_same(arguments
 SECRET = {
     "DISCORD_WEBHOOK_URL": WEBHOOK,
     "DISCORD_OPS_WEBHOOK_URL": WEBHOOK,
+    "TELEGRAM_API_KEY": BOT,
+    "APPRISE_URLS": f"json://user:{CANARY}@localhost/{CANARY}",
     "HTTP_PASSWORD": CANARY,
     "HEARTBEAT_URL": f"https://hc.example.com/{CANARY}",
 }
@@ -157,7 +162,7 @@ def test_the_test_below_sets_every_secret() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("switch", ["NOTIFY_DRY_RUN", "UNIT_TESTING"])
 def test_no_command_shows_a_secret(arguments: Sequence[str], switch: str) -> None:
-    result = invoke(*arguments, env={**SECRET, switch: "true"})
+    result = invoke(*arguments, env={**SECRET, "TELEGRAM_CHAT_ID": "-5", switch: "true"})
 
     assert result.stdout + result.stderr
     assert CANARY not in result.stdout + result.stderr
@@ -511,16 +516,35 @@ def test_doctor_warns_of_events_for_a_destination_that_is_not_set_up(
     assert [row["verdict"] for row in json.loads(result.stdout) if row["subject"] == "stdout"] == ["ok"]
 
 
+def test_doctor_asks_telegram_for_the_bot_and_the_chat_and_sends_nothing() -> None:
+    with FakeTelegram() as telegram:
+        env = {"TELEGRAM_API_KEY": TOKEN, "TELEGRAM_CHAT_ID": str(CHAT_ID), "TELEGRAM_API_BASE": telegram.base}
+        well = invoke("doctor", "--json", env=env)
+        ill = invoke("doctor", "--json", env={**env, "TELEGRAM_CHAT_ID": "7"})
+
+    assert found(well)["telegram"] == (
+        "ok",
+        "the bot is @stand_in_bot, the chat 'Alerts' (supergroup); gets INFO and above, topics: decision",
+    )
+    assert found(ill)["telegram"] == (
+        "wrong",
+        "Telegram answered 400: Bad Request: chat not found; gets INFO and above, topics: decision",
+    )
+    assert telegram.requests == []
+
+
 @pytest.mark.parametrize("switch", ["UNIT_TESTING", "SIMULATE", "NOTIFY_DRY_RUN"])
 def test_doctor_warns_when_nothing_leaves_the_machine_and_says_what_would(pager: Pager, switch: str) -> None:
     env = {"DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "LOGSTASH_SERVER": "logs", "NOTIFY_BACKENDS": "pager", switch: "true"}
+    env |= {"TELEGRAM_API_KEY": BOT, "TELEGRAM_CHAT_ID": "-5", "APPRISE_URLS": "json://localhost"}
 
     result = invoke("doctor", "--json", env=env)
 
     assert result.exit_code == 0
     assert found(result)["network"] == (
         "warning",
-        f"nothing leaves this machine: {switch} is true; otherwise events would go to discord_ops, logstash, pager",
+        f"nothing leaves this machine: {switch} is true; otherwise events would go to discord_ops, logstash, "
+        "telegram, apprise, pager",
     )
 
 
@@ -579,6 +603,9 @@ def test_doctor_says_what_is_wrong_with_a_destination(
         ({"DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "DISCORD_OPS_LEVEL": CANARY}, "DISCORD_OPS_LEVEL", "not a level"),
         ({"NOTIFY_BACKENDS": f"{CANARY}!"}, "NOTIFY_BACKENDS", "not a comma list of backend names"),
         ({"NOTIFY_BACKENDS": "no-such"}, "NOTIFY_BACKENDS", "no backend 'no-such' is installed"),
+        ({"HTTP_ENABLED": "true", "HTTP_PORT": CANARY}, "HTTP_PORT", "not a port number"),
+        ({"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops"}, "HTTP_PASSWORD", "a username without a password"),
+        ({"HTTP_ENABLED": "true", "HTTP_PASSWORD": CANARY}, "HTTP_USERNAME", "a password without a username"),
     ],
 )
 def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subject: str, text: str) -> None:
@@ -590,6 +617,15 @@ def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subj
     assert rows[0]["verdict"] == "wrong"
     assert text in rows[0]["text"]
     assert CANARY not in result.stdout
+
+
+def test_doctor_says_where_and_to_whom_the_status_is_served() -> None:
+    open_to_all = invoke("doctor", env={"HTTP_ENABLED": "true"})
+    guarded = invoke("doctor", env={"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops", "HTTP_PASSWORD": CANARY})
+
+    at = "at http://127.0.0.1:3456"
+    assert ["status server", "ok", f"serves the run and no logs {at}, without a password"] in cells(open_to_all.stdout)
+    assert ["status server", "ok", f"serves the run and its logs {at}, with a password"] in cells(guarded.stdout)
 
 
 def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
@@ -674,6 +710,19 @@ def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(result.stdout)["outcomes"] == {"pager": "not delivered: nobody there"}
 
 
+def test_send_leaves_the_port_and_the_heartbeat_to_the_program_whose_settings_it_reads(pager: Pager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = {**PAGER, "HTTP_ENABLED": "true", "HTTP_PORT": str(port), "HEARTBEAT_URL": f"http://127.0.0.1:{port}/"}
+
+        result = invoke("send", "Bought 1 ETH", env=env)
+
+        taken.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            taken.accept()
+    assert result.exit_code == 0
+
+
 def test_send_refuses_a_level_that_is_none() -> None:
     result = invoke("send", "hi", "--level", "loud")
 
@@ -729,6 +778,17 @@ def test_test_sends_three_messages_to_every_backend_whatever_its_route(pager: Pa
         ["pager", "an image", "delivered"],
     ]
     assert pager.closed
+
+
+def test_test_sends_telegram_a_trade_a_report_in_parts_and_an_image() -> None:
+    with FakeTelegram() as telegram:
+        env = {"TELEGRAM_API_KEY": TOKEN, "TELEGRAM_CHAT_ID": str(CHAT_ID), "TELEGRAM_API_BASE": telegram.base}
+        result = invoke("test", "--json", env={**env, "NOTIFY_STDOUT": "off"})
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["a long report"] == {"telegram": "delivered"}
+    assert [message.method for message in telegram.messages] == ["sendMessage"] * 3 + ["sendPhoto"]
+    assert (telegram.refusals, telegram.limited) == ([], 0)
 
 
 def test_test_prints_one_line_of_each_message_so_that_the_receipts_stay_in_sight() -> None:

@@ -181,8 +181,7 @@ def test_the_secrets_file_alone_is_enough_and_the_program_does_not_see_it(superv
     ("options", "env", "why"),
     [
         ([], {"DISCORD_WEBHOOK_URL": f"https://example.com/{CANARY}"}, "DISCORD_WEBHOOK_URL: "),
-        ([], {"HTTP_ENABLED": CANARY}, "HTTP_ENABLED: not true or false"),
-        ([], {"HTTP_WAIT_GOOD_STARTUP_SECONDS": CANARY}, "HTTP_WAIT_GOOD_STARTUP_SECONDS: not a number of seconds"),
+        ([], {"NOTIFY_DURABLE_LEVEL": CANARY}, "NOTIFY_DURABLE_LEVEL: "),
         ([], {"NOTIFY_BACKENDS": "pager"}, ""),
         (["--env-file", "/none.env"], {}, "/none.env: cannot be read"),
     ],

@@ -193,21 +193,7 @@ def commands() -> list[list[str]]:
     return [entrypoint, health_check(), *own, *map(shlex.split, said)]
 
 
-# When one of these is there, its mark fails the test: take it out then.
-NOT_THERE_YET = {"dashboard"}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param(
-            line,
-            id=" ".join(line),
-            marks=[pytest.mark.xfail(raises=KeyError, strict=True)] if line[1] in NOT_THERE_YET else [],
-        )
-        for line in commands()
-    ],
-)
+@pytest.mark.parametrize("line", commands(), ids=" ".join)
 def test_every_command_line_is_one_that_we_have(line: list[str]) -> None:
     program, name, *arguments = line
     command = get_command(app).commands[name]  # type: ignore[attr-defined]  # the command of several commands

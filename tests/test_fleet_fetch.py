@@ -8,7 +8,7 @@ import pytest
 from raw_server import answering, breaking_off, dripping, raw, silent
 
 from notify.backends.http import HttpClient
-from notify.fleet.fetch import Credentials, FetchError, fetch_json
+from notify.fleet.fetch import Credentials, FetchError, Misconfigured, fetch_json
 
 DEADLINE = 0.4  # seconds: long enough for a loopback server on a busy machine, short enough to wait for
 SLOW = 5.0  # seconds, where nothing is waited for
@@ -73,6 +73,27 @@ def test_credentials_are_sent_as_basic_auth_and_are_not_shown():
 )
 def test_why_an_answer_is_of_no_use_is_said(behaviour, reason):
     assert refused(behaviour) == reason
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "misconfigured"),
+    [
+        (answer(b"", "401 Unauthorized"), True),
+        (answer(b"", "301 Moved Permanently"), True),
+        (answer(b"", "404 Not Found"), True),
+        (answer(b"", "410 Gone"), True),
+        (answer(b"<html>"), True),
+        (answer(b"", "429 Too Many Requests"), False),
+        (answer(b"", "503 Service Unavailable"), False),
+        (answer(b"NaN"), False),
+        (answer(b""), False),
+    ],
+)
+def test_a_wrong_address_or_password_is_told_from_a_server_that_is_unwell(behaviour, misconfigured):
+    with pytest.raises(FetchError) as caught:
+        fetched(behaviour)
+
+    assert isinstance(caught.value, Misconfigured) is misconfigured
 
 
 def test_a_redirect_to_itself_is_not_followed():

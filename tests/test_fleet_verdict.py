@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.fleet.verdict import State, Verdict, duration, judge
+from notify.fleet.verdict import Concern, State, Verdict, duration, judge
 from notify.run_state import RunState
 from notify.testing import FakeClock
 
@@ -76,11 +76,17 @@ def test_a_crash_without_a_message_says_so(exception: object) -> None:
     assert found.reason == "it does not say why it stopped"
 
 
+@pytest.mark.parametrize(("said", "name"), [("vega", "vega"), (" a\nb ", "a b"), ("", None), (None, None), (7, None)])
+def test_what_a_strategy_calls_itself_is_known_when_it_is_a_name(said: object, name: str | None) -> None:
+    assert verdict(executor_id=said).executor_id == name
+
+
 def test_frozen_positions_and_low_gas_are_warnings_of_a_strategy_that_runs() -> None:
     found = verdict(frozen_positions=2, hot_wallet_gas_warning_message="0.1 ETH left,\nbelow 0.5")
 
     assert found.state is State.RUNNING
     assert found.warnings == ("2 frozen positions", "low gas: 0.1 ETH left, below 0.5")
+    assert found.concerns == (Concern.FROZEN, Concern.GAS)
 
 
 @pytest.mark.parametrize("said", [None, {}, [], "ok", 1, {"executor_running": "yes"}, {"status": "ok"}])
@@ -88,6 +94,7 @@ def test_what_is_no_status_of_an_executor_is_no_answer(said: object) -> None:
     found = judge(said, now=NOW)
 
     assert (found.state, found.reason) == (State.OFFLINE, "the answer is JSON, but no status of an executor")
+    assert found.misconfigured
 
 
 def test_what_a_strategy_says_is_bounded_and_one_line() -> None:
@@ -109,6 +116,7 @@ def test_whatever_is_said_there_is_a_verdict(said: dict[str, object]) -> None:
 
     assert found.state in State
     assert (found.reason == "") == (found.state is State.RUNNING)
+    assert len(found.concerns) == len(found.warnings)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Scripted:
         for each in self.script:
             self.on_observation(each)
 
-    def close(self) -> None:
+    def close(self, timeout: float) -> None:
         self.closed = True
 
 
@@ -93,6 +93,17 @@ def test_what_is_said_is_known_to_the_next_run(watched: Callable[..., None], sta
 
     with WatchFile(state, clock) as file:
         assert file.read().known["vega"].down.told_at is not None
+
+
+def test_what_is_said_is_kept_before_anything_else_is_seen(
+    watched: Callable[..., None], notifier: Notifier, state: Path
+) -> None:
+    kept: list[bool] = []
+    notifier.run_state.listen(refreshed=lambda: kept.append((state / "watch.json").exists()))
+
+    watched((VEGA, OFFLINE), (SIRIUS, RUNNING), (VEGA, OFFLINE), (SIRIUS, RUNNING))  # all of them wait at once
+
+    assert kept == [False, False, True, True]
 
 
 def test_what_is_wrong_with_the_list_is_said_when_the_watch_begins(

@@ -154,3 +154,12 @@ def test_a_planted_link_is_not_followed(directory, tmp_path, capsys):
 
     assert victim.read_text() == "precious"
     assert "symbolic link" in capsys.readouterr().err
+
+
+def test_what_somebody_else_tells_of_the_directory_is_not_told_again(state, capsys):
+    journal = Journal(state, NOW, is_told=lambda: True)
+    journal.read()
+    journal.write({"a": {}}, {}, 0.0)
+
+    assert journal.lacks_all
+    assert capsys.readouterr().err == ""

@@ -235,6 +235,13 @@ def test_in_a_storm_what_is_known_is_counted_and_what_is_critical_is_announced()
     assert happen(matters, Subject("fire", "log"), 3, level=CRITICAL) == [Verdict.ANNOUNCE]
 
 
+def test_a_living_message_that_changes_all_the_time_is_no_storm():
+    matters = grouping(storm_limit=3)
+    happen(matters, GAS._replace(living=True), *range(50))
+
+    assert happen(matters, RPC, 50) == [Verdict.ANNOUNCE]
+
+
 def test_what_no_backend_folds_is_not_held_back():
     matters = grouping(storm_limit=1)
     happen(matters, RPC, 0)

@@ -30,6 +30,7 @@ FLOORS: dict[str, int] = {
 OPEN_FLOORS = {0, 1, 7}
 # Packages that take seconds, or that an ordinary program has no use for. They are imported where they are used.
 HEAVY = {
+    "apprise",
     "requests",
     "discord_webhook",
     "structlog",

@@ -155,6 +155,18 @@ def test_a_proxy_of_the_environment_is_used(client, monkeypatch):
     assert proxy.read.startswith(b"POST http://discord.invalid/x HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine_itself(client, monkeypatch, host):
+    with raw(answering(OK)) as proxy, raw(answering(OK)) as server:
+        monkeypatch.setenv("http_proxy", f"http://{proxy.authority}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        client.get(server.url.replace("127.0.0.1", host), deadline_seconds=LONG)
+
+    assert proxy.connections == 0
+    assert server.connections == 1
+
+
 # ---- the deadline
 
 

@@ -37,6 +37,14 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "LOGSTASH_TOPICS": [("data", Topics(frozenset({"data"})))],
     "LOGSTASH_TAGS": [("python, live,", ("python", "live"))],
     "LOGSTASH_ECS": [("true", True), ("1", True), ("YES", True), ("on", True), ("false", False), ("0", False)],
+    "TELEGRAM_API_KEY": [("4711000001:AAF", "4711000001:AAF")],
+    "TELEGRAM_CHAT_ID": [("4711", 4711), ("-1001234567890", -1001234567890)],
+    "TELEGRAM_LEVEL": [("trade", 21), ("off", NEVER)],
+    "TELEGRAM_TOPICS": [("decision,trade", Topics(frozenset({"decision", "trade"})))],
+    "TELEGRAM_API_BASE": [("https://telegram.example.com", "https://telegram.example.com")],
+    "APPRISE_URLS": [("json://localhost, ntfy://x", "json://localhost, ntfy://x")],
+    "APPRISE_LEVEL": [("critical", 50)],
+    "APPRISE_TOPICS": [("!gas", Topics(unwanted=frozenset({"gas"})))],
     "LOG_LEVEL": [("debug", 10), ("disabled", NEVER), ("off", NEVER)],
     "STDOUT_TOPICS": [("!cycle", Topics(unwanted=frozenset({"cycle"})))],
     "NOTIFY_STDOUT": [("JSON", "json"), ("text", "text"), ("off", "off"), ("auto", "auto")],
@@ -66,7 +74,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
 # Rows that take any text at this point; what they mean is looked at by the backend that they are for.
 ANY_TEXT = {
     "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
-    "LOGSTASH_TAGS", "NOTIFY_STATE_DIR", "HTTP_HOST", "HTTP_USERNAME", "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
+    "LOGSTASH_TAGS", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_STATE_DIR", "HTTP_HOST", "HTTP_USERNAME",
+    "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
@@ -92,7 +101,10 @@ def test_an_unset_or_empty_variable_has_its_default(setting: Setting[object], en
 @by_name
 def test_the_default_that_the_table_shows_is_the_default(setting: Setting[object]) -> None:
     # These name another source instead of a value.
-    if setting.shown_default in {"program name", "NAME", "ICON_URL"} or "directory" in setting.shown_default:
+    if (
+        setting.shown_default in {"program name", "NAME", "ICON_URL", "Telegram's"}
+        or "directory" in setting.shown_default
+    ):
         assert setting.default is None
     elif setting.shown_default == "–":
         assert not setting.default
@@ -137,6 +149,13 @@ def test_an_error_names_the_variable_and_never_shows_the_value(setting: Setting[
         ("LOGSTASH_PORT", "-1"),
         ("LOGSTASH_PORT", "٥٩٥٩"),  # digits, but no port
         ("LOGSTASH_PORT", "9" * 5000),  # more digits than int() takes
+        ("TELEGRAM_CHAT_ID", "@channel"),
+        ("TELEGRAM_CHAT_ID", "0"),
+        ("TELEGRAM_CHAT_ID", "--5"),
+        ("TELEGRAM_CHAT_ID", "1.5"),
+        ("TELEGRAM_CHAT_ID", "\u0665"),  # a digit, but no id
+        ("TELEGRAM_CHAT_ID", str(2**52)),
+        ("TELEGRAM_CHAT_ID", "9" * 5000),
         ("ICON_URL", "file:///etc/passwd"),
         ("ICON_URL", "https://"),
         ("ICON_URL", "https://example.com/" + "x" * 2048),
@@ -161,7 +180,9 @@ def test_values_are_stripped() -> None:
 def test_what_lets_others_in_or_speak_for_us_is_a_secret_and_no_other_setting_is() -> None:
     secret = [setting.name for setting in settings.TABLE if setting.secret]
 
-    assert secret == ["DISCORD_WEBHOOK_URL", "HTTP_PASSWORD", "HEARTBEAT_URL"]
+    assert secret == [
+        "DISCORD_WEBHOOK_URL", "TELEGRAM_API_KEY", "APPRISE_URLS", "HTTP_PASSWORD", "HEARTBEAT_URL",
+    ]  # fmt: skip
 
 
 def test_no_two_rows_have_the_same_name() -> None:
@@ -190,6 +211,11 @@ def test_a_name_that_resembles_one_of_ours_is_found(name: str, near: str) -> Non
 
 @pytest.mark.parametrize("name", ["DISCORD_TOKEN", "DISCORD_BOT_TOKEN", "DISCORD_CLIENT_ID", "LOGSTASH_INDEX"])
 def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> None:
+    assert Settings({name: "x"}).unknown() == []
+
+
+@pytest.mark.parametrize("name", ["NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"])
+def test_what_a_supervisor_tells_its_program_is_known(name: str) -> None:
     assert Settings({name: "x"}).unknown() == []
 
 

@@ -170,6 +170,32 @@ def test_those_who_come_together_are_taken_together(server: StatusServer, monkey
             client.close()
 
 
+def test_a_crowd_that_drips_does_not_keep_the_loop_busy(server: StatusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+    look = loops.Loop._look
+
+    def counting(self: loops.Loop) -> None:
+        rounds.append(1)
+        look(self)
+
+    monkeypatch.setattr(loops, "_CROWD", 5)
+    monkeypatch.setattr(loops, "_BREATH", 0.05)
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(10)]
+    try:
+        until(lambda: held(server) == 10)
+        monkeypatch.setattr(loops.Loop, "_look", counting)
+        for _ in range(100):
+            for client in clients:
+                client.send(b"G")
+            time.sleep(0.005)
+
+        # In half a second or more, 20 rounds a second and not one for each of the thousand bytes.
+        assert len(rounds) < 50
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_the_program_keeps_half_of_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
@@ -201,7 +227,9 @@ def test_clients_that_do_not_read_hold_no_more_than_there_is_room_for(monkeypatc
     assert 5 * len(BIG) < most <= 14 * len(BIG)
 
 
-def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_and_keeps_no_thread() -> None:
+def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_and_keeps_no_thread(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with serving(big) as server:
         clients = []
         for _ in range(5):  # more than there are threads
@@ -216,6 +244,7 @@ def test_a_client_that_asks_for_more_than_it_reads_is_cut_off_and_keeps_no_threa
                 client.close()
 
         assert exchange(server.port, b"GET /logs HTTP/1.0\r\n\r\n").endswith(BIG)
+    assert capfd.readouterr().err == ""  # that is no defect
 
 
 def test_no_answer_goes_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -333,6 +333,7 @@ def test_hostile_clients_do_not_keep_others_from_being_answered() -> None:
     with program("idle()") as served:
         for path in ("/ping", "/status", "/healthz", "/metrics", "/logs", "/metadata", "/"):
             get(served.port, path)
+        late = sorted(ping(served.port) for _ in range(100))[98]  # by the machine's own doing
         memory = served.measure("VmRSS")
         cpu, began = served.cpu(), time.monotonic()
         dripping: list[socket.socket] = []
@@ -369,14 +370,14 @@ def test_hostile_clients_do_not_keep_others_from_being_answered() -> None:
         p99 = took[int(len(took) * 0.99)]
 
         print(
-            f"{len(took)} pings: median {took[len(took) // 2] * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms, "
-            f"longest {took[-1] * 1000:.1f} ms; {drips} drips, {len(statuses)} answers to hostile requests, "
-            f"{threads} threads, {grown} kB more, {cpu:.0%} of a processor"
+            f"{len(took)} pings: median {took[len(took) // 2] * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms "
+            f"({late * 1000:.1f} ms before), longest {took[-1] * 1000:.1f} ms; {drips} drips, "
+            f"{len(statuses)} answers to hostile requests, {threads} threads, {grown} kB more, {cpu:.0%} of a processor"
         )
         assert len(took) > 150
         assert len(statuses) > 150
         assert [status for status in statuses if status >= 500] == []
-        assert p99 < 0.1  # the budget
+        assert p99 < 0.1 + 3 * late  # the budget is 100 ms, on a machine that has nothing else to do
         assert threads == 6  # the main one, and five of ours
         assert grown < 20_000  # 300 connections at 8 kB of headers, and what Python keeps
         assert get(served.port, "/status").status == 200
@@ -402,13 +403,19 @@ def test_a_thousand_connections_are_held_without_a_thread_for_each() -> None:
             for client in clients[::-1]:  # each of them is there
                 client.sendall(PING)
                 assert read_one(client).body == PONG
-            assert get(served.port).body == PONG  # and one more, in place of the one that has waited longest
-            ended_by_it, _, _ = select.select(clients, (), (), 0)
-            assert [read_to_end(client) for client in ended_by_it] == [b""]
+            assert get(served.port).body == PONG  # and one more, for which one in fifty makes room
+            ended_by_it = [client for client in clients if says_something(client)]
+            assert [read_to_end(client) for client in ended_by_it] == [b""] * 20
     finally:
         for client in clients:
             client.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def says_something(client: socket.socket) -> bool:
+    poll = select.poll()  # select() cannot take descriptors from 1024 on
+    poll.register(client, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def ping(port: int) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from machine import missing
+from served import free_port
 from supervised import Terminal
 from supervision import MARKED, PATIENCE, Supervision, fields, memory_cgroup, python, shell
 
@@ -113,9 +114,10 @@ def test_exit_code_zero_is_no_crash(supervision, arguments):
     assert supervision.embeds == []
 
 
-def test_the_programs_environment_is_its_own_but_for_the_supervisors_number(supervision):
+def test_the_programs_environment_is_its_own_but_for_what_the_supervisor_says_of_itself(supervision):
     supervision.env = {"LANG": "C", "ODD": "\udcff = x", "NOTIFY_STDOUT": "json"}
-    show = "import os; print(sorted((n, v) for n, v in os.environb.items() if n != b'NOTIFY_SUPERVISOR'))"
+    ours = (b"NOTIFY_SUPERVISOR", b"NOTIFY_AFTER_CRASH")
+    show = f"import os; OURS = {ours}; print(sorted((n, v) for n, v in os.environb.items() if n not in OURS))"
     options = supervision.command()
     alone = subprocess.run(
         [sys.executable, "-c", show], env=options["env"], capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -360,11 +362,13 @@ def test_a_crash_before_a_good_start_ends_the_supervisor_in_any_case(supervision
 
 
 def test_serving_holds_the_process_until_it_is_told_to_stop_and_keeps_the_exit_code(supervision):
-    supervision.env = {"HTTP_ENABLED": "true", **WELL}
+    port = free_port()
+    supervision.env = {"HTTP_ENABLED": "true", "HTTP_PORT": str(port), **WELL}
     with supervision.running(*shell("exit 3")) as process:
         supervision.wait_for("my-strategy ended with exit code 3")
         assert process.stderr.readline() == (
-            "notify: the program has crashed; this process stays until somebody stops it\n"
+            f"notify: the program has crashed; this process stays and serves http://127.0.0.1:{port}/status "
+            "until somebody stops it\n"
         )
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
@@ -637,12 +641,13 @@ def test_a_program_that_notes_no_progress_is_not_said_to_hang_and_stderr_is_told
 # ---- what a status server is for
 
 
-def test_the_crash_is_handed_to_whoever_serves_it_and_a_server_that_fails_does_not_end_the_process(supervision):
+def test_the_crash_is_handed_to_whoever_tells_and_serves_it_and_who_fails_at_it_does_not_end_the_process(supervision):
     script = """if True:
         import os, sys
         from pathlib import Path
         from notify.notifier import Notifier
         from notify.supervisor.after_crash import CrashPolicy
+        from notify.supervisor.death import title
         from notify.supervisor.run import Program
         from notify.supervisor.signals import Signals
         from notify.supervisor.streams import Streams
@@ -650,10 +655,10 @@ def test_the_crash_is_handed_to_whoever_serves_it_and_a_server_that_fails_does_n
         signals, streams = Signals(), Streams()
         program = Program(name="p", command=["sh", "-c", "exit 3"], env=os.environ, state_dir=Path(sys.argv[1]),
                           redact_text=str)
-        def serve(event):
-            print(event.message.split(" after ")[0], flush=True)
-            raise OSError("the port is taken")
-        policy = CrashPolicy(good_startup=0, stays=True, serve=serve)
+        def serve(death):
+            print(title(death).split(" after ")[0], flush=True)
+            raise OSError("the disk is full")
+        policy = CrashPolicy(good_startup=0, serve=serve, crashed=serve)
         sys.exit(supervise(program, policy, notifier=Notifier({}), signals=signals, streams=streams))
     """
     options = supervision.command()
@@ -661,9 +666,11 @@ def test_the_crash_is_handed_to_whoever_serves_it_and_a_server_that_fails_does_n
     pipe = subprocess.PIPE
     with subprocess.Popen(**options, stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            assert process.stdout.readline() == "p ended with exit code 3\n"
-            lines = [process.stderr.readline(), process.stderr.readline()]
-            assert lines[1] == "notify: the crash cannot be served: OSError\n"
+            assert [process.stdout.readline() for _ in range(2)] == ["p ended with exit code 3\n"] * 2
+            assert [process.stderr.readline() for _ in range(2)] == [
+                "notify: the monitor hears nothing of the crash: OSError\n",
+                "notify: the program has crashed; this process stays until somebody stops it\n",
+            ]
             assert process.poll() is None
             process.send_signal(signal.SIGINT)
 

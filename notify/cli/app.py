@@ -201,6 +201,29 @@ def run(
 
 
 @app.command()
+def dashboard(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8600,
+    interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy.")
+    ] = 30.0,
+    auth: Annotated[
+        bool, typer.Option("--auth", help="Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.")
+    ] = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Serve a page with all strategies that TS_PUBLIC_STRATEGIES names: how they are, and how they were.
+
+    With HTTP_USERNAME and HTTP_PASSWORD the page asks for them. Needs `pip install 'executor-notify[dashboard]'`.
+    """
+    from notify.cli.dashboard import serve_dashboard
+
+    env = above_file(os.environ, env_file, insecure=insecure)
+    serve_dashboard(env, host=host, port=port, interval=interval, auth=auth)
+
+
+@app.command()
 def env(
     only_set: Annotated[bool, typer.Option("--set", help="Only what is set.")] = False,
     json: Json = False,

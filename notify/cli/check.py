@@ -95,7 +95,7 @@ def judged(seen: Observation, *, now: float, max_age: float, auth: bool) -> Answ
     if verdict.cycles is not None:
         data = {"cycles": str(verdict.cycles), **data}
     if verdict.last_refreshed_at is not None:
-        data = {"age": f"{max(0.0, now - verdict.last_refreshed_at):.0f}s;{max_age:g}", **data}
+        data = {"age": f"{max(0, int(now - verdict.last_refreshed_at))}s;{max_age:g}", **data}
     name = verdict.executor_id or seen.strategy.url
     return Answer(_code(verdict), f"{name} {'; '.join(_told(verdict, now=now, auth=auth))}", data)
 

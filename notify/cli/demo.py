@@ -25,7 +25,8 @@ def run_demo(env: Environment, *, days: int, speed: float, crash: bool) -> None:
     from notify.demo import run
 
     unnamed = {name: value for name, value in _WHO.items() if not env.get(name)}
-    notifier = notify.setup(env=env.but(**unnamed))
+    # No run of the program whose settings these may be: its port and its heartbeat are its own.
+    notifier = notify.setup(env=env.but(HTTP_ENABLED="false", HEARTBEAT_URL="", **unnamed))
     # What is registered last runs first, so that everything is delivered before the table is printed.
     atexit.register(print_received, notifier)
     atexit.register(notifier.close)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from notify import settings
 from notify.backend import Backend, durable
+from notify.bootstrap import serving
 from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
@@ -59,6 +60,7 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
         found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
     found += _short_secrets(config, getattr(env, "file", {}))
     found += _network(config)
+    found += _status(config)
     try:
         reached, routes = destinations(config, {})
     except ConfigError as error:
@@ -109,6 +111,8 @@ def _network(config: Settings) -> list[Finding]:
     with suppress(ConfigError):  # of a setting, which has a row of its own
         names = [prefix.rstrip("_").lower() for prefix in config.discord_prefixes()]
         names += ["logstash"] if config.is_set(settings.LOGSTASH_SERVER) else []
+        names += ["telegram"] if config.is_set(settings.TELEGRAM_API_KEY) else []
+        names += ["apprise"] if config.is_set(settings.APPRISE_URLS) else []
         names += config.get(settings.NOTIFY_BACKENDS)
         reached = f"; otherwise events would go to {', '.join(names)}" if names else ""
         return [Finding("network", WARNING, f"nothing leaves this machine: {' and '.join(on)} is true{reached}")]
@@ -120,6 +124,28 @@ def _is_on(config: Settings, setting: Setting[bool]) -> bool:
         return config.get(setting)
     except ConfigError:
         return False
+
+
+def _status(config: Settings) -> list[Finding]:
+    """Say where and to whom the status is served. A port that is taken is most likely so by the program itself."""
+    try:
+        how = serving(config)
+    except ConfigError as error:
+        subject, _, text = str(error).partition(": ")
+        wrong = [Finding(subject, WRONG, text)]
+        return [] if _setting_is_wrong(config, subject) else wrong
+    if how is None:
+        return []
+    who = "with a password" if how.username else "without a password"
+    logs = "and its logs" if how.username or how.public_logs else "and no logs"
+    return [Finding("status server", OK, f"serves the run {logs} at {how.url}, {who}")]
+
+
+def _setting_is_wrong(config: Settings, name: str) -> bool:
+    """Say whether the row of the setting with this *name* tells already that it is unusable."""
+    return any(
+        _setting(config, row).verdict == WRONG for row in config.rows() if row.name == name and config.is_set(row)
+    )
 
 
 def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:

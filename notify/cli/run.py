@@ -3,13 +3,15 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from notify import diagnostics, settings
-from notify.bootstrap import open_outbox, redactor
+from notify.bootstrap import open_outbox, redactor, serving, status_url
+from notify.crash.stay import AFTER_CRASH
 from notify.destinations import destinations, is_offline
 from notify.env_file import Environment, above_file
 from notify.errors import ConfigError
@@ -18,6 +20,7 @@ from notify.plain import class_name
 from notify.settings import Settings
 from notify.supervisor.after_crash import AfterCrash, CrashPolicy
 from notify.supervisor.child import StartError
+from notify.supervisor.death import Death
 from notify.supervisor.run import Program
 from notify.supervisor.signals import Signals
 from notify.supervisor.streams import Streams
@@ -50,9 +53,10 @@ def run_program(
         program = Program(
             name=ready.config.get(settings.NAME) or name,
             command=command,
-            env=_child_env(ready.executor_id, state_dir),
+            env={**_child_env(ready.executor_id, state_dir), AFTER_CRASH: after_crash.value},
             state_dir=state_dir,
             redact_text=redactor(ready.config).text,
+            status_url=ready.notifier.status_url,
             hang_after=hang_after,
             kill_hung=kill_hung,
         )
@@ -104,16 +108,52 @@ def _ready(name: str, env_file: Path | None, insecure: bool, then: AfterCrash) -
     try:
         env = above_file(os.environ, env_file, insecure=insecure)
         config = Settings(_speaking_as(name, env))
-        policy = CrashPolicy(
-            then=then,
-            good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS),
-            stays=config.get(settings.HTTP_ENABLED),
-        )
-        return _Ready(config, policy, _notifier(config), env.get(settings.EXECUTOR_ID.name, "").strip())
+        notifier = _notifier(config)
+        policy = _policy(config, then, notifier)
+        return _Ready(config, policy, notifier, env.get(settings.EXECUTOR_ID.name, "").strip())
     except Exception as error:  # noqa: BLE001 - a third party's backend may raise anything
         why = error if isinstance(error, ConfigError) else class_name(error)
         diagnostics.report("nobody", f"NOBODY WILL HEAR HOW THIS PROGRAM ENDS: {why} (`notify doctor` shows it all)")
         return _Ready(config, CrashPolicy(then=then), Notifier({}))
+
+
+def _policy(config: Settings, then: AfterCrash, notifier: Notifier) -> CrashPolicy:
+    """Return what is done after a crash. Settings that are unusable for that keep nobody from being told of it."""
+    redact_text = redactor(config).text
+    crashed = _heard_by_monitor(config, notifier, redact_text)
+    try:
+        good_startup = config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS)
+        how = serving(config)
+        notifier.status_url = status_url(config, None if then is AfterCrash.EXIT else how)
+    except ConfigError as error:
+        diagnostics.report("status server", f"a crash will not be served: {error} (`notify doctor` shows it all)")
+        return CrashPolicy(then=then, crashed=crashed)
+    if how is None or then is not AfterCrash.SERVE:
+        return CrashPolicy(then=then, good_startup=good_startup, crashed=crashed)
+    from notify.supervisor.serve import serve_death  # with the whole server, for those who ask for it
+
+    serve = partial(serve_death, how=how, stats=notifier.stats, redact_text=redact_text)
+    return CrashPolicy(then=then, good_startup=good_startup, serve=serve, crashed=crashed)
+
+
+def _heard_by_monitor(
+    config: Settings, notifier: Notifier, redact_text: Callable[[str], str]
+) -> Callable[[Death], object]:
+    if not config.is_set(settings.HEARTBEAT_URL):
+        return lambda death: None
+    from notify.status.heartbeat import monitor_url  # for those who ask for it
+    from notify.supervisor.monitor import Monitor
+
+    try:
+        url = monitor_url(config)
+    except ConfigError as error:
+        diagnostics.report("heartbeat", f"the monitor will not hear of a crash: {error}")
+        url = None
+    if url is None:
+        return lambda death: None
+    monitor = Monitor(url, redact_text)
+    notifier.at_close(monitor.close)
+    return monitor.crashed
 
 
 def _speaking_as(name: str, env: Environment) -> Environment:

@@ -31,8 +31,9 @@ def send_message(
     """
     named = dict(_field(text) for text in fields)
     attachments = [_attachment(path) for path in files]
-    # Whoever asks learns at once what became of it: nothing is left for another process to deliver.
-    here_only = env.but(NOTIFY_DURABLE_LEVEL="off")
+    # Whoever asks learns at once what became of it: nothing is left for another process to deliver. And this is no run
+    # of the program, whose settings these are: its port and its heartbeat are its own.
+    here_only = env.but(NOTIFY_DURABLE_LEVEL="off", HTTP_ENABLED="false", HEARTBEAT_URL="")
     with only_json(here_only, wanted=as_json) as heard, notify.setup(env=heard) as notifier:
         ticket = notifier.notify(
             message,

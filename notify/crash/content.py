@@ -114,6 +114,7 @@ def circumstances(notifier: Notifier) -> dict[str, object]:
         "host": lambda: os.uname().nodename,
         "process": lambda: f"{process_name()} ({os.getpid()})",
         "memory_peak": _memory_peak,
+        "status": lambda: notifier.status_url,
     }
     found: dict[str, object] = {}
     for name, ask in asked.items():

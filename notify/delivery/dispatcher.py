@@ -110,11 +110,15 @@ class Dispatcher:
         for draft, made in zip(drafts, self._events(drafts), strict=True):
             try:
                 event = self._event(draft) if made is None else made
-                entry = Entry.of(event, draft.ticket, stored=type(draft) is Kept and draft.stored)
+                stored, judged = False, None
+                if type(draft) is Kept:
+                    stored, judged = draft.stored, draft.judged
+                elif type(draft) is Judged:
+                    judged = draft
+                entry = Entry.of(event, draft.ticket, stored=stored)
                 known = routed.get((event.level, event.topic))
                 if known is None:
                     known = routed[event.level, event.topic] = self._wanted(event)
-                judged = draft.judged if type(draft) is Kept else draft if type(draft) is Judged else None
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
                 self._intake.count_dropped(NOT_MADE)
                 diagnostics.report("draft", f"an event could not be made: {class_name(error)}")

@@ -80,12 +80,15 @@ class Pipeline:
         self._clock = clock
         self._closed = False
         self._begun = False  # a signal handler may notify before everything is there
+        journal: Journal | None = None
+        if outbox is not None and remembers:
+            journal = Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)
         self._folding = Folding(
             self._backends,
             self._routes,
             redact=redact.events,
             clock=clock,
-            journal=Journal(outbox.directory, clock.time()) if outbox is not None and remembers else None,
+            journal=journal,
             interval=repeat_interval,
             storm_limit=storm_limit,
         )

@@ -62,7 +62,7 @@ class Watch:
 
         Raises `RuntimeError` when the system refuses a thread for it.
         """
-        self._notifier.at_close(self._poller.close)
+        self._notifier.at_close(lambda: self._poller.close(0.0))  # nobody waits for what it sees now
         self._notifier.at_close(lambda: self._file.save(self._fleet))  # a signal may come between the two
         fleet, said = resumed(self._file.read(), self._intervals.keys(), self._problems)
         self._say(fleet, said)

@@ -110,6 +110,7 @@ class Grouping:
             if holds:
                 self.storm.hold(folding, subject.id, gravity, now)
                 return Verdict.HOLD, None
+            self.storm.count(now)
             going = Going(id=subject.id, named=subject.named, since=now, last=now)
             self._announce(going, gravity, wanted, now)
             return Verdict.ANNOUNCE, going
@@ -120,9 +121,10 @@ class Grouping:
         was_quiet = now - going.last >= self._interval
         going.count += 1
         going.last = now
-        if subject.living or (
-            not holds and (not is_told or was_quiet or (subject.rarely and is_told_of_a_row(going.count)))
-        ):
+        again = not is_told or was_quiet or (subject.rarely and is_told_of_a_row(going.count))
+        if subject.living or (again and not holds):
+            if not subject.living:
+                self.storm.count(now)
             self._announce(going, gravity, wanted, now)
             return Verdict.ANNOUNCE, going
         self._place(going)
@@ -261,7 +263,6 @@ class Grouping:
             going.told |= wanted
         going.shown_at = going.summed_at = going.reminded_at = now
         going.own = True
-        self.storm.count(now)
         self._insert(going, now)
         self._schedule(going)
         self._changed[going.id] = None

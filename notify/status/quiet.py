@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from waitress.channel import ClientDisconnected
+
 from notify import diagnostics
 from notify.plain import class_name
 
@@ -20,7 +22,8 @@ class _Quiet(logging.Logger):
 
     def exception(self, msg: object, *args: object, **_: object) -> None:
         """Say on stderr that something was raised in there: nearly always by the app."""
-        diagnostics.report("status app", f"what should answer a request has failed: {class_name(sys.exception())}")
+        if not isinstance(sys.exception(), ClientDisconnected):  # which is no defect
+            diagnostics.report("status app", f"what should answer a request has failed: {class_name(sys.exception())}")
 
 
 QUIET = _Quiet("notify.status")

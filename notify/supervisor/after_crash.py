@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notify.event import Event
+from notify.supervisor.death import Death
 
 
 class AfterCrash(StrEnum):
@@ -27,11 +27,11 @@ class CrashPolicy:
     Args:
         then: that.
         good_startup: seconds. As long as no run has lasted so long, the supervisor ends after a crash in any case.
-        stays: whether there is something to stay for.
-        serve: called with the event of the crash, None if the program has told itself, before the supervisor stays.
+        serve: called with what is known of the crash before the supervisor stays; None: there is nothing to stay for.
+        crashed: called with what is known of each crash, before anything else. Must not wait for a network.
     """
 
     then: AfterCrash = AfterCrash.SERVE
     good_startup: float = 60.0
-    stays: bool = False
-    serve: Callable[[Event | None], object] | None = None
+    serve: Callable[[Death], object] | None = None
+    crashed: Callable[[Death], object] = lambda death: None

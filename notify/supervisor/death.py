@@ -43,7 +43,11 @@ class Death:
         at: UTC epoch seconds.
         stderr: its last lines, oldest first; all that are known, without secrets.
         fault: what faulthandler wrote for it elsewhere.
+        started_at: UTC epoch seconds; None: so long before its end as it has run.
         last_progress_at: UTC epoch seconds; None when it has noted none.
+        version: of the program, as it has said; empty if it has not.
+        completed_cycle: the last one, as it has said; empty if it has not.
+        status_url: where people see its status; None: nowhere.
         by_oom_killer: whether the kernel's out-of-memory killer killed it.
         oom_kills: processes of its memory cgroup that were killed so while it ran.
         hung: whether we have ended it, since it hung.
@@ -57,7 +61,11 @@ class Death:
     at: float
     stderr: tuple[str, ...] = ()
     fault: str = ""
+    started_at: float | None = None
     last_progress_at: float | None = None
+    version: str = ""
+    completed_cycle: str = ""
+    status_url: str | None = None
     by_oom_killer: bool = False
     oom_kills: int = 0
     hung: bool = False
@@ -200,7 +208,10 @@ def _facts(death: Death) -> dict[str, object]:
         "cpu_time": span(ending.usage.ru_utime + ending.usage.ru_stime),
         "memory_peak": f"{ending.usage.ru_maxrss / 2**10:.1f} MiB",  # KiB on Linux: getrusage(2)
         "last_progress": None if death.last_progress_at is None else iso_time(death.last_progress_at),
+        "completed_cycle": death.completed_cycle or None,
+        "version": death.version or None,
         "host": clean(os.uname().nodename),
         "process": death.pid,
+        "status": death.status_url,
     }
     return {name: value for name, value in facts.items() if value is not None}

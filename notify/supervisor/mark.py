@@ -34,12 +34,16 @@ class Mark:
             self._path = self._find()
         return self._path is not None
 
+    def run(self) -> Run | None:
+        """Return what the child says of its run; None when it says nothing."""
+        return _run(self._path) if self.found() and self._path is not None else None
+
     def progress_at(self) -> float | None:
         """Return when the child noted progress last, in UTC epoch seconds by its clock; None before it did.
 
         That may be before the last time, and before it began, when its clock was set back: any change is progress.
         """
-        run = self._read()
+        run = self.run()
         if run is None or self._path is None:
             return None
         try:
@@ -50,7 +54,7 @@ class Mark:
 
     def is_running(self) -> bool:
         """Say whether the child still does what it was started for: it has neither ended its run nor crashed."""
-        run = self._read()
+        run = self.run()
         return run is not None and not run.ended and not run.crash_reported
 
     def gives_stacks(self) -> bool:
@@ -102,9 +106,6 @@ class Mark:
                 if run is not None and run.supervisor == here:  # not that of an earlier process with this number
                     return runs / name
         return None
-
-    def _read(self) -> Run | None:
-        return _run(self._path) if self.found() and self._path is not None else None
 
 
 def _run(path: Path) -> Run | None:

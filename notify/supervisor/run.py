@@ -11,7 +11,6 @@ from notify import diagnostics
 from notify.crash.restarts import Start, note_start
 from notify.crash.unclean import How, claim_pid
 from notify.delivery.ticket import Ticket
-from notify.event import Event
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import class_name
@@ -50,6 +49,7 @@ class Program:
         env: its environment.
         state_dir: the state directory that it uses, if it uses this package.
         redact_text: takes secrets out of what it wrote to stderr.
+        status_url: where people see its status; None: nowhere.
         hang_after: seconds without progress after which it hangs; None: it is not watched.
         kill_hung: end it when it hangs.
     """
@@ -59,6 +59,7 @@ class Program:
     env: Mapping[str, str]
     state_dir: Path
     redact_text: Callable[[str], str]
+    status_url: str | None = None
     hang_after: float | None = None
     kill_hung: bool = False
 
@@ -74,9 +75,9 @@ class Outcome:
             any more.
         seconds_since_asked: between the last of these and the end.
         is_crash: whether nobody wanted that end.
-        event: that tells of it. None when it was wanted, when the program has told itself, or when it is one of a row
-            of crashes of which not each is told.
-        ticket: of that event.
+        death: what is known of it; None when it was wanted, or nothing could be found out.
+        ticket: of the event that tells of it. None when the program has told itself, or when it is one of a row of
+            crashes of which not each is told.
     """
 
     exit_code: int
@@ -84,7 +85,7 @@ class Outcome:
     asked: int
     is_crash: bool
     seconds_since_asked: float = 0.0
-    event: Event | None = None
+    death: Death | None = None
     ticket: Ticket | None = None
 
 
@@ -104,6 +105,7 @@ class Run:
         self._signals = signals
         self._streams = streams
         self._hung = False
+        self._death: Death | None = None
         self._ticket: Ticket | None = None
         self._oom_kills = OomKills()
         try:
@@ -125,12 +127,12 @@ class Run:
         if not asked and not by_oom_killer and self._asked_as_well(ending):
             is_wanted, asked = True, 1
         is_crash = self._hung or (ending.returncode != 0 and not is_wanted)
-        event = None
         with _reporting("what became of the program could not be told"):
             has_mark = self._mark.found()
             if is_crash and has_mark and self._has_said_that_it_stops(ending):
                 is_crash = False
-            event = self._tell_crash(ending, by_oom_killer=by_oom_killer) if is_crash else None
+            if is_crash:
+                self._tell_crash(ending, by_oom_killer=by_oom_killer)
             if is_wanted and not is_crash and not (has_mark and self._says_itself_how_it_ends(ending)):
                 self._tell_stop(ending)
             if not is_crash:
@@ -144,7 +146,7 @@ class Run:
             asked=asked,
             seconds_since_asked=ending.seconds_since_told or 0.0,
             is_crash=is_crash,
-            event=event,
+            death=self._death if is_crash else None,
             ticket=self._ticket,
         )
 
@@ -181,35 +183,34 @@ class Run:
         """Say whether a program with a mark has told that it stops, or would have if it had come to that."""
         return ending.returncode == 0 or not self._mark.is_running()
 
-    def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> Event | None:
+    def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> None:
         state_dir, pid = self._program.state_dir, self._child.pid
-        noted = self._mark.progress_at()
+        progress_at, run = self._mark.progress_at(), self._mark.run()
         end = claim_pid(state_dir, pid)
+        known = end or run  # behind a wrapper, such as a shell, only the former; after an orderly end only the latter
+        if progress_at is None and end is not None:
+            progress_at = end.last_progress_at
         has_told = end is not None and end.how is How.REPORTED and not self._hung
-        death = Death(
+        self._death = death = Death(
             program=self._program.name,
             pid=pid,
             ending=ending,
             at=self._notifier.clock.time(),
+            stderr=redacted(self._streams.last_lines(_ALL_LINES), self._program.redact_text),
             fault=end.fault if end is not None else "",
-            last_progress_at=noted,
+            started_at=known.started_at if known is not None else self._child.started_at,
+            last_progress_at=progress_at,
+            version=known.version if known is not None else "",
+            completed_cycle=known.completed_cycle if known is not None else "",
+            status_url=self._program.status_url,
             by_oom_killer=by_oom_killer,
             oom_kills=self._oom_kills.count(),
             hung=self._hung,
         )
         every, alike = self._note(death, has_told=has_told)
-        if not alike.tells:
-            return None
-        event = event_of(
-            replace(
-                death,
-                stderr=redacted(self._streams.last_lines(_ALL_LINES), self._program.redact_text),
-                restarts=every.phrase,
-                holds_back=bool(alike.phrase),
-            )
-        )
-        self._ticket = self._notifier.accept(event)
-        return event
+        if alike.tells:
+            told = replace(death, restarts=every.phrase, holds_back=bool(alike.phrase))
+            self._ticket = self._notifier.accept(event_of(told))
 
     def _note(self, death: Death, *, has_told: bool) -> tuple[Start, Start]:
         """Return what to make of this start among all of the program's, and among those that ended alike.

@@ -1,6 +1,8 @@
 """Runs the program, and after a crash does what was asked for: stay, end, or start it again."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from notify import diagnostics
@@ -10,6 +12,7 @@ from notify.notifier import Notifier
 from notify.plain import class_name, clean
 from notify.supervisor.after_crash import AfterCrash, CrashPolicy
 from notify.supervisor.child import StartError, wait_for_stop
+from notify.supervisor.death import Death
 from notify.supervisor.leave import Leaving, leave
 from notify.supervisor.run import Outcome, Program, Run
 from notify.supervisor.signals import Signals
@@ -45,10 +48,13 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
             if outcome.seconds >= _LONG_RUN:
                 backoff.reset()
             leaving = _after(program, outcome)
+            if outcome.death is not None:
+                with _reporting("the monitor hears nothing of the crash"):
+                    after.crashed(outcome.death)
             if outcome.asked or not (outcome.is_crash and runs_well):
                 break
-            if after.then is AfterCrash.SERVE and after.stays:
-                _stay(after, outcome, signals)
+            if after.then is AfterCrash.SERVE and after.serve is not None:
+                _stay(after.serve, outcome.death, signals)
                 leaving = replace(leaving, asked=1)
             if after.then is not AfterCrash.RESTART:
                 break
@@ -75,14 +81,21 @@ def _after(program: Program, outcome: Outcome) -> Leaving:
     )
 
 
-def _stay(after: CrashPolicy, outcome: Outcome, signals: Signals) -> None:
-    diagnostics.report("after crash", "the program has crashed; this process stays until somebody stops it")
-    if after.serve is not None:
-        try:
-            after.serve(outcome.event)
-        except Exception as error:  # noqa: BLE001 - whoever looks at this process must find it, and not another crash
-            diagnostics.report("serve", f"the crash cannot be served: {class_name(error)}")
+def _stay(serve: Callable[[Death], object], death: Death | None, signals: Signals) -> None:
+    where = f" and serves {death.status_url}" if death is not None and death.status_url is not None else ""
+    diagnostics.report("after crash", f"the program has crashed; this process stays{where} until somebody stops it")
+    if death is not None:
+        with _reporting("the crash cannot be served"):
+            serve(death)
     wait_for_stop(signals, None)
+
+
+@contextmanager
+def _reporting(consequence: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whoever looks at this process must find it, and not another crash
+        diagnostics.report(consequence, f"{consequence}: {class_name(error)}")
 
 
 def _is_stopped_before_restart(pause: float, signals: Signals) -> bool:

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qsl, urlsplit
+
+from notify.backends.http.loopback import is_loopback
 
 # Discord serves v10 on discord.com only; without a version the answers have the shape and units of v6.
 _HOSTS = {
@@ -59,7 +60,7 @@ def parse_webhook_url(text: str) -> Webhook:
         raise ValueError("not a webhook URL: there is a user name in it")
     if "#" in text:
         raise ValueError("not a webhook URL: there is a # in it")
-    loopback = _is_loopback(host)
+    loopback = is_loopback(host)
     if not loopback and host not in _HOSTS:
         raise ValueError("not a webhook URL: the host is not Discord's")
     if scheme != "https" and not (loopback and scheme == "http"):
@@ -89,15 +90,3 @@ def parse_snowflake(text: str) -> str:
     if not _SNOWFLAKE.fullmatch(text):
         raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(address, IPv4Address):
-        return address.is_loopback
-    return address == IPv6Address("::1")

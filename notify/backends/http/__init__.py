@@ -2,5 +2,7 @@
 
 from notify.backends.http.client import HttpClient
 from notify.backends.http.exchange import MAX_BODY, Answer, Part
+from notify.backends.http.loopback import is_loopback
+from notify.backends.http.session import hush
 
-__all__ = ["MAX_BODY", "Answer", "HttpClient", "Part"]
+__all__ = ["MAX_BODY", "Answer", "HttpClient", "Part", "hush", "is_loopback"]

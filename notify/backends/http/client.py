@@ -15,9 +15,9 @@ _MAX_STUCK = 4
 class HttpClient:
     """Talks to one host over a connection that stays open; to any number of them with `Connection: close`.
 
-    TLS certificates are verified, redirects are not followed, proxy settings and certificate bundles of the
-    environment are honoured, `~/.netrc` is not read. For one thread at a time; a forked child gets a
-    connection of its own. Nothing is imported or started before the first request.
+    TLS certificates are verified, redirects are not followed, certificate bundles and, for other machines, proxies of
+    the environment are used, `~/.netrc` is not read. For one thread at a time; a forked child gets a connection of its
+    own. Nothing is imported or started before the first request.
     """
 
     def __init__(self) -> None:

@@ -5,9 +5,12 @@ import logging
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from notify import threads
 from notify.backends.http.exchange import Answer, Exchange
+from notify.backends.http.loopback import is_loopback
+from notify.backends.http.trust import share_trust
 
 if TYPE_CHECKING:
     import requests
@@ -28,8 +31,8 @@ _LOGGERS = (
 def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "requests.Session":
     """Return a session that gives every connection to *hold* as soon as it is made.
 
-    TLS certificates are verified, redirects are not followed, proxy settings and certificate bundles of the
-    environment are honoured, `~/.netrc` is not read. Imports requests, which takes a while: for threads of ours.
+    TLS certificates are verified, redirects are not followed, certificate bundles and, for other machines, proxies of
+    the environment are used, `~/.netrc` is not read. Imports requests, which takes a while: for threads of ours.
     """
     import requests
     import requests.adapters
@@ -46,6 +49,10 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
 
     class Secure(HTTPSConnection):
         debuglevel = 0
+
+        def connect(self) -> None:
+            share_trust(self)
+            super().connect()
 
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
@@ -68,8 +75,7 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
             manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
             return manager
 
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_not_ours)
+    hush()
     session = requests.Session()
     session.mount("https://", Adapter())
     session.mount("http://", Adapter())
@@ -80,11 +86,18 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
     return session
 
 
+def hush() -> None:
+    """Keep what the HTTP client logs on threads of ours, URLs included, from every handler. Idempotent."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_not_ours)
+
+
 def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
     """Send the request of *exchange* and return the answer. Raises what requests raises, which names the URL."""
     import requests
 
     files = [(part.name, (part.filename, part.content, part.content_type)) for part in exchange.parts]
+    host = urlsplit(exchange.url).hostname or ""
     typed = {"Content-Type": "application/json"} if exchange.json is not None else {}
     with session.request(
         exchange.method,
@@ -95,6 +108,8 @@ def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
         headers={**typed, **exchange.headers},
         allow_redirects=False,
         stream=True,
+        # A proxy is no way to this machine itself; requests alone would ask it, unless NO_PROXY says otherwise.
+        proxies={"no_proxy": host} if is_loopback(host) else None,
         # A third for connecting, so that an address that swallows everything leaves time for the next one.
         timeout=(exchange.deadline_seconds / 3, exchange.socket_seconds),
     ) as response:

@@ -8,7 +8,7 @@ a loss of power costs what was announced lately, which is then announced again.
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,14 +50,16 @@ class Journal:
     Args:
         directory: the state directory, which is there.
         now: UTC epoch seconds, for the name of a file that is put aside.
+        is_told: whether somebody else tells what is wrong with the directory.
     """
 
-    def __init__(self, directory: Path, now: float) -> None:
+    def __init__(self, directory: Path, now: float, is_told: Callable[[], bool] = lambda: False) -> None:
         self._path = directory / NAME
         self._lock = threading.RLock()  # a signal handler may close what it has interrupted
         self._failed_at: float | None = None  # monotonic seconds
         self._added = 0  # bytes
         self._now = now
+        self._is_told = is_told
         self._told_held = False  # and not yet that there is nothing any more
         self._posted: dict[str, Posted] = {}
         self.lacks_all = False
@@ -180,6 +182,8 @@ class Journal:
     def _fail(self, error: Exception, at: float | None) -> None:
         self._failed_at = -_AGAIN if at is None else at
         self.lacks_all = True
+        if self._is_told():
+            return
         reason = error.strerror if isinstance(error, OSError) else str(error)
         diagnostics.report("matters", f"what was announced cannot be noted on disk: {reason or type(error).__name__}")
 

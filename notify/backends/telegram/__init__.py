@@ -1,0 +1,5 @@
+"""Telegram: events as messages of a bot."""
+
+from notify.backends.telegram.backend import TelegramBackend
+
+__all__ = ["TelegramBackend"]

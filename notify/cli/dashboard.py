@@ -1,0 +1,95 @@
+"""`notify dashboard`: a page with all strategies, on a web server of its own."""
+
+import importlib
+import ipaddress
+import signal
+import sys
+
+from notify import settings
+from notify.bootstrap import redactor
+from notify.cli.check import credentials
+from notify.destinations import is_offline
+from notify.env_file import Environment
+from notify.errors import ConfigError
+from notify.fleet.dashboard.serve import serving
+from notify.fleet.strategies import parse_strategies
+from notify.settings import Settings
+from notify.status.auth import Credentials
+
+_PACKAGES = ("jinja2", "werkzeug")
+_OPTION_OF = {settings.HTTP_HOST.name: "--host", settings.HTTP_PORT.name: "--port"}
+
+
+def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, auth: bool) -> None:
+    """Serve the page until SIGTERM or Ctrl-C.
+
+    Raises `ConfigError` when a setting is unusable, nothing can listen there, or packages are missing.
+    """
+    missing = [name for name in _PACKAGES if not _is_installed(name)]
+    if missing:
+        raise ConfigError(f"this needs {' and '.join(missing)}: pip install 'executor-notify[dashboard]'")
+    config = Settings(env)
+    username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
+    try:
+        readers = Credentials(username or "", password or "") if username or password else None
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    sent = credentials(config) if auth else None
+    if is_offline(config):
+        raise ConfigError(
+            f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
+            "and no strategy could be looked at"
+        )
+    strategies = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
+    for problem in strategies.problems:
+        _say(f"{settings.TS_PUBLIC_STRATEGIES.name}: {problem}")
+    # Before there are threads, which inherit it: the signal then waits for `sigwait`, whichever thread it comes to.
+    signals = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        with serving(
+            strategies,
+            host=host,
+            port=port,
+            interval=interval,
+            max_age=config.get(settings.NOTIFY_STALE_AFTER),
+            state_dir=settings.state_dir(config),
+            readers=readers,
+            credentials=sent,
+            redact=redactor(config).text,
+        ) as server:
+            if readers is None and not _is_loopback(host):
+                _say(f"everybody who reaches {host} can see it; HTTP_USERNAME and HTTP_PASSWORD have it ask for them")
+            count = len(strategies.strategies)
+            _say(f"{count} {'strategy' if count == 1 else 'strategies'} at {server.url}/strategies (Ctrl-C ends it)")
+            signal.sigwait(signals)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a second Ctrl-C ends it at once
+    except ConfigError as error:
+        raise ConfigError(_by_option(str(error))) from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    print(f"notify: {text}", file=sys.stderr, flush=True)
+
+
+def _by_option(text: str) -> str:
+    """Return an error of the server with the option in place of the variable that the status server has it from."""
+    name, colon, rest = text.partition(": ")
+    return f"{_OPTION_OF.get(name, name)}{colon}{rest}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
