@@ -20,7 +20,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "table"], 0),
     **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
-    **dict.fromkeys(["capture", "destinations"], 3),
+    **dict.fromkeys(["capture", "destinations", "preview"], 3),
     **dict.fromkeys(["notifier", "status"], 4),
     **dict.fromkeys(["crash", "fleet", "integrations"], 5),
     **dict.fromkeys(["bootstrap", "supervisor"], 6),
