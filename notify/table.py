@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 
 from notify.plain import clean, jsonable, safe_str
 
@@ -18,6 +18,7 @@ _GAP = "  "
 _NOTHING = "–"
 _MORE = re.compile(r"… [0-9]+ more|<unreadable .*>", re.DOTALL)  # what `plain.keep` puts at the end of a list
 _NUMBER = re.compile(r"\W{0,3}[0-9][0-9.,_'’\u00a0\u202f]*(?:e[+-]?[0-9]+)?\s?\S{0,5}", re.IGNORECASE)
+_CELL = 500  # characters: with longer ones it is a list of texts, and padding would make a flood of them
 _DECIMALS = 8  # of a float: a satoshi; what comes below it is noise of the arithmetic
 _LEAST, _MOST = 1e-6, 1e15  # the magnitudes that this shows well
 _ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
@@ -42,6 +43,11 @@ class Table:
     def __len__(self) -> int:
         """How many rows there are, without the names."""
         return len(self.rows) - self.named
+
+    def rows_within(self, limit: int) -> int:
+        """Return how many of the first rows have no more than *limit* characters: others need not be drawn to tell."""
+        sizes = accumulate(sum(map(len, row)) for row in self.rows[self.named :])
+        return sum(size <= limit for size in sizes)
 
     def first(self, count: int) -> "Table":
         """Return the table with its first *count* rows, and a word on how many are left out."""
@@ -76,7 +82,8 @@ class Table:
 def table_of(value: object) -> Table | None:
     """Return *value* as a table, None when it is none: neither a list of dicts nor a list of at least two lists.
 
-    Columns of floats get the same number of decimals. Raises nothing for what `plain.keep` returns.
+    Columns of floats get the same number of decimals. With a cell of more than 500 characters it is no table. Raises
+    nothing for what `plain.keep` returns.
     """
     if not isinstance(value, list | tuple) or not value:
         return None
@@ -87,11 +94,14 @@ def table_of(value: object) -> Table | None:
         names = list(dict.fromkeys(name for row in given for name in row))
         columns = [[row.get(name) for row in given] for name in names]
         sheet = [(_one_line(safe_str(name)), *_cells(column)) for name, column in zip(names, columns, strict=True)]
-        return Table(tuple(zip(*sheet, strict=True)), True, left_out)
-    if len(given) > 1 and all(isinstance(row, list | tuple) and row for row in given):
+    elif len(given) > 1 and all(isinstance(row, list | tuple) and row for row in given):
+        names = []
         sheet = [tuple(_cells(column)) for column in zip_longest(*given, fillvalue="")]
-        return Table(tuple(zip(*sheet, strict=True)), False, left_out)
-    return None
+    else:
+        return None
+    if any(len(cell) > _CELL for column in sheet for cell in column):
+        return None
+    return Table(tuple(zip(*sheet, strict=True)), bool(names), left_out)
 
 
 def columns_of(text: str) -> int:
@@ -104,7 +114,7 @@ def _advances(text: str) -> Iterator[int]:
     before, width = "", 0
     for character in text:
         if character == _EMOJI_STYLE:
-            added = 1 if width == 1 else 0  # it makes an emoji of a sign
+            added = 1 if width == 1 and before.strip() else 0  # it makes an emoji of a sign
         elif before == _JOINER or character in _SKIN_TONES or unicodedata.category(character) in _ZERO_WIDTH:
             added = 0
         else:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from types import MappingProxyType
 
 import pytest
@@ -15,6 +16,7 @@ from notify.backends.discord.identity import Mention
 from notify.backends.discord.message import Appearance, compose, compose_plain
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import TRADE, TRADE_HIGH
+from notify.plain import keep_fields
 from notify.testing.discord_rules import refusal
 
 PLAIN = Appearance()
@@ -232,6 +234,16 @@ def test_a_table_of_a_hundred_rows_says_how_many_are_in_the_file_which_is_as_wid
     assert description.count("ETH-USDC") == 2 * shown  # each row is in two parts, a part for its first columns
     (file,) = message.files
     assert "\nETH-USDC  3,450.10  +3.50 %      99  2026-01-01 12:00" in file.data.decode()
+
+
+def test_the_largest_table_that_notify_keeps_is_composed_in_no_time():
+    rows = [{f"column {number}": "損" * 500 for number in range(19)}] * 100  # 500 characters are the longest cell
+
+    started = time.perf_counter()
+    message = composed(event("Report", fields=keep_fields({"rows": rows})))
+
+    assert time.perf_counter() - started < 10  # seconds; it takes one, nearly all of it for the file
+    assert [file.name for file in message.files] == ["message.txt"]
 
 
 def test_a_table_does_not_end_its_block_of_code():
@@ -521,11 +533,19 @@ TEXTS = st.one_of(
             "損" * 7000,
             ("wide " * 20 + "\n…\n") * 200,
             "<@1> @everyone https://example.com/_a_",
+            "</style><script>&amp;<b onclick='x'>",
         ]
     ),
 )
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), TEXTS, st.lists(TEXTS, max_size=3), st.binary(max_size=10)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXTS,
+    st.lists(TEXTS, max_size=3),
+    st.binary(max_size=10),
+    st.lists(st.dictionaries(st.text(max_size=9), st.text(max_size=40) | st.floats(), max_size=3), max_size=4),
 )
 ATTACHMENTS = st.builds(
     Attachment, TEXTS, st.binary(max_size=20), st.none() | TEXTS | st.sampled_from(["image/png", "text/plain"])

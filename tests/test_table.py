@@ -5,7 +5,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify.plain import keep, keep_fields
@@ -36,6 +36,7 @@ def drawn(rows, most=None):
         None,
         [{"a": 1}, "a word"],
         ["… 3 more"],
+        [{"a": "x" * 501}],
     ],
 )
 def test_what_has_no_rows_and_columns_is_no_table(value):
@@ -184,6 +185,7 @@ ROWS = st.one_of(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(min_value=10, max_value=80))
 def test_no_line_is_wider_than_asked_for_and_no_character_of_a_cell_is_lost(rows, most):
     table = table_of(keep_fields({"rows": rows})["rows"])

@@ -97,7 +97,7 @@ def test(
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Send a realistic message, a long one and an image to every backend, and show the receipts."""
+    """Send a trade, a report with a table, a long one, an image and a warning to each backend; show the receipts."""
     from notify.cli.test import send_tests
 
     raise typer.Exit(send_tests(above_file(os.environ, env_file, insecure=insecure), timeout=timeout, as_json=json))

@@ -34,7 +34,7 @@ def table_block(name: str, table: Table) -> Block:
         return f"{text.bold(name)}\n{text.fence(text.visible(table.first(count).draw()))}"
 
     def block(limit: int) -> tuple[str, bool]:
-        count = text.most_that_fit(len(table), lambda count: text.length(render(count)) <= limit)
+        count = text.most_that_fit(table.rows_within(limit), lambda count: text.length(render(count)) <= limit)
         return (render(count), count == len(table)) if count else ("", False)
 
     return block

@@ -149,8 +149,11 @@ def _fields(event: Event) -> tuple[list[dict[str, Any]], list[Block]]:
     spilled: list[Block] = []
     room = _FIELDS
     for key, given in event.fields.items():
-        table = table_of(given)
-        name, value = text.visible(key), text.visible(value_text(given))
+        name, table = text.visible(key), table_of(given)
+        if table is not None and table.rows_within(_FIELD_VALUE) < len(table):
+            spilled.append(table_block(name, table))
+            continue
+        value = text.visible(value_text(given))
         drawn = table is not None or text.is_table(value)
         shown_name = _BLANK_FIELD if text.is_blank(name) else text.escape(name.strip())
         shown = _BLANK_FIELD if text.is_blank(value) else text.fence(value) if drawn else text.escape(value.strip())
