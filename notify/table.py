@@ -19,7 +19,7 @@ _NOTHING = "–"
 _MORE = re.compile(r"… [0-9]+ more|<unreadable .*>", re.DOTALL)  # what `plain.keep` puts at the end of a list
 _NUMBER = re.compile(r"\W{0,3}[0-9][0-9.,_'’\u00a0\u202f]*(?:e[+-]?[0-9]+)?\s?\S{0,5}", re.IGNORECASE)
 _CELL = 500  # characters: with longer ones it is a list of texts, and padding would make a flood of them
-_DECIMALS = 8  # of a float: a satoshi; what comes below it is noise of the arithmetic
+_DIGITS = 8  # of the largest number in a column
 _LEAST, _MOST = 1e-6, 1e15  # the magnitudes that this shows well
 _ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
 _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
@@ -111,14 +111,14 @@ def columns_of(text: str) -> int:
 
 def _advances(text: str) -> Iterator[int]:
     """Yield what each character adds to the width: 0 for what belongs to the one before."""
-    before, width = "", 0
+    before, added = "", 0
     for character in text:
         if character == _EMOJI_STYLE:
-            added = 1 if width == 1 and before.strip() else 0  # it makes an emoji of a sign
+            added = 1 if added == 1 and before.strip() else 0  # it makes an emoji of a sign
         elif before == _JOINER or character in _SKIN_TONES or unicodedata.category(character) in _ZERO_WIDTH:
             added = 0
         else:
-            added = width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            added = 2 if unicodedata.east_asian_width(character) in "WF" else 1
         before = character
         yield added
 
@@ -137,15 +137,25 @@ def _cells(column: Sequence[object]) -> Iterator[str]:
 
 
 def _common_decimals(column: Sequence[object]) -> int | None:
-    """Return how many decimals show all numbers of a column of floats; None for what is better left as it is."""
+    """Return how many decimals show all numbers of a column of floats; None for what is better left as it is.
+
+    The largest gets eight digits, as what is behind them is noise of the arithmetic, and the smallest at least three.
+    """
     numbers = [value for value in column if isinstance(value, float) or type(value) is int]
     if len(numbers) != sum(value is not None for value in column) or all(type(value) is int for value in numbers):
         return None
-    finite = [value for value in numbers if math.isfinite(value)]
-    if not all(value == 0 or _LEAST <= abs(value) < _MOST for value in finite):
+    sizes = [abs(value) for value in numbers if value and math.isfinite(value)]
+    if not sizes:
+        return 0
+    if not _LEAST <= min(sizes) <= max(sizes) < _MOST:
         return None
-    decimals = max((len(f"{value:.{_DECIMALS}f}".rstrip("0").partition(".")[2]) for value in finite), default=0)
-    return 2 if decimals == 1 else decimals  # 3,450.10 rather than 3,450.1
+    wanted = max(_DIGITS - 1 - _magnitude(max(sizes)), 2 - _magnitude(min(sizes)), 2)
+    needed = max(len(f"{size:.{wanted}f}".rstrip("0").partition(".")[2]) for size in sizes)
+    return 2 if needed == 1 else needed  # 3,450.10 rather than 3,450.1
+
+
+def _magnitude(size: float) -> int:
+    return math.floor(math.log10(size))
 
 
 def _one_line(text: str) -> str:

@@ -265,8 +265,9 @@ def test_an_exception_shows_its_type_its_message_and_its_traceback():
     )
 
 
-def test_an_exception_that_the_message_has_told_already_is_not_told_twice():
-    raised = ExceptionInfo("ZeroDivisionError", "division by zero", "Traceback:\nZeroDivisionError: division by zero\n")
+@pytest.mark.parametrize("kind", ["ZeroDivisionError", "strategy.sums.ZeroDivisionError"])
+def test_an_exception_that_the_message_has_told_already_is_not_told_twice(kind):
+    raised = ExceptionInfo(kind, "division by zero", "Traceback:\nZeroDivisionError: division by zero\n")
     crash = event("Crashed in the main thread: ZeroDivisionError: division by zero", exception=raised)
 
     embed = compose([crash], Appearance()).payload["embeds"][0]

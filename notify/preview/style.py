@@ -29,7 +29,9 @@ article + article { margin-top: 24px; }
 .who .app {
   font-size: 10px; background: #5865f2; color: #fff; border-radius: 3px; padding: 1px 5px; vertical-align: 2px;
 }
-.who time, .who .silent { font-size: 12px; font-weight: 400; color: var(--muted); margin-left: 4px; }
+.who time, .who .silent {
+  font-size: 12px; font-weight: 400; color: var(--muted); margin-left: 4px; white-space: nowrap;
+}
 .markdown { white-space: pre-wrap; }
 .mention { background: var(--mention); color: var(--mentioned); border-radius: 3px; padding: 0 2px; font-weight: 500; }
 a { color: var(--link); text-decoration: none; }

@@ -121,7 +121,9 @@ def _is_indented(line: str) -> bool:
 
 def _exception(raised: ExceptionInfo, said: str) -> Block:
     summary = f"{raised.type}: {raised.message}".strip()
-    summary = "" if summary in said else text.visible(summary)  # a crash has it in its title
+    # A crash has it in its title, without the module of its class.
+    is_said = summary in said or summary.removeprefix(f"{raised.type.rpartition('.')[0]}.") in said
+    summary = "" if is_said else text.visible(summary)
     trace = text.visible(raised.traceback)
 
     def block(limit: int) -> tuple[str, bool]:
