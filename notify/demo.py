@@ -104,10 +104,21 @@ def trade(notifier: notify.Notifier, portfolio: Portfolio, day: date, rates: lis
 
 def report(notifier: notify.Notifier, portfolio: Portfolio, day: date, rate: float) -> None:
     """Say how things stand."""
-    held = portfolio.position
-    lines = [f"equity {portfolio.equity(rate):>12,.2f} USD", f"cash   {portfolio.cash:>12,.2f} USD", "…"]
-    lines.append(f"#{held.number} EUR-USD {held.profit(rate):+,.2f} USD" if held else "no open position")
-    notifier.notify(f"Portfolio on {day}", body="\n".join(lines), level=notify.TRADE_HIGH, topic="position")
+    held, profit = portfolio.position, portfolio.position.profit(rate) if portfolio.position else 0.0
+    notifier.notify(
+        f"Portfolio on {day}",
+        level=notify.TRADE_HIGH,
+        topic="position",
+        fields={
+            "equity": f"{portfolio.equity(rate):,.2f} USD",
+            "cash": f"{portfolio.cash:,.2f} USD",
+            "positions": [
+                {"": f"#{held.number}", "pair": "EUR-USD", "EUR": round(held.euros, 2), "profit": f"{profit:+,.2f} USD"}
+            ]
+            if held
+            else "none",
+        },
+    )
 
 
 def close_all(portfolio: Portfolio, rate: float) -> None:

@@ -1,6 +1,6 @@
 """All that an event says as plain text: for a file, and for services that have no markup of their own."""
 
-from notify.backends.discord.files import value_text
+from notify.backends.discord.files import field_text
 from notify.event import Event
 from notify.levels import level_name
 from notify.plain import clean, iso_time
@@ -23,7 +23,7 @@ def said_below(event: Event) -> str:
 
 
 def _details(event: Event) -> list[str]:
-    parts = [event.body, "\n".join(f"{name}: {value_text(value)}" for name, value in event.fields.items())]
+    parts = [event.body, "\n".join(field_text(name, value, None) for name, value in event.fields.items())]
     if event.exception is not None:
         parts.append(f"{event.exception.type}: {event.exception.message}")
         parts.append(event.exception.traceback)

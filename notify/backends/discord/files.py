@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from notify.event import Attachment, Event
 from notify.levels import level_name
 from notify.plain import clean, jsonable, safe_str
+from notify.table import PHONE, table_of
 
 MAX_FILES = 10  # in a message, as Discord documents
 MAX_FILE = 10 * 2**20  # bytes; Discord's limit where nobody paid for more
@@ -46,7 +47,7 @@ def whole_text(event: Event, names: set[str], *, crash: bool = False) -> File:
         *([f"{source.path}:{source.line} {source.function}"] if source.path else []),
     ]
     parts = ["\n".join(head), event.message, event.body]
-    parts.append("\n".join(f"{name}: {value_text(value)}" for name, value in event.fields.items()))
+    parts.append("\n".join(field_text(name, value, None) for name, value in event.fields.items()))
     if event.exception is not None:
         parts.append(f"{event.exception.type}: {event.exception.message}")
         parts.append(event.exception.traceback)
@@ -95,13 +96,26 @@ def iso_time(at: float) -> str | None:
         return None
 
 
-def value_text(value: object) -> str:
-    """Return a field's value as people read it: containers as JSON, everything else as `str` has it."""
+def value_text(value: object, most: int | None = PHONE) -> str:
+    """Return a field's value as people read it: tables drawn, other containers as JSON, the rest as `str` has it.
+
+    Args:
+        value: of a field.
+        most: columns that a table may take; None as many as it needs.
+    """
     if isinstance(value, str):
         return clean(value)
+    if (table := table_of(value)) is not None:
+        return table.draw(most)
     if isinstance(value, dict | list | tuple):
         return json.dumps(jsonable(value), ensure_ascii=False)
     return clean(safe_str(value))
+
+
+def field_text(name: str, value: object, most: int | None = PHONE) -> str:
+    """Return a field as `name: value`, a table below its name. Args are those of `value_text`."""
+    shown = value_text(value, most)
+    return f"{name}:\n{shown}" if "\n" in shown else f"{name}: {shown}"
 
 
 def _safe_name(filename: str, content_type: str | None) -> str:

@@ -10,7 +10,7 @@ SECTION_BREAK = "…"
 """A line that holds only this separates sections, as in trade-executor's reports."""
 
 WIDE = 60
-"""Characters above which a line counts as a table's, and a first line as no heading."""
+"""Characters above which a line is no heading."""
 
 # Control characters become their pictures, C1 and bidirectional overrides their escapes: nothing hides, nothing acts.
 _SHOWN: dict[int, str] = (
@@ -39,6 +39,7 @@ _ACTIVE = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _BACKTICKS = re.compile("`{3,}")
+_FRAME = re.compile(r'^ +File "[^\n]*, line [0-9]+', re.MULTILINE)  # as tracebacks and faulthandler have it
 _LONGEST_CHARACTER = 16  # code points of an emoji of a family with skin tones; more is no character but an attack
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f\u20e3")  # they belong to what stands before or after them
 
@@ -108,10 +109,13 @@ def sections(text: str) -> list[str]:
 
 
 def is_table(section: str) -> bool:
-    """Say whether *section* has several lines, and a wide one or columns set apart by spaces in more than one."""
+    """Say whether *section* is laid out for a monospace font.
+
+    That is columns set apart by spaces or bars in more than one line, or the stack of a program.
+    """
     lines = section.split("\n")
-    columns = sum("  " in line.strip() for line in lines)
-    return len(lines) > 1 and (columns > 1 or any(len(line) > WIDE for line in lines))
+    columns = sum("  " in line.strip() or sum(map(line.count, "|│┃")) > 1 for line in lines)
+    return columns > 1 or _FRAME.search(section) is not None
 
 
 def head_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple[str, bool]:
@@ -121,7 +125,7 @@ def head_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     """
     if len(text) <= limit and length(whole := render(text)) <= limit:
         return whole, True
-    most = _most(min(len(text), max(0, limit)), lambda count: length(render(text[:count])) <= limit)
+    most = most_that_fit(min(len(text), max(0, limit)), lambda count: length(render(text[:count])) <= limit)
     nearby = text[most * 3 // 4 : most]
     breaks = max(nearby.rfind("\n"), nearby.rfind(" "))
     end = most * 3 // 4 + breaks if breaks > 0 and not text[most : most + 1].isspace() else most
@@ -144,7 +148,7 @@ def tail_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     if len(text) <= limit and length(whole := render(text)) <= limit:
         return whole, True
     size = len(text)
-    most = _most(min(size, max(0, limit)), lambda count: length(render("…\n" + text[size - count :])) <= limit)
+    most = most_that_fit(min(size, max(0, limit)), lambda count: length(render("…\n" + text[size - count :])) <= limit)
     shown = text[size - most :] if most else ""
     line = shown.find("\n")
     if 0 <= line < len(shown) // 2:
@@ -152,7 +156,7 @@ def tail_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     return (render("…\n" + shown), False) if shown else ("", False)
 
 
-def _most(high: int, fits: Callable[[int], bool]) -> int:
+def most_that_fit(high: int, fits: Callable[[int], bool]) -> int:
     """Return about the largest count up to *high* that fits, 0 if none does."""
     low = 0
     while low < high:
