@@ -71,10 +71,10 @@ def dead(supervision: Supervision, port: int, *arguments: str) -> Iterator[tuple
 DEATHS = {
     # What is done, and what is served of it, by the program itself or by its supervisor.
     "exception": ("raise ValueError('no price')", 1, "no price"),
-    "kill -9": ("os.kill(os.getpid(), signal.SIGKILL)", 137, "my-strategy was killed by SIGKILL after 0."),
-    "os._exit": ("os._exit(7)", 7, "my-strategy ended with exit code 7 after 0."),
-    "segmentation fault": ("ctypes.string_at(0)", 139, "my-strategy crashed after 0."),
-    "sys.exit with a text": ("sys.exit('no price')", 1, "my-strategy ended with exit code 1 after 0."),
+    "kill -9": ("os.kill(os.getpid(), signal.SIGKILL)", 137, "my-strategy was killed by SIGKILL after "),
+    "os._exit": ("os._exit(7)", 7, "my-strategy ended with exit code 7 after "),
+    "segmentation fault": ("ctypes.string_at(0)", 139, "my-strategy crashed after "),
+    "sys.exit with a text": ("sys.exit('no price')", 1, "my-strategy ended with exit code 1 after "),
 }
 
 

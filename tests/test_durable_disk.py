@@ -227,7 +227,7 @@ def test_what_waits_when_somebody_removes_it_and_nothing_is_said_any_more_is_on_
     until(lambda: waits("housekeeping", "_run"))  # for a minute
     shutil.rmtree(state)
 
-    notifier.close(0.5)
+    notifier.close(2)  # seconds, for the last look at the disk; the backend hangs all the while
 
     assert {ticket.wait(0)["discord"] for ticket in tickets} == {"pending"}
     assert "its file was moved or removed" in capsys.readouterr().err

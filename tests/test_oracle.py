@@ -120,7 +120,7 @@ def test_the_oracle_sees_the_loss_when_events_are_taken_for_delivered_before_the
 ) -> None:
     chance = random.Random(seed)
 
-    verdict = chain(tmp_path / "state", FEW, chance, outbox="hasty", modes=["hang", "500"], kills=["SIGKILL"])
+    verdict = chain(tmp_path / "state", FEW, chance, outbox="hasty", modes=["hang", "500"], kills=["exit"])
 
     assert verdict.durable > FEW
     assert verdict.lost
