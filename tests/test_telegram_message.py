@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.backends.discord.text import length
 from notify.backends.telegram import text
 from notify.backends.telegram.files import MAX_FILE, File, attach, text_file
 from notify.backends.telegram.message import LIMIT
 from notify.backends.telegram.steps import CAPTION, Step, steps_for
+from notify.backends.text import length
 from notify.cli.test import chart
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import TRADE, TRADE_HIGH
