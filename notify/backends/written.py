@@ -1,9 +1,10 @@
 """All that an event says as plain text: for a file, and for services that have no markup of their own."""
 
-from notify.backends.discord.files import value_text
+import json
+
 from notify.event import Event
 from notify.levels import level_name
-from notify.plain import clean, iso_time
+from notify.plain import clean, iso_time, jsonable, safe_str
 
 
 def whole_text(event: Event) -> str:
@@ -20,6 +21,15 @@ def whole_text(event: Event) -> str:
 def said_below(event: Event) -> str:
     """Return what *event* says below the first line of its message."""
     return _paragraphs(event.message.strip().partition("\n")[2], *_details(event))
+
+
+def value_text(value: object) -> str:
+    """Return a field's value as people read it: containers as JSON, everything else as `str` has it."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(jsonable(value), ensure_ascii=False)
+    return clean(safe_str(value))
 
 
 def _details(event: Event) -> list[str]:

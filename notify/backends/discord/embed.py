@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from notify.backends.discord import text
-from notify.backends.discord.files import File, attach, is_image, iso_time, value_text, whole_text
+from notify.backends.discord.files import attach, is_image, iso_time, whole_text
+from notify.backends.files import File
+from notify.backends.written import value_text
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import severity
 
