@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notify import diagnostics
-from notify.backends.discord.answer import mapping, parsed
-from notify.backends.http import Answer, HttpClient
+from notify.backends.http import Answer, HttpClient, mapping, parsed
 from notify.backends.telegram.address import TELEGRAM, parse_base, parse_token
 from notify.backends.telegram.answer import Said, reason, said_in
 from notify.backends.telegram.limiter import Limiter, process_limiter
