@@ -1,11 +1,11 @@
 """`notify dashboard`: a page with all strategies, on a web server of its own."""
 
 import importlib
-import ipaddress
 import signal
 import sys
 
 from notify import settings
+from notify.backends.http import is_loopback
 from notify.bootstrap import redactor
 from notify.cli.strategies import counted, credentials, listed, need_network
 from notify.env_file import Environment
@@ -46,7 +46,7 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
             credentials=sent,
             redact=redactor(config).text,
         ) as server:
-            if admitted is None and not _is_loopback(host):
+            if admitted is None and not is_loopback(host):
                 _say(f"everybody who reaches {host} can see it; HTTP_USERNAME and HTTP_PASSWORD have it ask for them")
             _say(f"{counted(strategies)} at {server.url}/strategies (Ctrl-C ends it)")
             signal.sigwait(signals)
@@ -73,10 +73,3 @@ def _by_option(text: str) -> str:
     """Return an error of the server with the option in place of the variable that the status server has it from."""
     name, colon, rest = text.partition(": ")
     return f"{_OPTION_OF.get(name, name)}{colon}{rest}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
