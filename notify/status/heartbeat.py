@@ -16,7 +16,6 @@ from notify.errors import ConfigError, RetryLater
 from notify.exceptions import Raised
 from notify.run_state import RunState
 from notify.settings import Settings
-from notify.version import __version__
 
 _DEADLINE = 10.0  # seconds for one ping, answer included
 _MESSAGE = 300  # code points of what a failure says of itself, as /status has it
@@ -196,13 +195,12 @@ class Pings:
         self._client.close()
 
     def _send(self, failure: str | None) -> bool:
-        headers = {"User-Agent": f"notify/{__version__}"}
         try:
             if failure is None:
-                answer = self._client.get(self._url, headers=headers, deadline_seconds=_DEADLINE)
+                answer = self._client.get(self._url, deadline_seconds=_DEADLINE)
             else:
                 body = json.dumps({"message": failure}, ensure_ascii=False).encode()
-                answer = self._client.post(self._fail_url, json=body, headers=headers, deadline_seconds=_DEADLINE)
+                answer = self._client.post(self._fail_url, json=body, deadline_seconds=_DEADLINE)
         except RetryLater as error:
             why = str(error)
         else:
