@@ -17,7 +17,7 @@ MAX_LINES = 400
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
-    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported"], 0),
+    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "duration"], 0),
     **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations"], 3),

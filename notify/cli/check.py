@@ -20,10 +20,11 @@ from notify.cli.nagios import Code, line
 from notify.cli.output import print_json
 from notify.cli.strategies import credentials
 from notify.clock import SystemClock
+from notify.duration import duration
 from notify.errors import ConfigError
 from notify.fleet.observe import Observation, observe
 from notify.fleet.strategies import Strategy, wrong_with_url
-from notify.fleet.verdict import State, Verdict, duration
+from notify.fleet.verdict import State, Verdict
 from notify.rules.redaction import Redactor
 from notify.settings import Settings
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from notify.clip import clip
+from notify.duration import duration
 from notify.plain import clean
 
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
@@ -108,18 +109,6 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
         cycles=_count(status.get("cycles")),
         version=_version(status.get("version")),
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units: `42 s`, `3 min 20 s`, `1 h 5 min`, `2 d 3 h`."""
-    whole = max(0, int(seconds))
-    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
-    for name, size in units:
-        count, whole = divmod(whole, size)
-        parts.append((count, name))
-    first = next((number for number, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count) or "0 s"
 
 
 def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:

@@ -5,10 +5,10 @@ import logging
 from notify import diagnostics
 from notify.crash.stacks import SIGNAL
 from notify.crash.watchdog import KEY
+from notify.duration import duration
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.supervisor.child import Child
-from notify.supervisor.death import span
 from notify.supervisor.fault import program_threads
 from notify.supervisor.mark import Mark
 
@@ -78,7 +78,7 @@ class HangWatch:
 
     def _tell(self, now: float) -> None:
         self._notifier.notify(
-            f"{self._program} hangs: no progress for {span(now - self._progress_seen_at)}",
+            f"{self._program} hangs: no progress for {duration(now - self._progress_seen_at)}",
             body=self._stacks(),
             level=logging.ERROR,
             topic="watchdog",
@@ -88,7 +88,7 @@ class HangWatch:
     def _tell_end(self, now: float) -> None:
         # The least level that reaches people by default: they have read that it hangs.
         self._notifier.notify(
-            f"{self._program} goes on: it made no progress for {span(now - self._progress_seen_at)}",
+            f"{self._program} goes on: it made no progress for {duration(now - self._progress_seen_at)}",
             level=TRADE,
             topic="watchdog",
             key=KEY,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from notify.duration import duration
 from notify.fleet.dashboard.text import exact, line, lines
-from notify.fleet.verdict import duration
 
 LEVELS: Mapping[str, int] = {"info": 20, "trade": 21, "warning": 30, "error": 40}
 """The filters of the log, by the least number of a level."""
