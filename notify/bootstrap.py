@@ -15,7 +15,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations, is_offline
+from notify.destinations import destinations
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
@@ -201,7 +201,7 @@ def _begin_heartbeat(notifier: Notifier, config: Settings, redact: "Redactor") -
 
 def _is_unasked(config: Settings) -> bool:
     """Say whether nobody has asked for silence: neither for a run without network, nor for nothing on stdout."""
-    return not is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
+    return not settings.is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
 def _listen(notifier: Notifier) -> None:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable
 
 from notify import settings
-from notify.destinations import is_offline
 from notify.errors import ConfigError
 from notify.fleet.fetch import Credentials
 from notify.fleet.strategies import Strategies, parse_strategies
@@ -40,7 +39,7 @@ def credentials(config: Settings) -> Credentials:
 
 def need_network(config: Settings, otherwise: str) -> None:
     """Raise `ConfigError` when nothing may leave this machine; *otherwise* says what would come of it."""
-    if is_offline(config):
+    if settings.is_offline(config):
         raise ConfigError(
             f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
             f"and {otherwise}"

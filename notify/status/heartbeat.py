@@ -11,7 +11,6 @@ from notify import diagnostics, settings, threads
 from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
-from notify.destinations import is_offline
 from notify.errors import ConfigError, RetryLater
 from notify.exceptions import Raised
 from notify.run_state import RunState
@@ -36,7 +35,7 @@ def monitor_url(config: Settings) -> str | None:
         _fail_url(url)
     except ValueError as error:
         raise ConfigError(f"{settings.HEARTBEAT_URL.name}: {error}") from None
-    return None if is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
+    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
 
 
 def heartbeat(

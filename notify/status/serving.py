@@ -7,7 +7,6 @@ from typing import Any
 
 from notify import settings
 from notify.clock import Clock
-from notify.destinations import is_offline
 from notify.errors import ConfigError
 from notify.run_state import RunState
 from notify.settings import Settings
@@ -75,7 +74,7 @@ def serving(config: Settings) -> Serving | None:
         name=config.get(settings.NAME) or settings.program_name(),
         icon_url=config.get(settings.ICON_URL),
     )
-    return None if is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else found
+    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else found
 
 
 def readers(config: Settings) -> auth.Readers | None:
