@@ -87,7 +87,7 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
     """
     if not isinstance(status, Mapping) or not isinstance(status.get("executor_running"), bool):
         return offline("the answer is JSON, but no status of an executor", misconfigured=True)
-    refreshed, crashed = _time(status.get("last_refreshed_at")), _time(status.get("crashed_at"))
+    refreshed, crashed = epoch_seconds(status.get("last_refreshed_at")), epoch_seconds(status.get("crashed_at"))
     if not status["executor_running"]:
         state, reason = State.CRASHED, _failure(status.get("exception"))
     elif refreshed is None:
@@ -103,12 +103,19 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
         warnings=tuple(warnings.values()),
         concerns=tuple(warnings),
         executor_id=_word(status.get("executor_id")),
-        started_at=_time(status.get("started_at")),
+        started_at=epoch_seconds(status.get("started_at")),
         last_refreshed_at=refreshed,
         crashed_at=crashed,
         cycles=_count(status.get("cycles")),
         version=_version(status.get("version")),
     )
+
+
+def epoch_seconds(value: object) -> float | None:
+    """Return a time that a strategy says, in UTC epoch seconds; None for what is no time."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
+        return float(value)
+    return None
 
 
 def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
@@ -126,13 +133,6 @@ def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
 def _failure(exception: object) -> str:
     message = exception.get("exception_message") if isinstance(exception, Mapping) else None
     return _word(message) or "it does not say why it stopped"
-
-
-def _time(value: object) -> float | None:
-    """Return epoch seconds, None for what is no time."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
-        return float(value)
-    return None
 
 
 def _count(value: object) -> int | None:

@@ -16,9 +16,10 @@ from notify.exceptions import Raised
 from notify.run_state import RunState
 from notify.settings import Settings
 
+LAST_PING = 2.0  # seconds that the end of the program waits for the news of its crash to be taken
+
 _DEADLINE = 10.0  # seconds for one ping, answer included
 _MESSAGE = 300  # code points of what a failure says of itself, as /status has it
-_LAST_PING = 2.0  # seconds that the end of the program waits for the news of its crash to be taken
 _ENDING = 0.1  # seconds that the thread is waited for otherwise
 _AT_ONCE = float("-inf")  # monotonic seconds
 
@@ -116,7 +117,7 @@ class Heartbeat:
             self._ended = True
             self._changed.notify_all()
         if self._worker is not None:
-            self._worker.join(_LAST_PING if self._failure_is_untold else _ENDING)
+            self._worker.join(LAST_PING if self._failure_is_untold else _ENDING)
 
     def look(self) -> float:
         """Ping if it is time to, and return when to look again, in monotonic seconds."""
