@@ -20,6 +20,7 @@ if _typing.TYPE_CHECKING:
     from notify.crash.report import report_crash
     from notify.integrations.structlog import structlog_processor
     from notify.notifier import Notifier, get_notifier
+    from notify.threshold import Threshold
 
 __all__ = [
     "TRADE",
@@ -34,6 +35,7 @@ __all__ = [
     "NotifyError",
     "Rejected",
     "RetryLater",
+    "Threshold",
     "Ticket",
     "__version__",
     "get_notifier",
@@ -47,6 +49,7 @@ __all__ = [
 # a backend's author for one, does not pay for it.
 _LATER = {
     "Notifier": "notify.notifier",
+    "Threshold": "notify.threshold",
     "get_notifier": "notify.notifier",
     "guard": "notify.crash.guard",
     "report_crash": "notify.crash.report",

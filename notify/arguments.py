@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, TypedDict, Unpack
 
 from notify.clip import clip
-from notify.event import Attachment, Event, Source, new_id
+from notify.event import Attachment, Event, Matter, Phase, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import parse_level
 from notify.plain import (
@@ -23,6 +23,7 @@ from notify.plain import (
     keep_fields,
     safe_str,
 )
+from notify.rules.fingerprint import id_of_key
 
 _MAX_FILES = 25 * 2**20  # bytes of all files of an event: more than Discord takes without a paid server
 _NAME = 100  # code points of a file's name in such a note
@@ -38,6 +39,7 @@ class Parts(TypedDict, total=False):
     fields: Mapping[str, object] | None
     attachments: Sequence[Attachment]
     exc: BaseException | None
+    update: bool
 
 
 def caller(above: tuple[str, ...] = ()) -> Source:
@@ -99,6 +101,7 @@ def _read(
     fields: Mapping[str, object] | None = None,
     attachments: object = (),
     exc: object = None,
+    update: object = False,
 ) -> Event:
     """Make an event of what was passed. What cannot be used is shown in it instead."""
     kept = keep_fields(fields) if fields is not None else {}
@@ -112,6 +115,7 @@ def _read(
     raised = Raised(exc) if issubclass(type(exc), BaseException) else None  # type: ignore[arg-type]  # it is one
     if exc is not None and raised is None:
         kept["exc"] = keep(exc)
+    name = None if key is None else clean(safe_str(key))
     return Event(
         id=new_id(now),
         time=now,
@@ -119,11 +123,12 @@ def _read(
         body=clean(clip(safe_str(body), MAX_MESSAGE)),
         level=logging.INFO if number is None else number,
         topic=clean(safe_str(topic)),
-        key=None if key is None else clean(safe_str(key)),
+        key=name,
         fields=kept,
         attachments=files,
         exception=raised.info() if raised is not None else None,
         source=source,
+        matter=Matter(id_of_key(name), Phase.LIVING, since=now, last=now) if update is True and name else None,
     )
 
 

@@ -23,20 +23,26 @@ Optional attributes, with what a lane assumes without them:
     durable: bool = False    events from NOTIFY_DURABLE_LEVEL on are kept on disk until delivered
     max_batch: int = 1       how many waiting events one call of send() gets at most
     folds: bool = True       for people, who want repeats folded; False: a machine, which gets every event
+    posted: MutableMapping   there if the backend can change what it has sent: what it needs to find that again, text by
+                             text. It is replaced before the first send() by one that outlives the process
     in_order: bool = False   for readers who read along: no event overtakes another
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
+
+A backend with `posted` looks at `event.matter`, which says to what ongoing matter an event belongs. If it has a message
+of that matter, a COUNTED or a LIVING event changes the message, and a RESOLVED one does so and is a message, too. Where
+there is no `posted`, LIVING events are messages as all others, and no COUNTED ones come.
 
 What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is
 tried a few times and then counts as `Rejected`, so that one event cannot hold up the rest.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from notify.event import Event
 
-__all__ = ["Backend", "BackendFactory", "durable", "in_order", "max_batch", "ready_in"]
+__all__ = ["Backend", "BackendFactory", "durable", "edits", "folds", "in_order", "max_batch", "ready_in", "remember_in"]
 
 
 @runtime_checkable
@@ -62,6 +68,21 @@ BackendFactory = Callable[[Mapping[str, str]], Backend | None]
 def durable(backend: Backend) -> bool:
     """Say whether events for *backend* are worth keeping on disk."""
     return bool(getattr(backend, "durable", False))
+
+
+def folds(backend: Backend) -> bool:
+    """Say whether people read what *backend* delivers, so that repeats are counted there rather than sent."""
+    return bool(getattr(backend, "folds", True))
+
+
+def edits(backend: Backend) -> bool:
+    """Say whether *backend* can change what it has sent."""
+    return getattr(backend, "posted", None) is not None
+
+
+def remember_in(backend: Backend, posted: MutableMapping[str, str]) -> None:
+    """Give *backend*, which can change what it has sent, a place for what it needs to find that again."""
+    backend.posted = posted  # type: ignore[attr-defined]  # `edits` has seen it
 
 
 def max_batch(backend: Backend) -> int:

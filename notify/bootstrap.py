@@ -95,6 +95,8 @@ def _set_up(
         outbox=outbox,
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
         redact=redact,
+        repeat_interval=config.get(settings.NOTIFY_REPEAT_INTERVAL),
+        storm_limit=config.get(settings.NOTIFY_STORM_LIMIT),
     )
     notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
     notifier.status_url = status_url(config, served)

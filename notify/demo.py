@@ -19,7 +19,6 @@ logger = logging.getLogger("demo.executor")
 
 FAST, SLOW = 5, 20  # days of the two moving averages
 START_CAPITAL = 10_000.0  # US dollars
-GAS_WARNING = 80  # gwei
 
 # A fixed end, so that every run trades the same. Its last 30 days hold a gain, a loss and an open position.
 LAST_DAY = date(2020, 9, 18)
@@ -105,10 +104,21 @@ def trade(notifier: notify.Notifier, portfolio: Portfolio, day: date, rates: lis
 
 def report(notifier: notify.Notifier, portfolio: Portfolio, day: date, rate: float) -> None:
     """Say how things stand."""
-    held = portfolio.position
-    lines = [f"equity {portfolio.equity(rate):>12,.2f} USD", f"cash   {portfolio.cash:>12,.2f} USD", "…"]
-    lines.append(f"#{held.number} EUR-USD {held.profit(rate):+,.2f} USD" if held else "no open position")
-    notifier.notify(f"Portfolio on {day}", body="\n".join(lines), level=notify.TRADE_HIGH, topic="position")
+    held, profit = portfolio.position, portfolio.position.profit(rate) if portfolio.position else 0.0
+    notifier.notify(
+        f"Portfolio on {day}",
+        level=notify.TRADE_HIGH,
+        topic="position",
+        fields={
+            "equity": f"{portfolio.equity(rate):,.2f} USD",
+            "cash": f"{portfolio.cash:,.2f} USD",
+            "positions": [
+                {"": f"#{held.number}", "pair": "EUR-USD", "EUR": round(held.euros, 2), "profit": f"{profit:+,.2f} USD"}
+            ]
+            if held
+            else "none",
+        },
+    )
 
 
 def close_all(portfolio: Portfolio, rate: float) -> None:
@@ -122,13 +132,13 @@ def close_all(portfolio: Portfolio, rate: float) -> None:
 def run(notifier: notify.Notifier, *, days: int = 60, speed: float = 20.0, crash: bool = True) -> None:
     """Trade *days* days, *speed* of them a second, and die at the end if *crash*."""
     portfolio, rate = Portfolio(), 0.0
+    gas = notify.Threshold("gas price", unit="gwei", warn=80, critical=200, clear=60, topic="gas", notifier=notifier)
     notifier.notify("Execution starting", level=notify.TRADE, topic="startup", fields={"days": days, "pair": "EUR-USD"})
     for number, day, rates in cycles(days):
         rate = rates[-1]
         logger.info("cycle %d of %d: %s, EUR-USD %.4f", number, days, day, rate, extra={"topic": "cycle"})
         trade(notifier, portfolio, day, rates)
-        if (gas := gas_price(number)) > GAS_WARNING:
-            logger.warning("gas price is high", extra={"gwei": round(gas, 1), "topic": "gas"})
+        gas.observe(gas_price(number))
         if number % 20 == 0:
             report(notifier, portfolio, day, rate)
         time.sleep(1 / speed)

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import cast
 
 from notify.plain import clean
@@ -89,6 +90,40 @@ class Source:
     thread: str = ""
 
 
+class Phase(StrEnum):
+    """What an event says of the matter that it belongs to."""
+
+    ANNOUNCED = "announced"
+    """It has happened: for the first time, after a long silence, or worse than before."""
+    COUNTED = "counted"
+    """How often it has happened by now: the message that announced it can say that."""
+    REMINDED = "reminded"
+    """It goes on."""
+    RESOLVED = "resolved"
+    """It has ended."""
+    LIVING = "living"
+    """It replaces what was said of it before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """The ongoing matter that an event belongs to.
+
+    Args:
+        id: the same for all events of the matter.
+        phase: what this event says of it.
+        count: how often it has happened by now.
+        since: UTC epoch seconds of the first time.
+        last: the same of the last time.
+    """
+
+    id: str
+    phase: Phase
+    count: int = 1
+    since: float = 0.0
+    last: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing that happened. Immutable; text in it is valid Unicode.
@@ -108,6 +143,7 @@ class Event:
         tail: the last log lines before it, on crashes.
         logger: name of the logger, empty when it did not come from one.
         source: the place in the code.
+        matter: what it is to an ongoing matter, for backends that people read; most events have none.
     """
 
     id: str
@@ -123,6 +159,7 @@ class Event:
     tail: tuple[str, ...] = ()
     logger: str = ""
     source: Source = Source()
+    matter: Matter | None = None
 
 
 class _Unfrozen:
@@ -143,6 +180,7 @@ class _Unfrozen:
     tail: tuple[str, ...]
     logger: str
     source: Source
+    matter: Matter | None
 
 
 def event_of_record(
@@ -174,5 +212,6 @@ def event_of_record(
     event.tail = ()
     event.logger = logger
     event.source = source
+    event.matter = None
     event.__class__ = Event  # type: ignore[assignment]  # the same slots: from here on, it cannot be changed
     return cast("Event", event)

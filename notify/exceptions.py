@@ -1,10 +1,12 @@
 """An exception as data: taken on the caller's thread without its frames, made into text on ours."""
 
 import linecache
+import os
 import stat
 import traceback
 from collections.abc import Callable
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from notify.clip import clip
@@ -15,7 +17,10 @@ MAX_TRACEBACK = 262_144  # code points: a recursion of a thousand frames is 100 
 _MAX_SOURCE = 4 * 2**20  # bytes of a file that source lines are read from; CPython's own longest module has 0.2 MB
 _MAX_LINE = 2000  # code points of a source line; what is longer was written by a program, for none to read
 
+_FILES = 1024  # of code, of which it is remembered whose they are
 _OUTLINE_FRAMES = 20
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")  # noqa: PTH118, PTH120 - with the separator at its end
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _OUTLINE_TEXT = 500  # code points of a message
 
 _MAX_RELATED = 1000  # exceptions in a chain or a group that are looked at
@@ -69,6 +74,12 @@ def _followed(exception: BaseException, to: Callable[[BaseException], BaseExcept
         looked_at.add(id(before))
         found.append(before)
     return found
+
+
+@lru_cache(maxsize=_FILES)
+def is_own(path: str) -> bool:
+    """Say whether a file of code is neither Python's nor an installed package's."""
+    return not (path.startswith(("<frozen ", _STDLIB)) or _INSTALLED.intersection(PurePath(path).parts))
 
 
 class Outline(NamedTuple):
@@ -125,6 +136,12 @@ class Raised:
             if came_from_a_signal(error):
                 raise
             self._printed = None
+
+    def place(self) -> str:
+        """Return the type, and the deepest place in the program's own code that it came by, or else in any."""
+        stack = self._printed.stack if self._printed is not None else ()
+        deepest = next((frame for frame in reversed(stack) if is_own(frame.filename)), stack[-1] if stack else None)
+        return self._type if deepest is None else f"{self._type} {deepest.filename}:{deepest.lineno}"
 
     def outline(self) -> Outline:
         """Return what is worth remembering of it for long."""

@@ -15,6 +15,7 @@ from notify.capture.exported import exported
 from notify.capture.handler import NotifyHandler
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.delivery.pipeline import Pipeline, Redaction
 from notify.delivery.ticket import Ticket
 from notify.delivery.timeout import seconds
@@ -44,6 +45,10 @@ class Notifier:
             None: they wait in memory.
         durable_level: least level of the events that are on disk before the call returns.
         redact: takes secrets out of events before anything else sees them; by default what looks like a secret.
+        repeat_interval: seconds between two reminders of a matter that goes on.
+        storm_limit: different matters announced a minute; what is CRITICAL is announced all the same.
+        remembers: whether what was announced outlives the process, beside the outbox. False for who speaks of another
+            program, which remembers its own there.
         clock: tells the time and waits.
     """
 
@@ -55,6 +60,9 @@ class Notifier:
         outbox: "Outbox | None" = None,
         durable_level: int = TRADE,
         redact: Redaction | None = None,
+        repeat_interval: float = INTERVAL,
+        storm_limit: int = STORM_LIMIT,
+        remembers: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -68,6 +76,9 @@ class Notifier:
             durable_level=durable_level,
             redact=redact or _by_looks(),
             clock=self.clock,
+            repeat_interval=repeat_interval,
+            storm_limit=storm_limit,
+            remembers=remembers,
         )
         self._ring = RingBuffer()
         self.run_state = RunState(self.clock)
@@ -110,6 +121,7 @@ class Notifier:
         fields: Mapping[str, object] | None = None,
         attachments: Sequence[Attachment] = (),
         exc: BaseException | None = None,
+        update: bool = False,
     ) -> Ticket:
         """Say that something happened. Returns at once.
 
@@ -118,10 +130,13 @@ class Notifier:
             body: more text. A line that holds only `…` separates sections.
             level: severity, in logging's numbers.
             topic: what it is about; routes choose by it.
-            key: the ongoing matter it belongs to.
+            key: the ongoing matter it belongs to. At WARNING and above, people get the first event of a key and a
+                count of the others, until `resolve(key)`.
             fields: names and values, shown as such.
             attachments: files. An image is shown under the text.
             exc: the exception to show with its traceback.
+            update: with a key: this takes the place of what was said under the key before, where a backend can change
+                what it has sent; elsewhere it is a message as all others.
 
         Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event.
         """
@@ -137,6 +152,7 @@ class Notifier:
                 fields=fields,
                 attachments=attachments,
                 exc=exc,
+                update=update,
             )
         )
 
@@ -145,10 +161,32 @@ class Notifier:
         parts: Parts = {"level": TRADE, "topic": "trade", **same}
         return self.accept(event_of(self.clock.time(), caller(), message, **parts))
 
-    def accept(self, event: Event) -> Ticket:
-        """Take an event that was made elsewhere. Returns at once, never raises."""
+    def resolve(self, key: str, message: str = "", /) -> Ticket:
+        """Say that the matter *key* has ended, how long it lasted and how often it happened. Returns at once.
+
+        That goes to the backends that were told of it, and the message that announced it turns green where a backend
+        can change it. A matter that nobody was told of is not ended aloud.
+
+        Args:
+            key: as given to `notify`.
+            message: said in place of `Resolved: …`.
+
+        Returns a ticket; for a matter that nobody was told of, nothing is in it. Never raises.
+        """
+        event = event_of(self.clock.time(), caller(), message, key=key)
         ticket = self._pipeline.ticket(event.id)
-        self._pipeline.accept(event, ticket)
+        self._pipeline.resolve(event.key or "", event, ticket)
+        return ticket
+
+    def accept(self, event: Event, *, folds: bool = True) -> Ticket:
+        """Take an event that was made elsewhere. Returns at once, never raises.
+
+        Args:
+            event: what is said.
+            folds: False: people get it whatever was said before, since whoever made it counts repeats himself.
+        """
+        ticket = self._pipeline.ticket(event.id)
+        self._pipeline.accept(event, ticket, folds=folds)
         return ticket
 
     def tail(self, count: int) -> tuple[str, ...]:
@@ -197,8 +235,9 @@ class Notifier:
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.
 
-        The keys are accepted, delivered, retried, pending, dropped (by reason), last_success_at (epoch seconds) and
-        last_error. What was dropped before it was known where it should go stands under `intake`, if anything was.
+        The keys are accepted, delivered, retried, pending, dropped (by reason), folded (counted in a message rather
+        than sent), last_success_at (epoch seconds) and last_error. What was accepted was delivered, dropped or folded,
+        or is pending. What was dropped before it was known where it should go stands under `intake`, if anything was.
         Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
         not at present, and is None while all is well.
         """

@@ -92,6 +92,13 @@ def parse_interval(text: str) -> float:
     return seconds
 
 
+def parse_count(text: str) -> int:
+    """Read a whole number, 1 or more."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
+        raise ValueError("not a whole number from 1 to 999999")
+    return int(text)
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """Return what reads one of *choices*, in any case."""
 

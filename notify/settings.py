@@ -17,6 +17,7 @@ from notify.setting import (
     one_of,
     parse_backend_names,
     parse_chat_id,
+    parse_count,
     parse_flag,
     parse_interval,
     parse_least_level,
@@ -130,6 +131,12 @@ NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
     "least level that is on disk before the call returns; `off`: none",
     "TRADE",
 )
+NOTIFY_REPEAT_INTERVAL: Setting[float] = Setting(
+    "NOTIFY_REPEAT_INTERVAL", parse_interval, 3600.0, "seconds between reminders of a matter that goes on", "3600"
+)
+NOTIFY_STORM_LIMIT: Setting[int] = Setting(
+    "NOTIFY_STORM_LIMIT", parse_count, 60, "different matters announced a minute; the rest comes as a digest", "60"
+)
 NOTIFY_HANG_AFTER: Setting[float | None] = Setting(
     "NOTIFY_HANG_AFTER",
     parse_seconds_or_off,
@@ -197,7 +204,8 @@ TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
     LOGSTASH_TOPICS,
     LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
+    NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER,
+    NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip

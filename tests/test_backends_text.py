@@ -33,14 +33,16 @@ def test_a_line_of_one_ellipsis_separates_sections():
     ("section", "table"),
     [
         ("x" * 61, False),
-        ("short\n" + "x" * 60, False),
-        ("short\n" + "x" * 61, True),
+        ("short\n" + "word " * 30, False),
+        ("| pair | value |\n| ETH  | 1     |", True),
+        ("either|or\nand|that", False),
+        ('Thread 0x7f (most recent call first):\n  File "a.py", line 3 in step', True),
         ("equity    1,000 USD\ncash         10 USD", True),
         ("equity    1,000 USD\nand that is all", False),
         ("  indented\n  text", False),
     ],
 )
-def test_a_section_of_several_lines_with_a_wide_one_or_with_columns_is_a_table(section, table):
+def test_columns_and_stacks_need_a_monospace_font_and_long_lines_do_not(section, table):
     assert text.is_table(section) is table
 
 

@@ -167,6 +167,19 @@ def test_a_durable_level_that_is_off_leaves_the_disk_alone(state: Path, level: s
     assert not state.exists()
 
 
+def test_the_storm_limit_and_the_repeat_interval_are_those_of_the_settings(state: Path) -> None:
+    people = MemoryBackend(durable=True)
+    people.folds = True  # type: ignore[misc]  # for people
+    env = {**QUIET, "NOTIFY_STATE_DIR": str(state), "NOTIFY_STORM_LIMIT": "2", "NOTIFY_REPEAT_INTERVAL": "7200"}
+    with notify.setup(env=env, backends={"people": people}) as notifier:
+        for number in range(4):
+            notifier.notify(f"error {number}", level=logging.ERROR)
+        assert notifier.flush(30)
+        assert people.messages == ["error 0", "error 1"]
+        grouping = notifier._pipeline._folding._grouping
+        assert grouping._interval == 7200
+
+
 def test_the_durable_level_is_that_of_the_setting(state: Path) -> None:
     with durable_setup(state, NOTIFY_DURABLE_LEVEL="WARNING") as notifier:
         assert not notifier.trade("Bought").durable

@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and its exit codes."""
 
 import json
+import logging
 import os
 import socket
 import sqlite3
@@ -27,6 +28,8 @@ from notify.cli.test import chart
 from notify.delivery.outbox.file import NAME
 from notify.errors import ConfigError, Gone, Rejected
 from notify.event import Event
+from notify.levels import severity
+from notify.table import PHONE, columns_of, table_of
 from notify.testing.fake_telegram import CHAT_ID, TOKEN, FakeTelegram
 
 CANARY = "c4nary-token"
@@ -763,31 +766,38 @@ def test_send_works_as_a_process_with_nothing_set() -> None:
 # ---- notify test
 
 
-def test_test_sends_three_messages_to_every_backend_whatever_its_route(pager: Pager) -> None:
+def test_test_sends_five_messages_to_every_backend_whatever_its_route(pager: Pager) -> None:
     result = invoke("test", env={**PAGER, "PAGER_LEVEL": "CRITICAL", "PAGER_TOPICS": "gas"})
 
-    trade, report, image = pager.events
+    trade, positions, report, image, warning = pager.events
     assert result.exit_code == 0
     assert trade.topic == "trade"
     assert trade.fields["pair"] == "ETH-USDC"
+    table = table_of(positions.fields["open positions"])
+    assert table is not None
+    assert max(map(columns_of, table.draw(None).split("\n"))) <= PHONE
     assert len(report.body) > 4096  # what Discord's embed holds
     assert image.attachments[0].data.startswith(b"\x89PNG")
+    assert warning.level == logging.WARNING
+    assert max(severity(event.level) for event in pager.events) < logging.ERROR  # from there on people are called
     assert cells(result.stdout) == [
         ["pager", "a long report", "delivered"],
+        ["pager", "a position report", "delivered"],
         ["pager", "a trade", "delivered"],
+        ["pager", "a warning", "delivered"],
         ["pager", "an image", "delivered"],
     ]
     assert pager.closed
 
 
-def test_test_sends_telegram_a_trade_a_report_in_parts_and_an_image() -> None:
+def test_test_sends_telegram_trade_reports_image_and_warning() -> None:
     with FakeTelegram() as telegram:
         env = {"TELEGRAM_API_KEY": TOKEN, "TELEGRAM_CHAT_ID": str(CHAT_ID), "TELEGRAM_API_BASE": telegram.base}
         result = invoke("test", "--json", env={**env, "NOTIFY_STDOUT": "off"})
 
     assert result.exit_code == 0
     assert json.loads(result.stdout)["a long report"] == {"telegram": "delivered"}
-    assert [message.method for message in telegram.messages] == ["sendMessage"] * 3 + ["sendPhoto"]
+    assert [message.method for message in telegram.messages] == ["sendMessage"] * 4 + ["sendPhoto", "sendMessage"]
     assert (telegram.refusals, telegram.limited) == ([], 0)
 
 
@@ -796,9 +806,10 @@ def test_test_prints_one_line_of_each_message_so_that_the_receipts_stay_in_sight
 
     printed, _, receipts = result.stdout.partition("Receipts")
     lines = printed.splitlines()
-    assert len(lines) == 6  # three messages each to stdout and, as this is a dry run, to Discord
+    assert len(lines) == 10  # five messages each to stdout and, as this is a dry run, to Discord
     assert len([line for line in lines if "Portfolio of 150 positions" in line and "lines_left_out=150" in line]) == 2
-    assert len(cells(receipts)) == 6
+    assert len([line for line in lines if 'open positions="3 rows"' in line]) == 2
+    assert len(cells(receipts)) == 10
 
 
 def test_test_fails_when_one_message_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -809,8 +820,10 @@ def test_test_fails_when_one_message_is_not_taken(monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {
         "a trade": {"pager": "delivered"},
-        "a long report": {"pager": "rejected: too long"},
+        "a position report": {"pager": "rejected: too long"},
+        "a long report": {"pager": "delivered"},
         "an image": {"pager": "delivered"},
+        "a warning": {"pager": "delivered"},
     }
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from types import MappingProxyType
 
 import pytest
@@ -15,6 +16,7 @@ from notify.backends.discord.identity import Mention
 from notify.backends.discord.message import Appearance, compose, compose_plain
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import TRADE, TRADE_HIGH
+from notify.plain import keep_fields
 from notify.testing.discord_rules import refusal
 
 PLAIN = Appearance()
@@ -100,7 +102,11 @@ def test_a_long_first_line_goes_into_the_description_behind_the_emoji():
     embed = embed_of(event("x" * 81 + "\nmore", level=logging.ERROR))
 
     assert "title" not in embed
-    assert embed["description"] == "❌\n```\n" + "x" * 81 + "\nmore\n```"
+    assert embed["description"] == "❌ " + "x" * 81 + "\nmore"
+
+
+def test_an_emoji_stands_above_a_table():
+    assert embed_of(event("", body="a  b\nc  d", level=logging.ERROR))["description"] == "❌\n```\na  b\nc  d\n```"
 
 
 def test_markup_in_a_message_is_shown_and_not_obeyed():
@@ -119,6 +125,24 @@ def test_sections_are_set_off_and_a_table_keeps_its_columns():
     embed = embed_of(event("Cycle 12", body=f"Positions\nETH 1\n…\n{table}\n…\nGas"))
 
     assert embed["description"] == f"**Positions**\nETH 1\n\n```\n{table}\n```\n\n**Gas**"
+
+
+def test_a_section_that_is_a_table_below_its_name_has_a_heading():
+    body = "Open positions\nETH   1,000 USD\nBTC      20 USD\n…\nGas"
+
+    embed = embed_of(event("Cycle 12", body=body))
+
+    assert embed["description"] == "**Open positions**\n```\nETH   1,000 USD\nBTC      20 USD\n```\n\n**Gas**"
+
+
+def test_what_has_indented_lines_below_it_is_a_heading_too():
+    body = "🌲 #39 ETH-USDC\n   profit +3.50 %\n🔻 #40 BTC-USDC\n   profit -1.20 %\n   12 days\nno more\n…\nGas"
+
+    embed = embed_of(event("Positions", body=body))
+
+    assert embed["description"] == (
+        "**🌲 #39 ETH-USDC**\n   profit +3.50 %\n**🔻 #40 BTC-USDC**\n   profit -1.20 %\n   12 days\nno more\n\n**Gas**"
+    )
 
 
 def test_a_body_without_sections_has_no_headings():
@@ -160,6 +184,75 @@ def test_fields_that_are_too_many_or_too_long_go_into_the_text():
     assert embed["description"] == "f25: 25\n\nlong: " + "y" * 1025
 
 
+# ---- tables in fields
+
+POSITION = {"pair": "ETH-USDC", "value": 3450.1, "profit": "+3.50 %"}
+
+
+def test_a_list_of_dicts_is_a_table_among_the_fields():
+    fields = embed_of(event(fields={"equity": 10412.5, "positions": [POSITION, {"pair": "AAVE", "value": -12}]}))[
+        "fields"
+    ]
+
+    assert fields == [
+        {"name": "equity", "value": "10412.5", "inline": True},
+        {
+            "name": "positions",
+            "value": (
+                "```\npair         value   profit\nETH-USDC  3,450.10  +3.50 %\nAAVE        -12.00        –\n```"
+            ),
+            "inline": False,
+        },
+    ]
+
+
+def test_a_text_with_columns_keeps_them_in_a_field():
+    (field,) = embed_of(event(fields={"frame": "pair   value\nETH        1"}))["fields"]
+
+    assert field == {"name": "frame", "value": "```\npair   value\nETH        1\n```", "inline": False}
+
+
+def test_a_table_too_large_for_a_field_is_in_the_description():
+    embed = embed_of(
+        event(body="Prose", fields={"open_": [POSITION] * 40})
+    )  # 28 characters in each row, 1024 in a field
+
+    assert "fields" not in embed
+    assert embed["description"].startswith("Prose\n\n**open\\_**\n```\npair         value   profit\nETH-USDC  3,450.10")
+    assert embed["description"].count("ETH-USDC") == 40
+
+
+def test_a_table_of_a_hundred_rows_says_how_many_are_in_the_file_which_is_as_wide_as_it_needs():
+    rows = [{**POSITION, "number": number, "opened": "2026-01-01 12:00"} for number in range(100)]
+
+    message = composed(event("Report", fields={"positions": rows}))
+
+    description = message.payload["embeds"][0]["description"]
+    (left,) = re.findall(r"\n… (\d+) more\n```\n\n📎 The whole text is in message.txt.$", description)
+    shown = 100 - int(left)
+    assert shown > 30
+    assert description.count("ETH-USDC") == 2 * shown  # each row is in two parts, a part for its first columns
+    (file,) = message.files
+    assert "\nETH-USDC  3,450.10  +3.50 %      99  2026-01-01 12:00" in file.data.decode()
+
+
+def test_the_largest_table_that_notify_keeps_is_composed_in_no_time():
+    rows = [{f"column {number}": "損" * 500 for number in range(19)}] * 100  # 500 characters are the longest cell
+
+    started = time.perf_counter()
+    message = composed(event("Report", fields=keep_fields({"rows": rows})))
+
+    assert time.perf_counter() - started < 10  # seconds; it takes one, nearly all of it for the file
+    assert [file.name for file in message.files] == ["message.txt"]
+
+
+def test_a_table_does_not_end_its_block_of_code():
+    (field,) = embed_of(event(fields={"t": [{"a": "```\n@everyone", "b": "\x00"}]}))["fields"]
+
+    assert field["value"].count("```") == 2
+    assert "\x00" not in field["value"]
+
+
 # ---- exceptions
 
 
@@ -172,8 +265,9 @@ def test_an_exception_shows_its_type_its_message_and_its_traceback():
     )
 
 
-def test_an_exception_that_the_message_has_told_already_is_not_told_twice():
-    raised = ExceptionInfo("ZeroDivisionError", "division by zero", "Traceback:\nZeroDivisionError: division by zero\n")
+@pytest.mark.parametrize("kind", ["ZeroDivisionError", "strategy.sums.ZeroDivisionError"])
+def test_an_exception_that_the_message_has_told_already_is_not_told_twice(kind):
+    raised = ExceptionInfo(kind, "division by zero", "Traceback:\nZeroDivisionError: division by zero\n")
     crash = event("Crashed in the main thread: ZeroDivisionError: division by zero", exception=raised)
 
     embed = compose([crash], Appearance()).payload["embeds"][0]
@@ -222,11 +316,22 @@ def test_a_message_over_the_limit_travels_whole_in_a_file_under_a_readable_head(
         assert part in file.data.decode()
 
 
-def test_a_table_that_is_cut_has_its_fence_closed():
-    description = embed_of(event("Report", body="\n".join(["x" * 70] * 100)))["description"]
+def test_a_table_that_is_cut_ends_with_a_row_and_has_its_fence_closed():
+    row = "ETH-USDC  one  two  three"
 
-    assert description.startswith("```\n")
+    description = embed_of(event("Report", body="\n".join([row] * 300)))["description"]
+
+    rows = description.removeprefix("```\n").partition("\n```\n\n📎")[0].split("\n")
+    assert set(rows) == {row}
+    assert len(rows) > 100  # 3500 characters, 26 in a row
     assert description.count("```") == 2
+
+
+def test_one_line_that_is_too_long_is_cut_within():
+    description = embed_of(event("Report", body="a  b " * 2000 + "\na  b"))["description"]
+
+    assert description.startswith("```\na  b a  b")
+    assert len(description) > 3000  # of 3500 that are for it
 
 
 def test_nothing_follows_a_section_that_is_cut():
@@ -429,11 +534,19 @@ TEXTS = st.one_of(
             "損" * 7000,
             ("wide " * 20 + "\n…\n") * 200,
             "<@1> @everyone https://example.com/_a_",
+            "</style><script>&amp;<b onclick='x'>",
         ]
     ),
 )
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), TEXTS, st.lists(TEXTS, max_size=3), st.binary(max_size=10)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXTS,
+    st.lists(TEXTS, max_size=3),
+    st.binary(max_size=10),
+    st.lists(st.dictionaries(st.text(max_size=9), st.text(max_size=40) | st.floats(), max_size=3), max_size=4),
 )
 ATTACHMENTS = st.builds(
     Attachment, TEXTS, st.binary(max_size=20), st.none() | TEXTS | st.sampled_from(["image/png", "text/plain"])

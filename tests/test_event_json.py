@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notify.delivery.event_json import decode, encode
-from notify.event import Attachment, Event, ExceptionInfo, Source
+from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase, Source
 from notify.plain import keep_fields
 
 FULL = Event(
@@ -30,6 +30,7 @@ FULL = Event(
     tail=("line 1", "line 2"),
     logger="executor.strategy",
     source=Source("/app/strategy.py", 120, "decide", 4711, "MainThread"),
+    matter=Matter("0badcafe", Phase.ANNOUNCED, 412, 1_767_225_600.5, 1_767_229_200.5),
 )
 PLAIN = Event(id="019b7a3f5c00-000002-0badcafe", time=1_767_225_600.0, message="m", level=20)
 
@@ -123,6 +124,13 @@ def test_what_a_newer_version_adds_is_left_out():
     document["exception"]["notes"] = []
 
     assert decode(json.dumps(document).encode()) == FULL
+
+
+def test_a_matter_in_a_phase_of_a_newer_version_is_left_out():
+    document = json.loads(encode(FULL))
+    document["matter"]["phase"] = "acknowledged"
+
+    assert decode(json.dumps(document).encode()).matter is None
 
 
 def test_a_part_that_is_not_what_this_version_expects_does_not_cost_the_event():

@@ -1,6 +1,7 @@
 """The stand-in for Discord: it refuses, limits and fails as Discord does."""
 
 import io
+import json
 import threading
 import time
 
@@ -276,3 +277,77 @@ def test_an_answer_can_drip(discord, session):
 
     assert post(session, discord, {"content": "a"}).content == b"abc"
     assert time.monotonic() - started >= 0.06  # three bytes, 20 ms before each
+
+
+# ---- edits
+
+
+def edit(session, server, answer, payload, files=None):
+    url = f"{server.url}/messages/{answer.json()['id']}"
+    if files is not None:
+        parts = {"payload_json": (None, json.dumps(payload)), **files}
+        return session.patch(url, files=parts, timeout=SECONDS)
+    return session.patch(url, json=payload, timeout=SECONDS)
+
+
+def test_an_edit_changes_what_it_names_and_is_counted_as_a_request(discord, session):
+    sent = post(session, discord, {"content": "hello", "embeds": [{"title": "a"}]})
+
+    answer = edit(session, discord, sent, {"embeds": [{"title": "b"}], "allowed_mentions": {"parse": []}})
+
+    assert (answer.status_code, answer.json()["id"]) == (200, sent.json()["id"])
+    assert discord.messages[0].payload["content"] == "hello"
+    assert discord.embeds == [{"title": "b"}]
+    assert [each.embeds for each in discord.edits] == [[{"title": "b"}]]
+    assert discord.requests == 2
+
+
+def test_files_that_an_edit_does_not_list_are_gone(discord, session):
+    files = {"files[0]": ("a.txt", b"1"), "files[1]": ("b.txt", b"2")}
+    attachments = [{"id": "0", "filename": "a.txt"}, {"id": "1", "filename": "b.txt"}]
+    parts = {"payload_json": (None, json.dumps({"content": "x", "attachments": attachments})), **files}
+    sent = session.post(discord.url, files=parts, params=WAIT, timeout=SECONDS)
+    kept = [one["id"] for one in sent.json()["attachments"] if one["filename"] == "b.txt"]
+
+    edit(session, discord, sent, {"content": "y"})
+    assert dict(discord.messages[0].files) == {"a.txt": b"1", "b.txt": b"2"}
+    new = {"files[0]": ("c.txt", b"3")}
+    answer = edit(session, discord, sent, {"attachments": [{"id": kept[0]}, {"id": "0", "filename": "c.txt"}]}, new)
+
+    assert answer.status_code == 200
+    assert dict(discord.messages[0].files) == {"b.txt": b"2", "c.txt": b"3"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"username": "x"}, {"embeds": [{"title": "x" * 257}]}, {"content": "x", "attachments": [{"id": "4711"}]}],
+    ids=["a name", "too long", "a file that is not there"],
+)
+def test_an_edit_is_refused_as_a_message_is(discord, session, payload):
+    sent = post(session, discord, {"content": "hello"})
+
+    answer = edit(session, discord, sent, payload)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 50035)
+    assert discord.refusals == [answer.json()]
+    assert discord.edits == []
+
+
+def test_a_message_that_is_gone_cannot_be_changed(discord, session):
+    sent = post(session, discord, {"content": "hello"})
+    discord.delete(0)
+
+    answer = edit(session, discord, sent, {"content": "x"})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, 10008)
+
+
+def test_edits_count_in_the_limits_and_follow_the_script(session):
+    with FakeDiscord() as slow:
+        sent = post(session, slow, {"content": "hello"})
+        slow.answer_with(500)
+        assert edit(session, slow, sent, {"content": "x"}).status_code == 500
+        codes = [edit(session, slow, sent, {"content": str(number)}).status_code for number in range(5)]
+
+    assert codes == [200] * 4 + [429]  # 5 requests in 2 s, one of which was the message
+    assert slow.limited == 1

@@ -78,6 +78,17 @@ def test_parts_are_posted_as_multipart(client):
     assert discord.messages[0].files == {"a.bin": b"\x00\r\n--"}
 
 
+def test_what_is_there_is_changed_by_a_patch_of_json_or_parts(client):
+    with raw(answering(OK)) as server:
+        client.patch(server.url, json=b'{"a": 1}', params={"thread_id": "7"}, deadline_seconds=LONG)
+    with raw(answering(OK)) as other:
+        client.patch(other.url, parts=[Part("files[0]", b"1", "a.bin")], deadline_seconds=LONG)
+
+    assert server.read.startswith(b"PATCH /hooks/canary-4711?thread_id=7 HTTP/1.1\r\n")
+    assert server.read.endswith(b'\r\n\r\n{"a": 1}')
+    assert b"Content-Type: multipart/form-data" in other.read
+
+
 def test_one_connection_serves_all_requests(client):
     with raw(answering(OK)) as server:
         for _ in range(3):

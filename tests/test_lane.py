@@ -103,9 +103,18 @@ def test_stats_tell_what_happened(bench: Bench, clock: FakeClock) -> None:
         "retried": 1,
         "pending": 0,
         "dropped": {"rejected": 1},
+        "folded": 0,
         "last_success_at": clock.time(),
         "last_error": "too long",
     }
+
+
+def test_what_is_counted_elsewhere_is_accepted_and_folded(bench: Bench) -> None:
+    lane = bench.lane(MemoryBackend())
+    lane.fold()
+    lane.fold()
+
+    assert (lane.stats()["accepted"], lane.stats()["folded"], lane.stats()["delivered"]) == (2, 2, 0)
 
 
 def test_stats_of_a_lane_that_did_nothing_are_zero(bench: Bench) -> None:
@@ -115,6 +124,7 @@ def test_stats_of_a_lane_that_did_nothing_are_zero(bench: Bench) -> None:
         "retried": 0,
         "pending": 0,
         "dropped": {},
+        "folded": 0,
         "last_success_at": None,
         "last_error": None,
     }

@@ -51,6 +51,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "NOTIFY_BACKENDS": [("pager, Sms_2", ("pager", "sms_2"))],
     "NOTIFY_STATE_DIR": [("/var/lib/bot", "/var/lib/bot"), ("~/bot", "~/bot")],
     "NOTIFY_DURABLE_LEVEL": [("info", 20), ("TRADE", 21), ("off", NEVER), ("CRITICAL", 50)],
+    "NOTIFY_REPEAT_INTERVAL": [("600", 600.0), ("1", 1.0)],
+    "NOTIFY_STORM_LIMIT": [("1", 1), ("60", 60)],
     "NOTIFY_QUIET_HOURS": [("22:00-07:00", QuietHours(((1320, 420),)))],
     "NOTIFY_HANG_AFTER": [("90", 90.0), ("0.5", 0.5), ("off", None), ("0", None)],
     "NOTIFY_STALE_AFTER": [("900", 900.0), ("0.5", 0.5)],

@@ -130,6 +130,23 @@ def test_attachments_are_named_with_their_size_and_hide_nothing() -> None:
     assert 'field_pair="0 bytes"' in line
 
 
+def test_a_table_among_the_fields_stands_indented_below_the_body() -> None:
+    rows = [{"pair": "ETH-USDC", "value": 3450.1, "note\x1b": "a\x1b[31m"}, {"pair": "AAVE", "value": -12}]
+
+    shown = text(event(body="Prose", fields={"equity": 1, "open\npositions": rows}))
+
+    line, *below = shown.split("\n")
+    assert line.rstrip().endswith("equity=1")
+    assert below == [
+        "    Prose",
+        "    open\\npositions:",
+        "    pair         value  note\\x1b",
+        "    ETH-USDC  3,450.10  a\\x1b[31m",
+        "    AAVE        -12.00  –",
+        "",
+    ]
+
+
 def test_body_and_traceback_follow_indented_and_the_tail_is_not_repeated() -> None:
     said = event(
         "Crashed",

@@ -579,7 +579,7 @@ def test_a_hang_is_told_once_with_the_stacks_and_so_is_its_end(supervision):
     assert hang["title"].endswith("my-strategy hangs: no progress for 2 s") or "no progress for 2." in hang["title"]
     assert "in stuck_in_here" in hang["description"].replace("\\", "")
     assert hang["footer"]["text"].startswith("watchdog · ")
-    assert end["title"].startswith("my-strategy goes on: it made no progress for 3.")
+    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
 
 
 def test_a_program_that_is_stopped_gets_no_signal_and_its_late_stacks_are_no_crash(supervision):

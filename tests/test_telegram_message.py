@@ -90,6 +90,12 @@ def test_fields_are_lines_and_a_table_among_them_is_monospace():
     assert "<b>price</b>: 3450.1\n<b>rows</b>:\n<pre>a  b\nc  d</pre>\n<b>none</b>: None\n<b>–</b>: –" in made
 
 
+def test_a_list_of_dicts_is_drawn_as_a_table():
+    made = first_html(fields={"positions": [{"pair": "ETH-USDC", "value": 3450.1}, {"pair": "AAVE", "value": -12}]})
+
+    assert "<b>positions</b>:\n<pre>pair         value\nETH-USDC  3,450.10\nAAVE        -12.00</pre>" in made
+
+
 def test_an_exception_is_a_bold_type_and_a_monospace_traceback():
     made = first_html("Cycle failed", exception=CRASH, tail=("one", "two"))
 

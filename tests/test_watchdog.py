@@ -19,8 +19,7 @@ import notify
 from notify.backends.memory import MemoryBackend
 from notify.crash import watchdog
 from notify.crash.watchdog import KEY, Watchdog
-from notify.event import Event
-from notify.levels import TRADE
+from notify.event import Event, Phase
 from notify.notifier import Notifier
 from notify.run_state import RunState
 from notify.testing import FakeClock
@@ -100,8 +99,10 @@ def test_progress_after_a_hang_is_said_with_how_long_it_lasted(watched: Watched)
 
     _, event = watched.said()
     assert event.message == "The program goes on: it made no progress for 6 min 40 s"
-    # The same matter, at a level that reaches people by default.
-    assert (event.level, event.topic, event.key) == (TRADE, "watchdog", KEY)
+    # The end of the same matter, which goes to whoever was told of it, whatever level he wants.
+    assert (event.level, event.topic, event.key) == (logging.INFO, "watchdog", KEY)
+    assert event.matter is not None
+    assert event.matter.phase is Phase.RESOLVED
 
 
 def test_each_hang_is_said(watched: Watched) -> None:

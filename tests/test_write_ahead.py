@@ -8,9 +8,10 @@ from typing import NoReturn
 
 import pytest
 
+from notify.delivery.folding import Judged
 from notify.delivery.ticket import Ticket
 from notify.delivery.write_ahead import WriteAhead
-from notify.event import Event
+from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
 from notify.rules.routing import Route, parse_topics
 
@@ -173,3 +174,49 @@ def test_a_disk_that_is_only_busy_is_not_told_of(disk: Disk) -> None:
     disk.takes = False
 
     write_ahead(disk, broke=fail).keep(Draft())
+
+
+# ---- what folds
+
+
+PEOPLE_AND_MACHINE = {"discord": Route(), "machine": Route()}
+
+
+def folding_keeper(disk: Disk, *folding: str) -> WriteAhead:
+    return WriteAhead(disk, PEOPLE_AND_MACHINE, folding=folding, level=TRADE, redact=masked, broke=lambda: None)
+
+
+def test_a_repeat_is_written_for_who_gets_every_event(disk: Disk) -> None:
+    keeper = folding_keeper(disk, "discord")
+
+    kept = keeper.keep(Judged(Draft(), folded=True))
+
+    assert disk.written == [("masked", "machine")]
+    assert kept is not None
+    assert kept.judged is not None
+    assert not keeper.is_for_people
+
+
+def test_a_repeat_that_everybody_folds_is_not_written(disk: Disk) -> None:
+    keeper = folding_keeper(disk, "discord", "machine")
+
+    assert keeper.is_for_people
+    assert keeper.keep(Judged(Draft(), folded=True)) is None
+    assert disk.written == []
+
+
+def test_what_is_for_certain_backends_is_written_for_those_that_are_durable(disk: Disk) -> None:
+    keeper = folding_keeper(disk)
+
+    assert keeper.keep(Judged(Draft(), to=frozenset({"machine", "stdout"}))) is not None
+    assert keeper.keep(Judged(Draft(), to=frozenset({"stdout"}))) is None
+    assert disk.written == [("masked", "machine")]
+
+
+def test_an_announcement_is_written_with_its_matter(disk: Disk) -> None:
+    matter = Matter("rpc", Phase.ANNOUNCED)
+
+    kept = folding_keeper(disk).keep(Judged(Draft(), matter=matter))
+
+    assert kept is not None
+    assert kept.made.matter == matter

@@ -13,6 +13,7 @@ from notify.errors import Gone, RetryLater
 from notify.event import Event
 from notify.levels import level_name, severity
 from notify.plain import iso_time, jsonable, safe_str
+from notify.table import table_of
 
 # What a terminal or a log viewer acts upon instead of showing it: C0 and C1 controls, line and paragraph
 # separators, and the marks that turn the writing direction around.
@@ -29,7 +30,7 @@ _RED, _YELLOW, _GREEN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;32m"  # bold
 class StdoutBackend:
     """Writes each event to standard output, whatever `sys.stdout` is at that moment.
 
-    In text, one event is one line, with control characters escaped; body and traceback follow indented.
+    In text, one event is one line, with control characters escaped; body, tables and traceback follow indented.
 
     What the program prints itself waits in Python's buffer, unless standard output is a terminal or PYTHONUNBUFFERED
     is set. That buffer is neither used nor flushed, for the reason in `notify.descriptor`; so in a pipe or
@@ -173,8 +174,12 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
     def line(event: Event) -> str:
         style = _style(event.level)
         shown: dict[str, object] = {}
+        tables: list[str] = []
         for name, value in event.fields.items():
-            shown[_unused(escape(safe_str(name)), shown)] = value
+            if (table := table_of(value)) is not None:
+                tables.append(f"{escape(safe_str(name))}:\n{table.draw(None)}")
+            else:
+                shown[_unused(escape(safe_str(name)), shown)] = value
         for file in event.attachments:
             shown[_unused(escape(safe_str(file.filename)), shown)] = f"{len(file.data)} bytes"
         if event.logger:
@@ -185,7 +190,7 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
             "level": styled(f"{escape(level_name(event.level)).lower():<{_LEVEL_WIDTH}}", style),
             "event": styled(f"{message:<{_MESSAGE_WIDTH}}" if shown else message, style),
         }
-        return str(render(None, "", {**head, **shown})) + "\n" + _below(event)
+        return str(render(None, "", {**head, **shown})) + "\n" + _below(event, tables)
 
     return line
 
@@ -213,9 +218,9 @@ def _value(value: object) -> str:
     return f'"{text}"' if not text or " " in text or "=" in text else text
 
 
-def _below(event: Event) -> str:
+def _below(event: Event, tables: Sequence[str]) -> str:
     # The tail of a crash is left out: here the last log lines stand right above it.
-    texts = [event.body]
+    texts = [event.body, *tables]
     if event.exception is not None:
         texts.append(event.exception.traceback)
     lines = [line for text in texts if text for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]

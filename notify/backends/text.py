@@ -1,5 +1,6 @@
 """Text as people see it, whatever shows it: what is visible of it, its sections and tables, where it can be cut."""
 
+import re
 import unicodedata
 
 from notify.plain import clean
@@ -8,7 +9,7 @@ SECTION_BREAK = "…"
 """A line that holds only this separates sections, as in trade-executor's reports."""
 
 WIDE = 60
-"""Characters above which a line counts as a table's, and a first line as no heading."""
+"""Characters above which a line is no heading."""
 
 # Control characters become their pictures, C1 and bidirectional overrides their escapes: nothing hides, nothing acts.
 _SHOWN: dict[int, str] = (
@@ -19,6 +20,7 @@ _SHOWN: dict[int, str] = (
 )
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, blank to the eye
+_FRAME = re.compile(r'^ +File "[^\n]*, line [0-9]+', re.MULTILINE)  # as tracebacks and faulthandler have it
 _LONGEST_CHARACTER = 16  # code points of an emoji of a family with skin tones; more is no character but an attack
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f\u20e3")  # they belong to what stands before or after them
 
@@ -57,10 +59,13 @@ def sections(text: str) -> list[str]:
 
 
 def is_table(section: str) -> bool:
-    """Say whether *section* has several lines, and a wide one or columns set apart by spaces in more than one."""
+    """Say whether *section* is laid out for a monospace font.
+
+    That is columns set apart by spaces or bars in more than one line, or the stack of a program.
+    """
     lines = section.split("\n")
-    columns = sum("  " in line.strip() for line in lines)
-    return len(lines) > 1 and (columns > 1 or any(len(line) > WIDE for line in lines))
+    columns = sum("  " in line.strip() or sum(map(line.count, "|│┃")) > 1 for line in lines)
+    return columns > 1 or _FRAME.search(section) is not None
 
 
 def whole_characters(text: str, most: int) -> int:

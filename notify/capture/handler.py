@@ -57,6 +57,7 @@ class NotifyHandler(logging.Handler):
             if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
                 intake.waiting.append(snapshot)
             else:
+                snapshot.note_template(record)
                 intake.accept(snapshot)
         except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
             if came_from_a_signal(error):

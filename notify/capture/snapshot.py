@@ -25,6 +25,7 @@ from notify.plain import (
     safe_repr,
     safe_str,
 )
+from notify.rules.fingerprint import Subject, subject_of_log
 
 # Attributes that every record has; extras come after them, since makeRecord() adds them last.
 _STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
@@ -46,7 +47,7 @@ class Snapshot:
     a tuple and a small dict rather than a copy of the record's. Never raises an Exception.
     """
 
-    __slots__ = ("_body", "_created", "_extras", "_origin", "exception", "level", "message")
+    __slots__ = ("_body", "_created", "_extras", "_origin", "_template", "exception", "level", "message")
 
     ticket: Ticket | None = None
 
@@ -110,6 +111,19 @@ class Snapshot:
     def logger(self) -> str:
         """Name of the logger."""
         return _text(self._origin[0])
+
+    def note_template(self, record: LogRecord) -> None:
+        """Remember what the message was before its arguments were put in. For records that may fold."""
+        template = record.msg
+        self._template = template if record.args and type(template) is str else self.message
+
+    def subject(self) -> Subject | None:
+        """Return what the record is about, None when it is sent whatever was sent before. See `note_template`."""
+        topic = self._extras.get("topic")
+        if type(topic) is not str or not topic:
+            topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
+        raised = "" if self.exception is None else self.exception.place()
+        return subject_of_log(self.logger, self._template, self.message, raised, clean(topic))
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""

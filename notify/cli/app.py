@@ -97,10 +97,31 @@ def test(
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Send a realistic message, a long one and an image to every backend, and show the receipts."""
+    """Send a trade, a report with a table, a long one, an image and a warning to each backend; show the receipts."""
     from notify.cli.test import send_tests
 
     raise typer.Exit(send_tests(above_file(os.environ, env_file, insecure=insecure), timeout=timeout, as_json=json))
+
+
+@app.command()
+def preview(
+    event: Annotated[Path, typer.Argument(metavar="EVENT.json", help="`-` reads it from standard input.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes. [a temporary file]")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only write the page.")] = False,
+    env_file: EnvFile = None,
+    insecure: Insecure = False,
+) -> None:
+    """Show an event as Discord would: one page with everything in it, opened in the browser. Prints where it is.
+
+    EVENT.json is what NOTIFY_STDOUT=json prints, also many lines of it, or an object with a message and whatever else
+    `notify()` takes: body, level, topic, fields. What would be taken out as a secret is taken out here, too.
+    """
+    from notify.cli.preview import show
+
+    env = above_file(os.environ, env_file, insecure=insecure)
+    raise typer.Exit(show(env, event, output, browser=not no_browser))
 
 
 @app.command()

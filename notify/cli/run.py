@@ -192,4 +192,5 @@ def _notifier(config: Settings) -> Notifier:
         outbox=open_outbox(config, reached),
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
         redact=redactor(config),
+        remembers=False,
     )

@@ -1,6 +1,7 @@
 """`notify test`: proves that every backend gets what it will get at 3 a.m., long texts and images included."""
 
 import logging
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -14,16 +15,19 @@ from notify.delivery.ticket import DELIVERED, Ticket
 from notify.destinations import destinations
 from notify.env_file import Environment
 from notify.event import Attachment, Event
-from notify.levels import TRADE
+from notify.levels import TRADE, TRADE_HIGH
 from notify.notifier import Notifier
 from notify.rules.routing import Route
 from notify.settings import Settings
+from notify.table import table_of
 
 _WIDTH, _HEIGHT = 480, 160  # pixels of the test image
 
 
 def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
-    """Send three messages to every backend, whatever its route, print the receipts and return the exit code.
+    """Send five messages to every backend, whatever its route, print the receipts and return the exit code.
+
+    None is an error: those call people.
 
     Raises `ConfigError` when a setting is unusable.
     """
@@ -35,8 +39,10 @@ def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
         with Notifier(briefly, routes=everything, redact=redactor(config)) as notifier:
             tickets = {
                 "a trade": _trade(notifier),
+                "a position report": _positions(notifier),
                 "a long report": _long_report(notifier),
                 "an image": _image(notifier),
+                "a warning": _warning(notifier),
             }
             notifier.close(timeout)
         outcomes = {name: told(ticket, notifier) for name, ticket in tickets.items()}
@@ -51,7 +57,7 @@ def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
 
 
 class _Lines:
-    """Prints a line for each event where a person waits for the receipts, which a long body would push out of sight."""
+    """Prints a line for each event where a person waits for the receipts, which long ones would push out of sight."""
 
     folds = StdoutBackend.folds
     in_order = StdoutBackend.in_order
@@ -61,7 +67,7 @@ class _Lines:
         self._backend = backend
 
     def send(self, events: Sequence[Event], /) -> int:
-        return self._backend.send([_without_body(event) for event in events])
+        return self._backend.send([_in_a_line(event) for event in events])
 
     def close(self) -> None:
         self._backend.close()
@@ -71,15 +77,38 @@ def _brief(backend: Backend) -> Backend:
     return _Lines(backend) if isinstance(backend, StdoutBackend) else backend
 
 
-def _without_body(event: Event) -> Event:
+def _in_a_line(event: Event) -> Event:
+    fields = {
+        name: value if (table := table_of(value)) is None else f"{len(table)} rows"
+        for name, value in event.fields.items()
+    }
     lines = len(event.body.splitlines())
-    return replace(event, body="", fields={**event.fields, "lines_left_out": lines}) if lines else event
+    return replace(event, body="", fields={**fields, **({"lines_left_out": lines} if lines else {})})
 
 
 def _trade(notifier: Notifier) -> Ticket:
     return notifier.trade(
         "Bought 0.2500 ETH at 3,450.10 USDC (a test of notify)",
         fields={"pair": "ETH-USDC", "price": 3450.10, "value": "862.53 USD", "slippage": "0.02 %"},
+    )
+
+
+def _positions(notifier: Notifier) -> Ticket:
+    return notifier.notify(
+        "Portfolio after rebalance (a test of notify)",
+        body="71.7 % is invested.",
+        level=TRADE_HIGH,
+        topic="position",
+        fields={
+            "equity": "10,412.50 USD",
+            "cash": "2,941.15 USD",
+            "today": "+83.13 USD",
+            "open positions": [
+                {"pair": "ETH-USDC", "USD": 3450.1, "profit": "+3.50 %"},
+                {"pair": "WBTC-USDC", "USD": 2811.0, "profit": "-1.20 %"},
+                {"pair": "AAVE-USDC", "USD": 1210.25, "profit": "+0.08 %"},
+            ],
+        },
     )
 
 
@@ -103,14 +132,26 @@ def _image(notifier: Notifier) -> Ticket:
     )
 
 
+def _warning(notifier: Notifier) -> Ticket:
+    return notifier.notify(
+        "Gas price is high (a test of notify)",
+        level=logging.WARNING,
+        topic="gas",
+        fields={"now": "164 gwei", "warned from": "80 gwei"},
+    )
+
+
 def chart() -> bytes:
-    """Return a PNG of a rising line."""
+    """Return a PNG of a line that rises."""
+    tops = [
+        _HEIGHT * (0.85 - 0.65 * (x / _WIDTH) ** 1.4) - 9 * math.sin(x / 23) - 4 * math.sin(x / 7)
+        for x in range(_WIDTH)
+    ]
     rows = []
     for y in range(_HEIGHT):
         row = bytearray(b"\x00")  # PNG filter type 0 of each row
-        for x in range(_WIDTH):
-            top = _HEIGHT - 12 - int((_HEIGHT - 30) * (x / _WIDTH) ** 1.6 + 8 * ((x // 12) % 3))
-            row += b"\x2e\xcc\x71" if y >= top else b"\x1e\x1f\x22"
+        for top in tops:
+            row += b"\x2e\xcc\x71" if 0 <= y - top < 3 else b"\x1d\x4a\x33" if y > top else b"\x1e\x1f\x22"
         rows.append(bytes(row))
     header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))

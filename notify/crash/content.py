@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from notify.clip import clip, clip_end
 from notify.duration import duration
-from notify.exceptions import MAX_TRACEBACK, chain, leaves, type_name
+from notify.exceptions import MAX_TRACEBACK, chain, is_own, leaves, type_name
 from notify.notifier import Notifier
 from notify.plain import class_name, clean, safe_str
 from notify.reported import Report, mark_of
@@ -21,11 +21,9 @@ _SUMMARY = 300  # code points of an exception in the list of those that followed
 _LISTED = 10  # root causes, and exceptions that followed them
 _PATH_PARTS = 2  # of a file's path: enough to recognise it
 
-_STDLIB = os.path.join(os.path.dirname(os.__file__), "")  # noqa: PTH118, PTH120 - with the separator at its end
 _OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120 - guard() is in the middle of what it guards
 # What pools put under an exception of a worker: the worker's traceback as text, and no cause.
 _REMOTE = frozenset({"RemoteTraceback", "_RemoteTraceback"})
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
 traceback_of = BaseException.__dict__["__traceback__"].__get__
 """Returns the traceback of an exception, past a class that has its own idea of attributes."""
 
@@ -214,4 +212,4 @@ def _place(traceback: TracebackType) -> Place:
 
 
 def _is_own(path: str) -> bool:
-    return not (path.startswith(("<frozen ", _STDLIB, _OURS)) or _INSTALLED.intersection(PurePath(path).parts))
+    return is_own(path) and not path.startswith(_OURS)

@@ -149,7 +149,9 @@ def _report(exception: BaseException, where: str, notifier: Notifier, thread: st
         first = claim(exception, report)
         if first is not report:
             return _Made(first.outcome if isinstance(first.outcome, Ticket) else _unknown(first.id), is_reported=True)
-        report.outcome = ticket = notifier.accept(_event(exception, where, notifier, now, report.id, thread))
+        report.outcome = ticket = notifier.accept(
+            _event(exception, where, notifier, now, report.id, thread), folds=not folds
+        )
     except BaseException as error:
         withdraw(exception, report)  # whoever sees it next may have more luck
         seen_by(notifier).forget(exception, ended)

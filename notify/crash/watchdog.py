@@ -12,7 +12,6 @@ from types import FrameType, TracebackType
 from notify import threads
 from notify.duration import duration
 from notify.exceptions import Raised
-from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import class_name, safe_str
 from notify.run_state import RunState
@@ -135,13 +134,7 @@ class Watchdog:
         elif not hangs and self._hanging_since is not None:
             lasted = progress_at - self._hanging_since
             self._hanging_since = None
-            # The least level that reaches people by default: they have read that it hangs.
-            self._notifier.notify(
-                f"The program goes on: it made no progress for {duration(lasted)}",
-                level=TRADE,
-                topic="watchdog",
-                key=KEY,
-            )
+            self._notifier.resolve(KEY, f"The program goes on: it made no progress for {duration(lasted)}")
 
 
 def _beginning_anew(watchdog: "weakref.ref[Watchdog]") -> Callable[[], None]:

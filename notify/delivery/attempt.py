@@ -5,7 +5,7 @@ from enum import Enum, auto
 from inspect import isasyncgen, isawaitable, isgenerator
 from typing import NamedTuple
 
-from notify.backend import Backend
+from notify.backend import Backend, ready_in
 from notify.clip import clip_end
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Event
@@ -55,6 +55,14 @@ def attempt(backend: Backend, events: Sequence[Event]) -> Outcome:
             return _failed(error)
         except BaseException:  # noqa: BLE001 - the error object itself is hostile
             return Outcome(Verdict.BUG, reason="an error that cannot be looked at")
+
+
+def welcome_in(backend: Backend) -> float:
+    """Return in how many seconds the limits of *backend*'s destination allow an attempt. Never raises."""
+    try:
+        return min(ready_in(backend), LONGEST_WAIT)
+    except BaseException:  # noqa: BLE001 - a third party's; send() will say what is wrong
+        return 0.0
 
 
 def _delivered(answer: object, most: int) -> Outcome:

@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
+from notify.delivery.folding import Folding, Judged, ToSay
 from notify.delivery.intake import FULL, NOT_MADE, Draft, Intake, Kept
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
-from notify.delivery.ticket import PENDING
+from notify.delivery.ticket import FOLDED, PENDING, Ticket
 from notify.event import Event
 from notify.plain import class_name
 
@@ -27,6 +28,7 @@ class Dispatcher:
         settled: notified after each round.
         redact: takes secrets out of events: as many as it is given, in their order.
         before_first: done before the first event is handed over.
+        folding: knows what was announced, and what is to be said of it.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Dispatcher:
         settled: threading.Condition,
         redact: Callable[[Sequence[Event]], Sequence[Event]] = lambda events: events,
         before_first: Callable[[], None] = lambda: None,
+        folding: Folding | None = None,
     ) -> None:
         self._intake = intake
         self._lanes = tuple(lanes)
         self._settled = settled
         self._redact = redact
         self._before_first: Callable[[], None] | None = before_first
+        self._folding = folding
         self._working = True
         self._stopping = False
         self._worker = threads.Worker("dispatcher", self._run, marked=False)
@@ -86,8 +90,12 @@ class Dispatcher:
         self._working = True
         try:
             drafts = self._intake.take(_BATCH)
+            if self._folding is not None:
+                self._folding.save()  # before anybody can have got what was announced
             if drafts:
                 self._hand_over(drafts)
+            if self._folding is not None and len(drafts) < _BATCH:  # what is counted comes after what was announced
+                self._say_due(self._folding)
             for kept in self._intake.take_parked():
                 self._park(kept)
             return len(drafts)
@@ -102,7 +110,12 @@ class Dispatcher:
         for draft, made in zip(drafts, self._events(drafts), strict=True):
             try:
                 event = self._event(draft) if made is None else made
-                entry = Entry.of(event, draft.ticket, stored=type(draft) is Kept and draft.stored)
+                stored, judged = False, None
+                if type(draft) is Kept:
+                    stored, judged = draft.stored, draft.judged
+                elif type(draft) is Judged:
+                    judged = draft
+                entry = Entry.of(event, draft.ticket, stored=stored)
                 known = routed.get((event.level, event.topic))
                 if known is None:
                     known = routed[event.level, event.topic] = self._wanted(event)
@@ -112,7 +125,9 @@ class Dispatcher:
                 if draft.ticket is not None:
                     draft.ticket.routed(dict.fromkeys((lane.name for lane in self._lanes), f"dropped: {NOT_MADE}"))
                 continue
-            if draft.ticket is not None:
+            if judged is not None:
+                known = self._as_judged(event, judged, draft.ticket, known)
+            elif draft.ticket is not None:
                 draft.ticket.routed({lane.name: PENDING for lane in known})
             if entry.stored:
                 in_memory = entry._replace(stored=False)
@@ -125,10 +140,48 @@ class Dispatcher:
             if entries:
                 lane.put(entries)
 
+    def _as_judged(self, event: Event, judged: Judged, ticket: Ticket | None, wanted: Sequence[Lane]) -> list[Lane]:
+        """Return the lanes of *wanted* that get *event*, count it in the others, and note what is said of it later."""
+        lanes = list(wanted)
+        if judged.to is not None:
+            lanes = [lane for lane in self._lanes if lane.name in judged.to]
+        folding = [lane for lane in lanes if lane.folds] if judged.folded else []
+        for lane in folding:
+            lane.fold()
+        if ticket is not None:
+            ticket.routed({lane.name: FOLDED if lane in folding else PENDING for lane in lanes})
+        if self._folding is not None:
+            if judged.matter is not None:
+                self._folding.describe(judged.matter.id, event)
+            elif judged.held:
+                self._folding.sample(judged.held, event)
+        return [lane for lane in lanes if lane not in folding]
+
+    def _say_due(self, folding: Folding) -> None:
+        """Say what is to be said of matters that go on."""
+        try:
+            for each in folding.due(self._ticket):
+                self.say(each)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong there, events go on
+            diagnostics.report("folding", f"what goes on could not be told: {class_name(error)}")
+
+    def _ticket(self, event_id: str) -> Ticket:
+        return Ticket(event_id, changed=self._settled)
+
+    def say(self, said: ToSay) -> None:
+        """Hand an event of ours over to the lanes that it is for."""
+        lanes = [lane for lane in self._lanes if lane.name in said.to]
+        said.ticket.routed({lane.name: PENDING for lane in lanes})
+        for lane in lanes:
+            lane.put([Entry.of(said.event, said.ticket)])
+
     def _park(self, kept: Kept) -> None:
         """Leave on disk what the intake had no room for. The lanes that do without the disk have lost it."""
         entry = Entry(kept.made, kept.ticket, 0, stored=True)
-        for lane in self._wanted(kept.made):
+        lanes = self._wanted(kept.made)
+        if kept.judged is not None:
+            lanes = self._as_judged(kept.made, kept.judged, None, lanes)
+        for lane in lanes:
             if lane.durable:
                 lane.park(entry)
             else:

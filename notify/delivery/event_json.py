@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import orjson  # at once: nothing can be imported when the interpreter shuts down, or halfway in a signal handler
 
-from notify.event import Attachment, Event, ExceptionInfo, Source
+from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase, Source
 from notify.plain import jsonable, safe_str
 
 _T = TypeVar("_T")
+_PHASES = frozenset(Phase)
 
 
 def encode(event: Event) -> bytes:
@@ -49,6 +50,7 @@ def decode(data: bytes) -> Event:
             tail=tuple(map(safe_str, _optional(document, "tail", list) or ())),
             logger=_text(document, "logger"),
             source=_part(document, "source", _source) or Source(),
+            matter=_part(document, "matter", _matter),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an event: {type(error).__name__}") from None
@@ -84,6 +86,14 @@ def _document(event: Event) -> dict[str, object]:
         document["tail"] = event.tail
     if event.logger:
         document["logger"] = event.logger
+    if (matter := event.matter) is not None:
+        document["matter"] = {
+            "id": matter.id,
+            "phase": matter.phase.value,
+            "count": matter.count,
+            "since": matter.since,
+            "last": matter.last,
+        }
     source = event.source
     document["source"] = {
         "path": source.path,
@@ -117,7 +127,7 @@ def _text(document: Mapping[str, Any], name: str, default: str = "") -> str:
     return default if value is None else value
 
 
-def _part(document: Mapping[str, Any], name: str, make: Callable[[Mapping[str, Any]], _T]) -> _T | None:
+def _part(document: Mapping[str, Any], name: str, make: Callable[[Mapping[str, Any]], _T | None]) -> _T | None:
     part = _optional(document, name, dict)
     return None if part is None else make(part)
 
@@ -132,6 +142,19 @@ def _attachment(document: Mapping[str, Any]) -> Attachment:
 
 def _exception(document: Mapping[str, Any]) -> ExceptionInfo:
     return ExceptionInfo(_text(document, "type"), _text(document, "message"), _text(document, "traceback"))
+
+
+def _matter(document: Mapping[str, Any]) -> Matter | None:
+    phase = _text(document, "phase")
+    if phase not in _PHASES:
+        return None
+    return Matter(
+        id=_text(document, "id"),
+        phase=Phase(phase),
+        count=_optional(document, "count", int) or 1,
+        since=_optional(document, "since", float) or 0.0,
+        last=_optional(document, "last", float) or 0.0,
+    )
 
 
 def _source(document: Mapping[str, Any]) -> Source:

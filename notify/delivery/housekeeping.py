@@ -15,6 +15,7 @@ from notify.delivery.comparison import compare
 from notify.delivery.intake import Intake
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.event import Event
 from notify.plain import class_name
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -42,6 +43,7 @@ class Housekeeping:
         outbox: if there is one.
         announcer: tells people.
         revive: starts again what else may have died.
+        learn: told of each event that is adopted, and of its backend.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Housekeeping:
         *,
         announcer: Announcer,
         revive: Callable[[], None],
+        learn: Callable[[Event, str], None] = lambda event, backend: None,
     ) -> None:
         self._intake = intake
         self._lanes = {lane.name: lane for lane in lanes}
         self._outbox = outbox
         self._announcer = announcer
         self._revive = revive
+        self._learn = learn
         self._told: dict[str, Counter[str]] = {}
         self._told_left: set[str] = set()  # destinations
         self._adopting = threading.RLock()
@@ -90,6 +94,7 @@ class Housekeeping:
         for destination, event in adopted:
             try:
                 by_lane[destination].append(Entry.of(event, None, stored=True))
+                self._learn(event, destination)
             except Exception as error:  # noqa: BLE001 - a row that somebody has made by hand
                 outbox.dead(destination, event.id, f"it cannot be read: {class_name(error)}")
         for name, entries in by_lane.items():

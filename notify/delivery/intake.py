@@ -5,11 +5,14 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from notify import diagnostics
 from notify.delivery.ticket import Ticket
 from notify.event import Event
+
+if TYPE_CHECKING:
+    from notify.delivery.folding.judged import Judged
 
 CAPACITY = 100_000  # events that may wait for the dispatcher: two seconds of the fastest caller measured
 FULL = "intake full"
@@ -41,6 +44,7 @@ class Kept(NamedTuple):
     made: Event
     ticket: Ticket | None
     stored: bool
+    judged: "Judged | None" = None
 
     @property
     def level(self) -> int:
@@ -60,8 +64,11 @@ class Keeper(Protocol):
         """Drafts below it are none of its business."""
         ...
 
-    def keep(self, draft: Draft) -> Kept | None:
-        """Put *draft* on disk; None when no durable backend wants it. Never raises an Exception."""
+    def keep(self, draft: Draft) -> Draft | None:
+        """Put *draft* on disk, if it is to be there, and say what becomes of it. Never raises an Exception.
+
+        None when nothing is to be said of that.
+        """
         ...
 
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 
 from notify import diagnostics, threads
-from notify.backend import Backend, durable, in_order, max_batch, ready_in
+from notify.backend import Backend, durable, folds, in_order, max_batch
 from notify.clock import Clock
-from notify.delivery.attempt import LONGEST_WAIT, Outcome, Verdict, attempt
+from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
 from notify.delivery.disk import Disk, NoDisk
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
 from notify.delivery.retry import Retry
@@ -55,6 +55,8 @@ class Lane:
         self.route = route
         self.durable = outbox is not None and durable(backend)
         """Whether there are stored entries in this lane."""
+        self.folds = folds(backend)
+        """Whether repeats are counted here rather than sent."""
         self._backend = backend
         self._max_batch = max_batch(backend)
         self._clock = clock
@@ -109,6 +111,12 @@ class Lane:
         with self._lock:
             self._tally.accepted += 1
             self._drop([entry], reason)
+
+    def fold(self) -> None:
+        """Count an event that is not sent, since it is counted in what is said of its matter."""
+        with self._lock:
+            self._tally.accepted += 1
+            self._tally.folded += 1
 
     def parked(self) -> set[str]:
         """Return the ids of what is on disk only."""
@@ -256,7 +264,8 @@ class Lane:
         """Wait until something may be sent and return it; empty when the lane is to end."""
         while self._wait_for_entries():
             # Without a lock, since it is a third party's; what it says may be old when it is used, and send() knows.
-            self._limit()
+            if (seconds := welcome_in(self._backend)) > 0:
+                self._not_before = self._clock.monotonic() + seconds
             with self._lock:
                 if self._not_before <= self._clock.monotonic() and not self._stopping:
                     return self._queue.take(1 if self._retry.alone else self._max_batch)
@@ -271,15 +280,6 @@ class Lane:
                     return True
                 self._clock.wait_until(self._changed, self._not_before if waiting else None)
             return False
-
-    def _limit(self) -> None:
-        """Note when the destination's limits allow the next attempt."""
-        try:
-            seconds = min(ready_in(self._backend), LONGEST_WAIT)
-            if seconds > 0:
-                self._not_before = self._clock.monotonic() + seconds
-        except BaseException:  # noqa: BLE001 - a third party's; send() will say what is wrong
-            return
 
     def _finish(self, batch: list[Entry], outcome: Outcome) -> None:
         """Do what *outcome* asks for."""

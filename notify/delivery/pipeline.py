@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from notify import diagnostics
-from notify.backend import Backend, durable
+from notify.backend import Backend, durable, edits, remember_in
 from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.dispatcher import Dispatcher
+from notify.delivery.folding import Addressed, Folding, Judging
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
+from notify.delivery.folding.journal import Journal
+from notify.delivery.folding.texts import resolved
 from notify.delivery.housekeeping import Housekeeping
 from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
@@ -19,6 +23,7 @@ from notify.delivery.write_ahead import WriteAhead
 from notify.event import Event
 from notify.levels import TRADE
 from notify.plain import class_name
+from notify.rules.fingerprint import Subject, subject_of_event
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -49,6 +54,9 @@ class Pipeline:
         durable_level: least level that is durable.
         redact: takes secrets out of events, and of the reasons that backends give.
         clock: tells the time and waits.
+        repeat_interval: seconds between two reminders of a matter that goes on.
+        storm_limit: different matters announced a minute.
+        remembers: whether what was announced outlives the process, beside the outbox.
     """
 
     def __init__(
@@ -60,6 +68,9 @@ class Pipeline:
         durable_level: int,
         redact: Redaction,
         clock: Clock,
+        repeat_interval: float = INTERVAL,
+        storm_limit: int = STORM_LIMIT,
+        remembers: bool = True,
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
@@ -69,7 +80,19 @@ class Pipeline:
         self._clock = clock
         self._closed = False
         self._begun = False  # a signal handler may notify before everything is there
-        self.intake = Intake(wake_level=TRADE, keeper=self._write_ahead(durable_level))
+        journal: Journal | None = None
+        if outbox is not None and remembers:
+            journal = Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)
+        self._folding = Folding(
+            self._backends,
+            self._routes,
+            redact=redact.events,
+            clock=clock,
+            journal=journal,
+            interval=repeat_interval,
+            storm_limit=storm_limit,
+        )
+        self.intake = Intake(wake_level=TRADE, keeper=Judging(self._folding, self._write_ahead(durable_level)))
         self.intake.revive = self.revive
         if outbox is not None:
             outbox.wake = lambda: self._housekeeping.wake()
@@ -82,6 +105,7 @@ class Pipeline:
         return WriteAhead(
             self._outbox,
             routes,
+            folding=self._folding.names,
             level=durable_level,
             redact=self._redact.events,
             broke=lambda: self._housekeeping.wake(),
@@ -89,6 +113,9 @@ class Pipeline:
 
     def _begin(self) -> None:
         self._begun = False
+        for name, backend in self._backends.items():
+            if edits(backend):
+                remember_in(backend, self._folding.posted(name))
         lock = threading.RLock()
         self._settled = threading.Condition(lock)
         announcer = Announcer(self._clock)
@@ -108,7 +135,12 @@ class Pipeline:
             for name, backend in self._backends.items()
         )
         self._housekeeping = Housekeeping(
-            self.intake, self.lanes, self._outbox, announcer=announcer, revive=lambda: self._dispatcher.revive()
+            self.intake,
+            self.lanes,
+            self._outbox,
+            announcer=announcer,
+            revive=lambda: self._dispatcher.revive(),
+            learn=self._folding.learn,
         )
         self._dispatcher = Dispatcher(
             self.intake,
@@ -116,6 +148,7 @@ class Pipeline:
             settled=self._settled,
             redact=self._redact.events,
             before_first=self._housekeeping.adopt,
+            folding=self._folding,
         )
         self._housekeeping.begin()
         self._begun = True
@@ -126,6 +159,7 @@ class Pipeline:
         What is *closed*, or was about to be by a thread that does not exist here, begins nothing and refuses all.
         """
         self.intake.forget()
+        self._folding.begin_in_child()
         if not (closed or self._closed):
             self._begin()
             return
@@ -146,10 +180,28 @@ class Pipeline:
         """Return the ticket of an event that is about to be accepted."""
         return Ticket(event_id, changed=self._settled)
 
-    def accept(self, event: Event, ticket: Ticket) -> None:
-        """Take *event*. Never raises an Exception, whatever the parts of the event are."""
+    def accept(self, event: Event, ticket: Ticket, *, folds: bool = True) -> None:
+        """Take *event*. Never raises an Exception, whatever the parts of the event are.
+
+        Args:
+            event: what is said.
+            ticket: of it.
+            folds: whether it may be counted in a message rather than sent.
+        """
+        self._take(_Made(event, ticket, folds=folds), event, ticket)
+
+    def resolve(self, key: str, event: Event, ticket: Ticket) -> None:
+        """Take *event*, which says that the matter *key* has ended, if anybody was told that it had begun."""
+        going = self._folding.resolve(key)
+        if going is None:
+            ticket.routed({})
+            return
+        said = resolved(event, going)
+        self._take(Addressed(said, ticket, level=max(going.level, logging.WARNING), to=going.told), said, ticket)
+
+    def _take(self, draft: Draft, event: Event, ticket: Ticket) -> None:
         try:
-            if not self.intake.accept(_Made(event, ticket)):
+            if not self.intake.accept(draft):
                 self._refuse(event, ticket)
         except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
             self.intake.count_dropped(NOT_MADE)
@@ -181,6 +233,9 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         self._housekeeping.tell_drops()
         try:
+            if self._wait_until(self._dispatcher.idle, deadline):  # what is counted comes after what was announced
+                for said in self._folding.last(self.ticket):
+                    self._dispatcher.say(said)
             self._wait_until(lambda: self._empty(deadline), deadline)
         except BaseException:  # Ctrl-C ends the wait, and every other
             deadline = time.monotonic()
@@ -204,6 +259,7 @@ class Pipeline:
         for draft in self.intake.clear():  # only when the dispatcher hangs, or could never be started
             if draft.ticket is not None:
                 self._refuse(draft.event(), draft.ticket)
+        self._folding.save(now_or_never=True)
         for lane in self.lanes:
             lane.stop()
         self._housekeeping.stop()
@@ -253,11 +309,16 @@ class Pipeline:
 class _Made(Draft):
     """An event that is made already, as the intake takes it."""
 
-    __slots__ = ("_event", "ticket")
+    __slots__ = ("_event", "_folds", "ticket")
 
-    def __init__(self, event: Event, ticket: Ticket) -> None:
+    def __init__(self, event: Event, ticket: Ticket, *, folds: bool) -> None:
         self._event = event
+        self._folds = folds
         self.ticket: Ticket | None = ticket
+
+    def subject(self) -> Subject | None:
+        """Return what the event is about, None when it is sent whatever was sent before."""
+        return subject_of_event(self._event) if self._folds else None
 
     @property
     def level(self) -> int:

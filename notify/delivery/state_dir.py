@@ -14,6 +14,7 @@ _FILE_MODE = 0o600
 # All that we keep there, and in the directories in it.
 _OURS = re.compile(
     r"(outbox|dashboard)([.-][\w.-]*)?\.(sqlite3(-wal|-shm)?|lock)|owners|runs|supervisor|starts\.json"
+    r"|matters[\w.-]*\.jsonl"
     r"|watch\.(json|new|lock|damaged\.json)"
     r"|(nobody|\.?[0-9]+-[0-9a-f]{8})\.\w+"
 )

@@ -13,6 +13,7 @@ class Tally:
         delivered: arrived.
         retried: attempts that are made again.
         dropped: did not arrive and never will, by reason.
+        folded: were counted in a message rather than sent.
         last_success_at: UTC epoch seconds.
         last_error: what was wrong, without secrets.
     """
@@ -21,6 +22,7 @@ class Tally:
     delivered: int = 0
     retried: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    folded: int = 0
     last_success_at: float | None = None
     last_error: str | None = None
 
@@ -32,6 +34,7 @@ class Tally:
             "retried": self.retried,
             "pending": pending,
             "dropped": {reason: count for reason, count in self.dropped.items() if count},
+            "folded": self.folded,
             "last_success_at": self.last_success_at,
             "last_error": self.last_error,
         }

@@ -8,6 +8,7 @@ from notify.delivery.timeout import seconds
 
 PENDING = "pending"
 DELIVERED = "delivered"
+FOLDED = "folded"
 
 
 class Ticket:
@@ -35,8 +36,8 @@ class Ticket:
     def wait(self, timeout: float | None) -> Mapping[str, str]:
         """Wait until every backend has settled the event, *timeout* seconds at most; None: however long it takes.
 
-        Returns backend names and `delivered`, `pending`, `rejected: …` or `dropped: …`; backends that do
-        not want the event are not in it. Never raises.
+        Returns backend names and `delivered`, `pending`, `rejected: …`, `dropped: …` or `folded`: it is counted in what
+        that backend is told of its matter. Backends that do not want the event are not in it. Never raises.
         """
         deadline = time.monotonic() + seconds(timeout, otherwise=0.0)
         with self._changed:

@@ -1,9 +1,10 @@
 """What must not be lost is on disk before its caller goes on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
+from notify.delivery.folding.judged import Judged
 from notify.delivery.intake import Draft, Kept
 from notify.event import Event
 from notify.levels import severity
@@ -19,6 +20,7 @@ class WriteAhead:
     Args:
         outbox: where to.
         routes: of the durable backends, by name.
+        folding: the backends that get no repeats, which need no row for one.
         level: least level that is written.
         redact: takes secrets out of events: as many as it is given, in their order.
         broke: called when the outbox has stopped working.
@@ -29,12 +31,16 @@ class WriteAhead:
         outbox: "Outbox",
         routes: Mapping[str, Route],
         *,
+        folding: Collection[str] = (),
         level: int,
         redact: Callable[[Sequence[Event]], Sequence[Event]],
         broke: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._routes = dict(routes)
+        self._folding = frozenset(folding)
+        self.is_for_people = self._routes.keys() <= self._folding
+        """Whether all durable backends fold, so that a repeat is written for none."""
         self._redact = redact
         self._broke = broke
         self._least = max(level, least_level(list(self._routes.values())))
@@ -45,13 +51,14 @@ class WriteAhead:
         """Drafts below it are not written."""
         return self._least
 
-    def keep(self, draft: Draft) -> Kept | None:
+    def keep(self, draft: Draft | Judged) -> Kept | None:
         """Write *draft* for each durable backend that wants it; None when none does. Never raises an Exception."""
         if severity(draft.level) < self._least:  # TRADE_HIGH may be registered above what it means
             return None
         try:
             (event,) = self._redact((draft.event(),))
-            destinations = [name for name, route in self._routes.items() if route.wants(event)]
+            judged = draft if type(draft) is Judged else None
+            destinations = self._destinations(event, judged)
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything; the dispatcher reports it
             diagnostics.report("write ahead", f"an event could not be made: {type(error).__name__}")
             return None
@@ -61,7 +68,15 @@ class WriteAhead:
         if stored and draft.ticket is not None:
             draft.ticket.stored()
         self._watch(stored)
-        return Kept(event, draft.ticket, stored)
+        return Kept(event, draft.ticket, stored, judged)
+
+    def _destinations(self, event: Event, judged: Judged | None) -> list[str]:
+        if judged is not None and judged.to is not None:
+            return [name for name in self._routes if name in judged.to]
+        wanted = [name for name, route in self._routes.items() if route.wants(event)]
+        if judged is not None and judged.folded:
+            return [name for name in wanted if name not in self._folding]
+        return wanted
 
     def _watch(self, stored: bool) -> None:
         broken = not stored and self._outbox.broken is not None

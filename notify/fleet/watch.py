@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 
+from notify.arguments import caller, event_of
 from notify.clock import SystemClock
 from notify.fleet.fetch import Credentials
 from notify.fleet.observe import Observation
@@ -91,9 +92,17 @@ class Watch:
 
     def _say(self, fleet: Fleet, said: Sequence[Announcement]) -> None:
         for each in said:
-            self._notifier.notify(
-                each.message, body=each.body, level=each.level, topic=_TOPIC, key=each.key, fields=each.fields
+            event = event_of(
+                self._notifier.clock.time(),
+                caller(),
+                each.message,
+                body=each.body,
+                level=each.level,
+                topic=_TOPIC,
+                key=each.key,
+                fields=each.fields,
             )
+            self._notifier.accept(event, folds=False)  # what goes on here is known better than by how often it is said
         self._fleet = fleet
         if said:
             # At once, and after it was said: killed in between, the next run says it again rather than never.

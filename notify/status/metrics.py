@@ -80,6 +80,8 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
     ended: list[tuple[Mapping[str, str], object]] = []
     for name, stats in backends.items():
         ended.append(({"backend": name, "outcome": "delivered"}, stats.get("delivered")))
+        if "folded" in stats:
+            ended.append(({"backend": name, "outcome": "folded"}, stats["folded"]))
         if name in dropped:
             counts = [count for count in dropped[name].values() if isinstance(count, int)]
             ended.append(({"backend": name, "outcome": "dropped"}, sum(counts)))

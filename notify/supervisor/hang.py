@@ -6,7 +6,6 @@ from notify import diagnostics
 from notify.crash.stacks import SIGNAL
 from notify.crash.watchdog import KEY
 from notify.duration import duration
-from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.supervisor.child import Child
 from notify.supervisor.fault import program_threads
@@ -86,12 +85,8 @@ class HangWatch:
         )
 
     def _tell_end(self, now: float) -> None:
-        # The least level that reaches people by default: they have read that it hangs.
-        self._notifier.notify(
-            f"{self._program} goes on: it made no progress for {duration(now - self._progress_seen_at)}",
-            level=TRADE,
-            topic="watchdog",
-            key=KEY,
+        self._notifier.resolve(
+            KEY, f"{self._program} goes on: it made no progress for {duration(now - self._progress_seen_at)}"
         )
 
     def _stacks(self) -> str:

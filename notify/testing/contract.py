@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from notify.backend import Backend
 from notify.errors import DeliveryError
-from notify.event import Attachment, Event, ExceptionInfo, Source, new_id
+from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase, Source, new_id
 from notify.levels import TRADE
 
 _PNG = (
@@ -90,6 +90,7 @@ def hostile_events() -> list[Event]:
             tail=("12:00:00 INFO strategy: one", "12:00:01 INFO strategy: two"),
         )
     )
+    events += [_event(phase.value, level=logging.ERROR, matter=Matter("a1", phase, 412, 1.0, 2.0)) for phase in Phase]
     events.append(_event("files", attachments=(Attachment("../../a b.txt", b""), Attachment("a.bin", bytes(100_000)))))
     return events
 

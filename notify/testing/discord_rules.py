@@ -27,6 +27,8 @@ _TOP_KEYS = (
     "content username avatar_url tts embeds allowed_mentions components attachments flags thread_name applied_tags poll"
 )
 
+_EDIT_KEYS = "content embeds allowed_mentions components attachments flags"
+
 # Most characters of a text, and whether it may be empty.
 _TEXTS = {
     "content": (2000, True),
@@ -50,18 +52,23 @@ Error = tuple[str, str, str]
 """Path with dots, Discord's code and its message."""
 
 
-def refusal(payload: object, file_names: Sequence[str]) -> dict[str, Any] | None:
+def refusal(
+    payload: object, file_names: Sequence[str], *, kept: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
     """Return the body of Discord's 400 for *payload*, None when Discord would take it.
 
     Args:
         payload: the parsed JSON of a message.
         file_names: of the files beside it, in order.
+        kept: of a message that is to be changed: the names of its files, by Discord's ids.
     """
     if not isinstance(payload, dict):
         return {"message": "The request body contains invalid JSON.", "code": 50109}
     errors = [*_walk(payload, "", ""), *_by_schema(payload)]
+    if kept is not None:
+        errors += [(key, "UNKNOWN_KEY", "An edit cannot set this") for key in payload if key not in _EDIT_KEYS.split()]
     try:
-        errors += _whole(payload, file_names)
+        errors += _whole(payload, file_names, kept or {})
     except (AttributeError, TypeError, ValueError):
         errors.append(("_", "BASE_TYPE_BAD", "A value is of the wrong type"))
     if errors:
@@ -93,7 +100,7 @@ def _walk(value: object, path: str, rule: str) -> Iterator[Error]:
             yield path, "BASE_TYPE_REQUIRED", "This field is required"
 
 
-def _whole(payload: Mapping[str, Any], file_names: Sequence[str]) -> Iterator[Error]:
+def _whole(payload: Mapping[str, Any], file_names: Sequence[str], kept: Mapping[str, str]) -> Iterator[Error]:
     """Find what is wrong between the parts of *payload*."""
     embeds = [embed for embed in payload.get("embeds") or [] if isinstance(embed, dict)]
     if sum(_counted(embed, "embeds") for embed in embeds) > _MAX_EMBED_TEXT:
@@ -104,7 +111,10 @@ def _whole(payload: Mapping[str, Any], file_names: Sequence[str]) -> Iterator[Er
         ):
             yield f"embeds.{number}.description", "BASE_TYPE_REQUIRED", "This field is required"
         shown = str((embed.get("image") or {}).get("url", ""))
-        if shown.startswith("attachment://") and shown.removeprefix("attachment://") not in file_names:
+        if shown.startswith("attachment://") and shown.removeprefix("attachment://") not in (
+            *file_names,
+            *kept.values(),
+        ):
             yield f"embeds.{number}.image.url", "URL_TYPE_INVALID_URL", "Referenced attachment not found"
     name = str(payload.get("username") or "").lower()
     for refused in ("discord", "clyde"):
@@ -115,6 +125,7 @@ def _whole(payload: Mapping[str, Any], file_names: Sequence[str]) -> Iterator[Er
     if int(payload.get("flags") or 0) & ~_FLAGS:
         yield "flags", "NUMBER_TYPE_INVALID", "These flags cannot be set"
     ids = [str(attachment.get("id")) for attachment in payload.get("attachments") or []]
+    ids = [one for one in ids if one not in kept]
     if "attachments" in payload and sorted(ids) != sorted(str(number) for number in range(len(file_names))):
         yield "attachments", "ATTACHMENT_NOT_FOUND", "Attachment data not found"
     mentions = payload.get("allowed_mentions") or {}

@@ -1,23 +1,27 @@
 """The Discord backend: posts messages, and obeys what Discord says about them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from enum import IntEnum
 
 from notify.backends.discord.answer import reason
+from notify.backends.discord.change import change, is_change, living_run, together
 from notify.backends.discord.identity import acceptable_username, parse_mention
 from notify.backends.discord.limiter import Limiter, process_limiter
-from notify.backends.discord.limits import is_ban
+from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
+from notify.backends.discord.sent import SentMessages
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
 from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
-from notify.event import Event
+from notify.event import Event, Phase
 from notify.version import __version__
 
 DEADLINE_SECONDS = 15.0  # for one request, everything included
 _MAX_AVATAR_URL = 2048  # Discord's
+_UNKNOWN_MESSAGE = 10008  # the code with which Discord says that a message was deleted
 _HARMFUL_LINK = 240_000  # the code with which Discord refuses a message for a link in it
+_UNCHANGEABLE = frozenset({_UNKNOWN_MESSAGE, TOO_MANY_EDITS, _HARMFUL_LINK})
 _ON_THE_WAY = frozenset({407, 408})  # what a proxy says when it, and not Discord, did not take a request
 
 
@@ -53,6 +57,8 @@ class DiscordBackend:
     durable = True
     max_batch = MAX_EMBEDS
     folds = True
+    posted: MutableMapping[str, str]
+    """Where it finds the messages again that it may change."""
 
     def __init__(
         self,
@@ -78,22 +84,29 @@ class DiscordBackend:
         self._client = client or HttpClient()
         self._limiter = limiter or process_limiter()
         self._deadline_seconds = deadline_seconds
+        self.posted = {}
         self._care_for = ("", _Care.NONE)  # the id of an event that Discord refused, and what to try next
 
     def __repr__(self) -> str:
         return "DiscordBackend()"
 
     def send(self, events: Sequence[Event], /) -> int:
-        """Post the first events in one message, and return how many these were.
+        """Post the first events in one message, or change one, and return how many events that was.
 
         Raises `RetryLater`, `Rejected` or `Gone`, none of which names the webhook. An event that Discord refused in
         company is sent alone, then without its files if they were too large, then as plain text.
         """
+        outdated = living_run(events) - 1
+        events = events[outdated:]
+        if self._change(events[0]):
+            return outdated + 1
+        events = together(events)
         while True:
             message, care = self._message(events)
-            answer = self._post(message)
+            answer = self._request(message)
             if 200 <= answer.status < 300:
-                return message.count
+                SentMessages(self.posted).note(parsed(answer.body), events, message.embeds, message.notes)
+                return outdated + message.count
             self._refused(answer, events[0], message, care)
 
     def ready_in(self) -> float:
@@ -129,7 +142,31 @@ class DiscordBackend:
         together = events if care is _Care.NONE else events[:1]
         return compose(together, appearance, with_files=care is not _Care.WITHOUT_FILES), care
 
-    def _post(self, message: Message) -> Answer:
+    def _change(self, event: Event) -> bool:
+        """Change the message of the event's matter, if there is one, and say whether nothing is left to be posted."""
+        if event.matter is None or not is_change(event):
+            return False
+        messages = SentMessages(self.posted)
+        sent = messages.find(event.matter.id)
+        if sent is None:
+            return False
+        changed = change(sent, event)
+        answer = self._request(changed, of=sent.id)
+        status, said = answer.status, parsed(answer.body)
+        if 200 <= status < 300:
+            messages.keep(sent)
+        elif said.get("code") in _UNCHANGEABLE or status in (400, 413):  # if it is the text, posting it will show that
+            messages.forget(event.matter.id)
+            return False
+        else:
+            self._refused(answer, event, changed, _Care.PLAIN)
+        if event.matter.phase is Phase.RESOLVED:
+            messages.forget(event.matter.id)
+            return False
+        return True
+
+    def _request(self, message: Message, *, of: str = "") -> Answer:
+        """Post *message*, or put it in place of the message with the id *of*."""
         url = self._webhook.url
         if wait := self._limiter.acquire(url):
             raise RetryLater(wait, "Discord's rate limit: nothing was sent")
@@ -140,12 +177,13 @@ class DiscordBackend:
                 Part(f"files[{number}]", file.data, file.name, file.content_type)
                 for number, file in enumerate(message.files)
             ]
-            answer = self._client.post(
-                url,
+            # Without wait=true Discord answers before it has kept the message, and says nothing if it does not.
+            params = {} if of else {"wait": "true"}
+            answer = (self._client.patch if of else self._client.post)(
+                f"{url}/messages/{of}" if of else url,
                 json=None if parts else body,
                 parts=[Part("payload_json", body, content_type="application/json"), *parts] if parts else (),
-                # Without wait=true Discord answers before it has kept the message, and says nothing if it does not.
-                params={"wait": "true", **({"thread_id": self._thread_id} if self._thread_id else {})},
+                params={**params, **({"thread_id": self._thread_id} if self._thread_id else {})},
                 headers=_headers(),
                 deadline_seconds=self._deadline_seconds,
             )

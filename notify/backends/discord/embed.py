@@ -1,15 +1,17 @@
 """One event as one embed, and as the files that hold what an embed cannot."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from notify.backends.discord import text
+from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
 from notify.backends.discord.files import attach, is_image, iso_time, whole_text
 from notify.backends.files import File
-from notify.backends.written import value_text
-from notify.event import Attachment, Event, ExceptionInfo
+from notify.backends.written import field_text, value_text
+from notify.event import Attachment, Event, Phase
 from notify.levels import severity
+from notify.table import table_of
 
 MAX_TEXT = 6000  # Discord documents it as the sum over all embeds of a message
 
@@ -25,7 +27,6 @@ _FIELD_NAME = 256
 _FIELD_VALUE = 1024
 _INLINE = 40  # characters of a value that leaves room for others beside it
 _BLANK_FIELD = "–"
-_EXCEPTION_LINE = 500  # of an exception's message, above its traceback
 
 # Least severity, colour and emoji, as readers of trade-executor's channels know them.
 _LOOKS = (
@@ -37,6 +38,8 @@ _LOOKS = (
     (10, 8947848, ""),
 )
 _DEFAULT_LOOK = (2040357, "")
+GREEN = 5763719
+RESOLVED = "✅"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,6 @@ class Card:
 # Of the model's attributes: it has others, and some of them are its own.
 _KEYS = ("title", "description", "color", "timestamp", "fields", "footer", "image")
 
-_Block = Callable[[int], tuple[str, bool]]
-"""Something to show: given a limit, returns what of it fits and whether that is all."""
-
 
 def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = True) -> Card:
     """Return *event* as an embed. Never raises for what is in the event.
@@ -76,12 +76,12 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     """
     from discord_webhook import DiscordEmbed
 
-    colour, emoji = _look(event.level)
+    colour, emoji = _look(event)
     title, said = _title_and_rest(event)
     fields, spilled = _fields(event)
     footer, footer_whole = _footer(event)
-    blocks = [*_prose(said), *(_line_of_field(name, value) for name, value in spilled)]
-    description, whole = _fill(blocks, _ends(event), _DESCRIPTION)
+    blocks = [*prose(said), *spilled]
+    description, whole = fill(blocks, ends(event), _DESCRIPTION)
     whole = whole and footer_whole
 
     names = {name.lower() for name in taken}
@@ -91,7 +91,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     if with_files:
         if not whole:
             # The text alone fits half of the room: then it is the traceback that does not fit.
-            text_file = whole_text(event, names, crash=_stack(blocks, _DESCRIPTION // 2)[1])
+            text_file = whole_text(event, names, crash=stack(blocks, _DESCRIPTION // 2)[1])
         attached, left_out = attach(event.attachments, names, beside=text_file)
     notes = _notes(whole, text_file, left_out)
 
@@ -123,18 +123,25 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
 
 def plain_text(event: Event) -> str:
     """Return what *event* says without any markup, its emoji first."""
-    _, emoji = _look(event.level)
+    _, emoji = _look(event)
     parts = [text.visible(event.message), text.visible(event.body)]
-    parts += [f"{text.visible(name)}: {value_text(value)}" for name, value in event.fields.items()]
+    parts += [text.visible(field_text(name, value)) for name, value in event.fields.items()]
     if event.exception is not None:
         parts.append(f"{text.visible(event.exception.type)}: {text.visible(event.exception.message)}")
     said = "\n".join(part for part in parts if not text.is_blank(part))
     return f"{emoji} {said or '(no text)'}".strip()
 
 
-def _look(level: int) -> tuple[int, str]:
-    """Return the colour and the emoji of *level*."""
-    grade = severity(level)
+def emojis() -> list[str]:
+    """Return those that titles begin with."""
+    return [emoji for _, _, emoji in _LOOKS if emoji]
+
+
+def _look(event: Event) -> tuple[int, str]:
+    """Return the colour and the emoji of *event*, by its level unless it says that something is over."""
+    if event.matter is not None and event.matter.phase is Phase.RESOLVED:
+        return GREEN, RESOLVED
+    grade = severity(event.level)
     return next(((colour, emoji) for least, colour, emoji in _LOOKS if grade >= least), _DEFAULT_LOOK)
 
 
@@ -147,113 +154,32 @@ def _title_and_rest(event: Event) -> tuple[str, list[str]]:
     return text.escape(first.strip()), [rest, body]
 
 
-def _prose(texts: Sequence[str]) -> list[_Block]:
-    """Return the sections of *texts* as blocks, each under a heading when there are several."""
-    blocks: list[_Block] = []
-    for one in texts:
-        parts = text.sections(one)
-        separated = any(line.strip() == text.SECTION_BREAK for line in one.split("\n"))
-        blocks += [_section(part, heading=separated) for part in parts]
-    return blocks
-
-
-def _section(section: str, *, heading: bool) -> _Block:
-    if text.is_table(section):
-        return lambda limit: text.head_that_fits(section, limit, text.fence)
-    first = section.partition("\n")[0]
-    if heading and len(first) <= text.WIDE and not text.is_blank(first):
-        return lambda limit: text.head_that_fits(section, limit, _with_heading)
-    return lambda limit: text.head_that_fits(section, limit, text.escape)
-
-
-def _with_heading(section: str) -> str:
-    first, line_end, rest = section.partition("\n")
-    return text.bold(first) + line_end + text.escape(rest) if first.strip() else text.escape(section)
-
-
-def _line_of_field(name: str, value: str) -> _Block:
-    return lambda limit: text.head_that_fits(f"{name}: {value}", limit, text.escape)
-
-
-def _ends(event: Event) -> list[_Block]:
-    """Return what stands at the end of a description and matters by its own end: the exception and the log's tail."""
-    blocks: list[_Block] = []
-    if event.exception is not None:
-        blocks.append(_exception(event.exception, event.message))
-    lines = text.visible("\n".join(event.tail))
-    if not text.is_blank(lines):
-
-        def tail(limit: int) -> tuple[str, bool]:
-            whole = text.fence(lines)
-            return (whole, True) if text.length(whole) <= limit else ("", False)
-
-        blocks.append(tail)
-    return blocks
-
-
-def _exception(raised: ExceptionInfo, said: str) -> _Block:
-    summary = f"{raised.type}: {raised.message}".strip()
-    summary = "" if summary in said else text.visible(summary)  # a crash has it in its title
-    trace = text.visible(raised.traceback)
-
-    def block(limit: int) -> tuple[str, bool]:
-        line, line_whole = text.head_that_fits(summary, min(limit, _EXCEPTION_LINE), text.escape)
-        # What the line leaves out is at the end of the traceback, where Python prints it.
-        if text.is_blank(trace):
-            return line, line_whole
-        shown, trace_whole = text.tail_that_fits(trace, limit - text.length(line) - 1, text.fence)
-        return "\n".join(part for part in (line, shown) if part), trace_whole
-
-    return block
-
-
-def _fill(blocks: Sequence[_Block], ends: Sequence[_Block], limit: int) -> tuple[str, bool]:
-    """Return *blocks* and then *ends* within *limit*, and whether everything is there.
-
-    When it is not, *ends* get up to half of the room.
-    """
-    shown, whole = _stack(blocks, limit)
-    last, last_whole = _stack(ends, limit - text.length(shown) - 2)
-    if not (whole and last_whole) and ends:
-        shown, whole = _stack(blocks, max(limit // 2, limit - text.length(_stack(ends, limit)[0]) - 2))
-        last, last_whole = _stack(ends, limit - text.length(shown) - 2)
-    return "\n\n".join(part for part in (shown, last) if part), whole and last_whole
-
-
-def _stack(blocks: Sequence[_Block], limit: int) -> tuple[str, bool]:
-    """Return the first *blocks* within *limit*, and whether that is all. Nothing follows a block that was cut."""
-    shown: list[str] = []
-    whole = True
-    for block in blocks:
-        piece, whole = block(limit)
-        if piece:
-            shown.append(piece)
-            limit -= text.length(piece) + 2
-        if not whole:
-            break
-    return "\n\n".join(shown), whole
-
-
-def _fields(event: Event) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """Return the fields that fit an embed, and names and values of the others."""
+def _fields(event: Event) -> tuple[list[dict[str, Any]], list[Block]]:
+    """Return the fields that fit an embed, and the others as blocks of its description."""
     fields: list[dict[str, Any]] = []
-    spilled: list[tuple[str, str]] = []
+    spilled: list[Block] = []
     room = _FIELDS
-    for key, value in event.fields.items():
-        plain_name, plain_value = text.visible(key), text.visible(value_text(value))
-        name = _BLANK_FIELD if text.is_blank(plain_name) else text.escape(plain_name.strip())
-        shown = _BLANK_FIELD if text.is_blank(plain_value) else text.escape(plain_value.strip())
-        size = text.length(name) + text.length(shown)
+    for key, given in event.fields.items():
+        name, table = text.visible(key), table_of(given)
+        if table is not None and table.rows_within(_FIELD_VALUE) < len(table):
+            spilled.append(table_block(name, table))
+            continue
+        value = text.visible(value_text(given))
+        drawn = table is not None or text.is_table(value)
+        shown_name = _BLANK_FIELD if text.is_blank(name) else text.escape(name.strip())
+        shown = _BLANK_FIELD if text.is_blank(value) else text.fence(value) if drawn else text.escape(value.strip())
+        size = text.length(shown_name) + text.length(shown)
         if (
             len(fields) < _MAX_FIELDS
-            and text.length(name) <= _FIELD_NAME
+            and text.length(shown_name) <= _FIELD_NAME
             and text.length(shown) <= _FIELD_VALUE
             and size <= room
         ):
-            fields.append({"name": name, "value": shown, "inline": len(shown) <= _INLINE and "\n" not in shown})
+            beside = len(shown) <= _INLINE and "\n" not in shown
+            fields.append({"name": shown_name, "value": shown, "inline": beside})
             room -= size
         else:
-            spilled.append((plain_name, plain_value))
+            spilled.append(table_block(name, table) if table is not None else field_line(name, value))
     return fields, spilled
 
 

@@ -12,6 +12,7 @@ _DEAD = 600.0  # seconds between questions whether a webhook that was deleted is
 # Seconds on top of what the hidden limit of a channel asks for: it lets messages pass as those of a minute ago leave
 # its window, one after another, and what it asks for is the wait for the first. With 600 trades: one 429, not two.
 _SPREAD = 0.5
+TOO_MANY_EDITS = 30046  # the code with which Discord refuses to change a message of more than an hour ago once more
 _UNKNOWN_WEBHOOK = 10015  # the code with which Discord says that a webhook was deleted
 
 
@@ -60,6 +61,8 @@ def limit_of(answer: Answer) -> Limit | None:
     """
     said = parsed(answer.body)
     header = number(answer.headers.get("Retry-After")) or 0.0
+    if said.get("code") == TOO_MANY_EDITS:
+        return None  # it is that of one message: a new one may be sent
     if is_ban(answer.status, said):
         return Limit(Scope.PROCESS, max(header, _BAN))
     if answer.status == 429:

@@ -1,20 +1,22 @@
 """Events as one message of Discord's."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from notify.backends.discord import text
 from notify.backends.discord.embed import MAX_TEXT, Card, make_card, plain_text
 from notify.backends.discord.files import MAX_FILES, MAX_REQUEST, attach, whole_text
 from notify.backends.discord.identity import Mention
+from notify.backends.discord.sent import with_notes
 from notify.backends.files import File
-from notify.event import Event
+from notify.event import Event, Phase
 from notify.levels import severity
 
 MAX_EMBEDS = 10  # in a message, as Discord documents
 MAX_CONTENT = 2000  # code points, as Discord documents
+_NOTE = 100  # code points that are left for a note that comes later
 _SUPPRESS_EMBEDS = 1 << 2  # no previews of links
 _SUPPRESS_NOTIFICATIONS = 1 << 12
 _CALLED_FROM = logging.ERROR
@@ -48,11 +50,15 @@ class Message:
         payload: the JSON body.
         files: in the order of the payload's attachments.
         count: how many events are in it.
+        embeds: those of the payload, without notes.
+        notes: the line below an embed, by its place.
     """
 
     payload: dict[str, Any]
     files: tuple[File, ...]
     count: int
+    embeds: tuple[dict[str, Any], ...] = ()
+    notes: Mapping[int, str] = field(default_factory=dict)
 
 
 def compose(events: Sequence[Event], appearance: Appearance, *, with_files: bool = True) -> Message:
@@ -70,24 +76,39 @@ def compose(events: Sequence[Event], appearance: Appearance, *, with_files: bool
     size = weight = 0
     for event in events[:MAX_EMBEDS]:
         card = make_card(event, [file.name for file in files], with_files=with_files)
-        size += card.size
+        size += card.size + (_NOTE if event.matter is not None else 0)
         weight += card.weight
         if cards and (size > MAX_TEXT or len(files) + len(card.files) > MAX_FILES or weight > MAX_REQUEST):
             break
         cards.append(card)
         files += card.files
     together = events[: len(cards)]
+    embeds = tuple(card.embed for card in cards)
+    notes = {place: note for place, event in enumerate(together) if (note := _note(event))}
     called = _called(together, appearance)
     payload = _payload(
         together,
         appearance,
         files,
         content=called.text if called else None,
-        embeds=[card.embed for card in cards],
+        embeds=with_notes(embeds, notes),
         username=appearance.username,
         avatar_url=appearance.avatar_url,
     )
-    return Message(payload, tuple(files), len(cards))
+    return Message(payload, tuple(files), len(cards), embeds, notes)
+
+
+def edit_payload(embeds: Sequence[dict[str, Any]], kept: Sequence[str], files: Sequence[File]) -> dict[str, Any]:
+    """Return the body of a request that changes a message. It calls nobody: edits forget whom the message might call.
+
+    Args:
+        embeds: all that it has from now on.
+        kept: Discord's ids of files that stay.
+        files: that come to it.
+    """
+    attachments = [{"id": one} for one in kept]
+    attachments += [{"id": str(number), "filename": file.name} for number, file in enumerate(files)]
+    return {"embeds": list(embeds), "allowed_mentions": {"parse": []}, "attachments": attachments}
 
 
 def compose_plain(event: Event, appearance: Appearance) -> Message:
@@ -129,11 +150,27 @@ def _payload(
     return {key: body[key] for key in _KEYS if body.get(key)}
 
 
+def _note(event: Event) -> str:
+    """Say how often it has happened before, when that is told anew."""
+    matter = event.matter
+    if matter is None or matter.phase is not Phase.ANNOUNCED or matter.count < 2:
+        return ""
+    return f"**× {matter.count:,}** since <t:{int(matter.since)}:f>"
+
+
+def _is_quiet(event: Event) -> bool:
+    """Say whether *event* only counts what was told before."""
+    return event.matter is not None and event.matter.phase is Phase.COUNTED
+
+
 def _called(events: Sequence[Event], appearance: Appearance) -> Mention | None:
-    matters = any(severity(event.level) >= _CALLED_FROM for event in events)
+    matters = any(severity(event.level) >= _CALLED_FROM and not _is_quiet(event) for event in events)
     return appearance.mention if matters else None
 
 
 def _is_silent(events: Sequence[Event], appearance: Appearance) -> bool:
     silent = appearance.silent
-    return silent is not None and all(severity(event.level) < logging.CRITICAL and silent(event) for event in events)
+    return all(
+        _is_quiet(event) or (silent is not None and severity(event.level) < logging.CRITICAL and silent(event))
+        for event in events
+    )

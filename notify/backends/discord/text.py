@@ -15,8 +15,8 @@ from notify.backends.text import (
 )
 
 __all__ = [
-    "SECTION_BREAK", "WIDE", "bold", "escape", "fence", "head_that_fits", "is_blank", "is_table", "length", "sections",
-    "tail_that_fits", "visible",
+    "SECTION_BREAK", "WIDE", "bold", "escape", "fence", "head_that_fits", "is_blank", "is_table", "length",
+    "most_that_fit", "sections", "tail_that_fits", "visible",
 ]  # fmt: skip
 
 # What Discord's Markdown acts on, and no more. An underscore between letters or digits is inert, one next to
@@ -76,7 +76,7 @@ def head_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     """
     if len(text) <= limit and length(whole := render(text)) <= limit:
         return whole, True
-    most = _most(min(len(text), max(0, limit)), lambda count: length(render(text[:count])) <= limit)
+    most = most_that_fit(min(len(text), max(0, limit)), lambda count: length(render(text[:count])) <= limit)
     nearby = text[most * 3 // 4 : most]
     breaks = max(nearby.rfind("\n"), nearby.rfind(" "))
     end = most * 3 // 4 + breaks if breaks > 0 and not text[most : most + 1].isspace() else most
@@ -95,7 +95,7 @@ def tail_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     if len(text) <= limit and length(whole := render(text)) <= limit:
         return whole, True
     size = len(text)
-    most = _most(min(size, max(0, limit)), lambda count: length(render("…\n" + text[size - count :])) <= limit)
+    most = most_that_fit(min(size, max(0, limit)), lambda count: length(render("…\n" + text[size - count :])) <= limit)
     shown = text[size - most :] if most else ""
     line = shown.find("\n")
     if 0 <= line < len(shown) // 2:
@@ -103,7 +103,7 @@ def tail_that_fits(text: str, limit: int, render: Callable[[str], str]) -> tuple
     return (render("…\n" + shown), False) if shown else ("", False)
 
 
-def _most(high: int, fits: Callable[[int], bool]) -> int:
+def most_that_fit(high: int, fits: Callable[[int], bool]) -> int:
     """Return about the largest count up to *high* that fits, 0 if none does."""
     low = 0
     while low < high:

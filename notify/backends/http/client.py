@@ -51,6 +51,21 @@ class HttpClient:
             Exchange("POST", url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
         )
 
+    def patch(
+        self,
+        url: str,
+        *,
+        json: bytes | None = None,
+        parts: Sequence[Part] = (),
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline_seconds: float,
+    ) -> Answer:
+        """Change what is at *url*, with the arguments, the answer and the errors of `post`."""
+        return self._wait_for(
+            Exchange("PATCH", url, json, tuple(parts), dict(params or {}), dict(headers or {}), deadline_seconds)
+        )
+
     def get(
         self,
         url: str,

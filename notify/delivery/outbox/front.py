@@ -53,7 +53,7 @@ class Outbox:
         self.locks = fork.Locks()
         self.wake: Callable[[], None] = lambda: None
         """Called by a caller of `accept` when so much was accepted that `maintain` should come soon."""
-        self._directory = directory
+        self.directory = self._directory = directory
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
         self._writer = Writer(directory, self.locks, much=self._limits.max_bytes // 4, wake=lambda: self.wake())

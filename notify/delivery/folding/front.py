@@ -1,0 +1,288 @@
+"""What all threads of a process know of the matters that go on."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from logging import WARNING
+from typing import NamedTuple
+
+from notify import diagnostics
+from notify.backend import Backend, edits, folds
+from notify.clock import Clock
+from notify.delivery.folding import texts
+from notify.delivery.folding.journal import Journal
+from notify.delivery.folding.judged import Judged
+from notify.delivery.folding.posted import Posted
+from notify.delivery.intake import Draft
+from notify.delivery.ticket import PENDING, Ticket
+from notify.event import Event, Phase
+from notify.levels import severity
+from notify.plain import class_name
+from notify.rules.fingerprint import id_of_key
+from notify.rules.grouping import Grouping, Lanes, Saying, Verdict
+from notify.rules.matter import Going
+from notify.rules.routing import Route
+from notify.rules.storm import Held
+
+INTERVAL = 3600.0  # seconds between two reminders
+STORM_LIMIT = 60  # different matters announced a minute
+_SAVE_EVERY = 5.0  # seconds between two notes of counts: a kill costs no more than what was counted meanwhile
+_PATIENCE = 0.05  # seconds: then an event is sent as if nothing were known of its matter
+_UNREAD = 5000  # announcements that may wait to be made into events; what the intake has dropped is among them
+_ROUTES = 1000  # pairs of level and topic whose backends are remembered
+
+
+class ToSay(NamedTuple):
+    """An event of ours and where it goes.
+
+    Args:
+        event: redacted, as what it was made of was.
+        to: backends.
+        ticket: of the event.
+    """
+
+    event: Event
+    to: frozenset[str]
+    ticket: Ticket
+
+
+class Folding:
+    """Says of each event whether people get it or a count of it, and what is to be told later.
+
+    Thread-safe. Who interrupts it in a signal handler is told nothing, so that his event is sent.
+
+    Args:
+        backends: all there are, by name.
+        routes: of each.
+        redact: takes secrets out of events: as many as it is given, in their order.
+        clock: tells the time.
+        journal: remembers it beyond the process; None: nobody does.
+        interval: seconds between two reminders of a matter that goes on.
+        storm_limit: different matters announced a minute.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        routes: Mapping[str, Route],
+        *,
+        redact: Callable[[Sequence[Event]], Sequence[Event]],
+        clock: Clock,
+        journal: Journal | None = None,
+        interval: float = INTERVAL,
+        storm_limit: int = STORM_LIMIT,
+    ) -> None:
+        self.names = frozenset(name for name, backend in backends.items() if folds(backend))
+        """The backends that fold."""
+        self._editing = frozenset(name for name in self.names if edits(backends[name]))
+        self._routes = dict(routes)
+        self._redact = redact
+        self._clock = clock
+        self._journal = journal
+        # From here on the time never goes back, and a clock that is set moves nothing.
+        self._began = clock.time() - clock.monotonic()
+        self._grouping = Grouping(Lanes(self.names, self._editing), interval=interval, storm_limit=storm_limit)
+        self._wanted: dict[tuple[int, str], frozenset[str]] = {}
+        self._on_the_way: dict[str, tuple[Ticket, ...]] = {}  # what was said of a matter and has not arrived yet
+        self._unread: dict[str, Draft] = {}  # announcements that were not made into events yet, by matter
+        self._saved_at = clock.monotonic()
+        self._lock = threading.RLock()
+        self._is_inside = False
+        self._ended: list[str] = []  # by who has interrupted us
+        if journal is not None:
+            found = journal.read()
+            self._grouping.restore(found.matters, self._now())
+            self._grouping.storm.restore(found.held, self._now())
+
+    def posted(self, backend: str) -> Posted:
+        """Return the place where *backend* notes what it needs to find its messages again."""
+        return self._journal.posted(backend) if self._journal is not None else Posted({})
+
+    # ---- any thread
+
+    def judge(self, draft: Draft) -> Judged | None:
+        """Return what becomes of *draft*; None: it is sent as if there were no folding.
+
+        Raises what a hostile object may raise.
+        """
+        about = getattr(draft, "subject", None)
+        subject = about() if about is not None else None
+        if subject is None:
+            return None
+        wanted = self._wanted_by(draft.level, subject.topic)
+        if not (subject.named or wanted & self.names):
+            return None
+        with self._alone() as alone:
+            if not alone:
+                return None
+            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self._now())
+            if verdict is Verdict.HOLD:
+                return Judged(draft, folded=True, held=wanted & self.names)
+            if verdict is Verdict.FOLD or going is None:
+                return Judged(draft, folded=True)
+            if len(self._unread) >= _UNREAD:
+                self._unread.clear()
+            self._unread[going.id] = draft
+            phase = Phase.LIVING if subject.living else Phase.ANNOUNCED
+            return Judged(draft, matter=going.matter(phase))
+
+    def describe(self, matter_id: str, event: Event) -> None:
+        """Note what a matter is called: *event* announces it, and is redacted."""
+        self._unread.pop(matter_id, None)
+        with self._alone() as alone:
+            if alone:
+                self._grouping.describe(matter_id, event)
+
+    def resolve(self, key: str) -> Going | None:
+        """End the matter that the program calls *key* and return it; None when nobody was told of it."""
+        matter_id = id_of_key(key)
+        self._read(matter_id)
+        with self._alone() as alone:
+            if alone:
+                going = self._grouping.resolve(matter_id)
+            else:
+                going = self._grouping.find(matter_id)
+                self._ended.append(matter_id)
+        if going is not None:
+            self._on_the_way.pop(going.id, None)
+        return going
+
+    # ---- our own threads
+
+    def sample(self, held: frozenset[str], event: Event) -> None:
+        """Keep a line of *event*, which is redacted and which the backends *held* are not sent."""
+        with self._alone() as alone:
+            if alone:
+                self._grouping.storm.sample(held, event.message)
+
+    def learn(self, event: Event, backend: str) -> None:
+        """Note what an event of an earlier process, which was on disk, says of its matter."""
+        matter = event.matter
+        if matter is None or (severity(event.level) < WARNING and matter.phase is not Phase.RESOLVED):
+            return
+        with self._alone() as alone:
+            if not alone:
+                return
+            if matter.phase is Phase.RESOLVED:
+                self._grouping.resolve(matter.id)
+            else:
+                self._grouping.learn(matter.id, event, backend, self._now())
+
+    def due(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
+        """Yield what is to be said now."""
+        while self._grouping.due_at <= (now := self._now()):
+            self._settle()
+            with self._alone() as alone:
+                sayings = self._grouping.due(now) if alone else []
+                digests = self._grouping.digest(now) if alone else {}
+            yield from self._to_say(sayings, digests, now, make_ticket)
+            if not alone:
+                return
+
+    def last(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
+        """Yield what is to be said at the end of the process: the next one tells the rest, if there will be one."""
+        for matter_id in list(self._unread):
+            self._read(matter_id)
+        now = self._now()
+        with self._alone() as alone:
+            sayings = self._grouping.last(now, everything=self._journal is None) if alone else []
+            digests = self._grouping.storm.take() if alone else {}
+        yield from self._to_say(sayings, digests, now, make_ticket)
+
+    def save(self, *, now_or_never: bool = False) -> None:
+        """Note what has changed where it outlives the process: announcements at once, counts now and then."""
+        journal, grouping = self._journal, self._grouping
+        if journal is None:
+            return
+        at = self._clock.monotonic()
+        if not (grouping.pressing or now_or_never or at - self._saved_at >= _SAVE_EVERY):
+            return
+        self._saved_at = at
+        if not journal.is_ready(at):
+            return
+        self._settle()
+        with self._alone() as alone:
+            if not alone:
+                return
+            changes = grouping.everything() if journal.lacks_all else grouping.changes()
+            held = grouping.storm.as_plain()
+        try:
+            journal.write(changes, held, at)
+        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
+            diagnostics.report("folding", f"what was announced cannot be noted: {class_name(error)}")
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked child, which knows what was announced, and counts and remembers for itself."""
+        self._lock = threading.RLock()
+        self._is_inside = False
+        self._ended = []
+        self._on_the_way = {}
+        self._unread = {}
+        self._journal = None
+        self._grouping.begin_in_child()
+
+    # ---- inside
+
+    def _now(self) -> float:
+        return self._began + self._clock.monotonic()
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Hold the lock, and say whether that was possible: not when somebody was interrupted who holds it."""
+        # At the end of the interpreter, who holds it may stand still for good.
+        held = self._lock.acquire(timeout=_PATIENCE)
+        try:
+            if not held or self._is_inside:
+                yield False
+                return
+            self._is_inside = True
+            try:
+                yield True
+            finally:
+                while self._ended:
+                    self._grouping.resolve(self._ended.pop())
+                self._is_inside = False
+        finally:
+            if held:
+                self._lock.release()
+
+    def _wanted_by(self, level: int, topic: str) -> frozenset[str]:
+        known = self._wanted.get((level, topic))
+        if known is None:
+            if len(self._wanted) >= _ROUTES:
+                self._wanted = {}
+            asked = Event(id="", time=0.0, message="", level=level, topic=topic)
+            known = frozenset(name for name, route in self._routes.items() if route.wants(asked))
+            self._wanted[level, topic] = known
+        return known
+
+    def _settle(self) -> None:
+        """Note what has arrived of what was said. Asks without the lock: the lanes' one is taken for it."""
+        for matter_id, tickets in list(self._on_the_way.items()):
+            outcomes = [outcome for ticket in tickets for outcome in ticket.wait(0).values()]
+            if PENDING in outcomes:
+                continue
+            with self._alone() as alone:
+                if alone:
+                    self._on_the_way.pop(matter_id, None)
+                    self._grouping.told(matter_id, lost=any(outcome.startswith("dropped") for outcome in outcomes))
+
+    def _read(self, matter_id: str) -> None:
+        """Note what a matter is called that was announced a moment ago, if nobody has done so yet."""
+        draft = self._unread.pop(matter_id, None)
+        if draft is not None:
+            with suppress(Exception):  # a hostile object; whoever delivers the event says so
+                (event,) = self._redact((draft.event(),))
+                self.describe(matter_id, event)
+
+    def _to_say(
+        self, sayings: Sequence[Saying], digests: Mapping[str, Held], now: float, make_ticket: Callable[[str], Ticket]
+    ) -> Iterator[ToSay]:
+        for saying in sayings:
+            event = texts.goes_on(saying.going, saying.phase, now)
+            ticket = make_ticket(event.id)
+            self._on_the_way[saying.going.id] = (*self._on_the_way.get(saying.going.id, ()), ticket)
+            yield ToSay(event, saying.to, ticket)
+        for name, held in digests.items():
+            event = texts.digest(held, now)
+            yield ToSay(event, frozenset({name}), make_ticket(event.id))
