@@ -203,8 +203,7 @@ def _begin_heartbeat(notifier: Notifier, config: Settings, redact: "Redactor") -
 
 def _is_unasked(config: Settings) -> bool:
     """Say whether nobody has asked for silence: neither for a run without network, nor for nothing on stdout."""
-    silent = config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
-    return not silent and config.get(settings.NOTIFY_STDOUT) == "auto"
+    return not settings.is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
 def _listen(notifier: Notifier) -> None:

@@ -22,11 +22,6 @@ T = TypeVar("T")
 _TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
 
 
-def is_offline(config: Settings) -> bool:
-    """Say whether nothing may leave this machine, as in tests and simulations."""
-    return config.get(settings.UNIT_TESTING) or config.get(settings.SIMULATE)
-
-
 def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
 
@@ -37,7 +32,7 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
     if (stdout := _stdout(config)) is not None:
         reached["stdout"] = stdout
         routes["stdout"] = _route(config, "stdout")
-    if is_offline(config):
+    if settings.is_offline(config):
         pass  # what is made for tests may open what it likes, so nothing is even made
     elif config.get(settings.NOTIFY_DRY_RUN):
         json = config.get(settings.NOTIFY_STDOUT) == "json"

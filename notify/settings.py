@@ -317,6 +317,11 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
     )
 
 
+def is_offline(config: Settings) -> bool:
+    """Say whether nothing may leave this machine, as in tests and simulations."""
+    return config.get(UNIT_TESTING) or config.get(SIMULATE)
+
+
 def state_dir(config: Settings) -> "Path":
     """Return the directory of what outlives the process. Nothing is made or looked at.
 

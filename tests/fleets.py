@@ -10,7 +10,7 @@ from notify.fleet.dashboard.serve import serving
 from notify.fleet.strategies import parse_strategies
 from notify.run_state import RunState
 from notify.status import StatusServer, make_app
-from notify.status.auth import Credentials
+from notify.status.auth import Readers
 
 
 class Member:
@@ -57,7 +57,7 @@ def dashboard(
     port: int = 0,
     interval: float = 1.0,
     state_dir: Path | None = None,
-    readers: Credentials | None = None,
+    readers: Readers | None = None,
 ) -> Iterator[StatusServer]:
     """Serve the dashboard of *fleet* and yield its server."""
     with serving(

@@ -19,7 +19,7 @@ from notify.fleet.dashboard.reading import read_metadata, read_records, read_sta
 from notify.fleet.observe import Observation
 from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import State, Verdict
-from notify.status.auth import Credentials
+from notify.status.auth import Readers
 from notify.testing import FakeClock
 
 MOST = 100_000  # bytes of the page of 200 strategies
@@ -42,7 +42,7 @@ def serve(
     *observations: Observation,
     strategies: Sequence[Strategy] | None = None,
     problems: Sequence[str] = (),
-    credentials: Credentials | None = None,
+    readers: Readers | None = None,
     desk: Desk | None = None,
     icons: Icons | None = None,
 ) -> Client:
@@ -59,7 +59,7 @@ def serve(
             icons=icons or Icons(listed, answers=board.answers, clock=clock),
             problems=problems,
             interval=30.0,
-            credentials=credentials,
+            readers=readers,
             clock=clock,
         )
     )
@@ -453,7 +453,7 @@ def test_head_is_answered_without_a_body_and_nothing_can_be_posted() -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_with_a_password_nothing_is_served_without_it(path: str) -> None:
-    client = serve(seen(), credentials=Credentials("operator", "secret"))
+    client = serve(seen(), readers=Readers("operator", "secret"))
 
     refused, wrong = client.get(path), client.get(path, auth=("operator", "wrong"))
     admitted = client.get(path, auth=("operator", "secret"))

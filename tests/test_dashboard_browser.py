@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 from raw_server import raw, silent
 
 from notify.status import StatusServer
-from notify.status.auth import Credentials
+from notify.status.auth import Readers
 
 pytestmark = pytest.mark.process
 
@@ -493,7 +493,7 @@ def test_a_state_is_told_by_a_word_and_a_shape_and_not_by_colour_alone(opened: O
 
 def test_the_page_asks_for_the_password_and_goes_on_updating_with_it(opened: Open, fleet: Fleet) -> None:
     fleet.add("vega")
-    with dashboard(fleet, readers=Credentials("operator", "pässword")) as server:
+    with dashboard(fleet, readers=Readers("operator", "pässword")) as server:
         page = impatient(
             opened(f"{server.url}/strategies", http_credentials={"username": "operator", "password": "pässword"})
         )

@@ -1,27 +1,10 @@
-"""What stands in an answer."""
+"""The reason that Discord gives in an answer."""
 
 import json
 
-import pytest
-
-from notify.backends.discord.answer import number, parsed, reason
+from notify.backends.discord.answer import reason
 
 TOKEN = "canary-token-4711"
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"\xff", b"[" * 100_000, b"1" * 10_000])
-def test_what_is_no_json_object_is_an_empty_one(body):
-    assert parsed(body) == {}
-
-
-@pytest.mark.parametrize(("value", "found"), [("1.725", 1.725), (2, 2.0), ("0", 0.0), (0.5, 0.5)])
-def test_numbers_are_read_from_headers_and_bodies(value, found):
-    assert number(value) == found
-
-
-@pytest.mark.parametrize("value", [None, "", "soon", "nan", "inf", -1, "-0.1", [], 10**400])
-def test_what_is_no_number_that_can_be_waited_for_is_none(value):
-    assert number(value) is None
 
 
 def test_a_reason_names_status_code_and_the_first_error():

@@ -57,6 +57,7 @@ def test_json_that_is_no_list_is_one_problem(text: str) -> None:
         ({}, "entry 2: id is missing; name is missing; url is missing"),
         ({**VEGA, "id": 7}, "entry 2: id is not a text of 1 to 200 characters"),
         ({**VEGA, "id": " "}, "entry 2: id is not a text of 1 to 200 characters"),
+        ({**VEGA, "id": " .. "}, "entry 2 ( .. ): id is .., which browsers take out of an address"),
         ({**VEGA, "name": "x" * 201}, "entry 2 (vega): name is not a text of 1 to 200 characters"),
         ({**VEGA, "url": "/vega"}, "entry 2 (vega): url is not an absolute web address (https://…)"),
         ({**VEGA, "url": "ftp://vega.example.com"}, "entry 2 (vega): url is not an absolute web address (https://…)"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.fleet.verdict import Concern, State, Verdict, duration, judge
+from notify.fleet.verdict import Concern, State, Verdict, judge
 from notify.run_state import RunState
 from notify.testing import FakeClock
 
@@ -117,14 +117,3 @@ def test_whatever_is_said_there_is_a_verdict(said: dict[str, object]) -> None:
     assert found.state in State
     assert (found.reason == "") == (found.state is State.RUNNING)
     assert len(found.concerns) == len(found.warnings)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-5, "0 s"), (0, "0 s"), (59.9, "59 s"), (60, "1 min"), (200, "3 min 20 s"), (3600, "1 h"), (3905, "1 h 5 min"),
-        (86_400, "1 d"), (183_600, "2 d 3 h"), (86_460, "1 d"),
-    ],
-)  # fmt: skip
-def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

@@ -4,23 +4,12 @@ import logging
 
 import pytest
 
-from notify.delivery.folding.texts import clock_time, digest, duration, goes_on, resolved
+from notify.delivery.folding.texts import clock_time, digest, goes_on, resolved
 from notify.event import Event, Phase
 from notify.rules.matter import Going
 from notify.rules.storm import Held
 
 MORNING = 1_767_236_400.0  # 2026-01-01 03:00:00 UTC
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"), (0.4, "0 s"), (59, "59 s"), (60, "1 min"), (125, "2 min 5 s"), (3600, "1 h"), (7500, "2 h 5 min"),
-        (86_400 + 60, "1 d"), (90_000, "1 d 1 h"), (-5, "0 s"),
-    ],
-)  # fmt: skip
-def test_a_time_is_told_in_its_two_largest_units(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_moment_is_told_with_its_day_when_that_is_another():

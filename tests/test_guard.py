@@ -295,7 +295,7 @@ def test_an_announced_run_says_when_it_starts_and_how_long_it_took(announced: tu
     with guard("nightly sync", announce=True):
         clock.advance(11_527)
 
-    assert told(memory) == ["Started: nightly sync", "Finished: nightly sync, after 3:12:07"]
+    assert told(memory) == ["Started: nightly sync", "Finished: nightly sync, after 3 h 12 min"]
     assert [(event.level, event.topic) for event in memory.events] == [(TRADE, "startup"), (TRADE, "shutdown")]
 
 
@@ -320,7 +320,7 @@ def test_what_was_stopped_says_by_what(announced: tuple[FakeClock, MemoryBackend
     with pytest.raises(SystemExit):
         sync()
 
-    assert told(memory) == ["Started: nightly sync", "Stopped: nightly sync, after 2.0 s, by SystemExit"]
+    assert told(memory) == ["Started: nightly sync", "Stopped: nightly sync, after 2 s, by SystemExit"]
 
 
 def test_guards_in_each_other_measure_each_their_own_time(announced: tuple[FakeClock, MemoryBackend]) -> None:
@@ -332,7 +332,7 @@ def test_guards_in_each_other_measure_each_their_own_time(announced: tuple[FakeC
         with watched:
             clock.advance(2)
 
-    assert told(memory)[2:] == ["Finished: sync, after 2.0 s", "Finished: sync, after 3.0 s"]
+    assert told(memory)[2:] == ["Finished: sync, after 2 s", "Finished: sync, after 3 s"]
 
 
 def test_what_begins_before_setup_is_announced_when_it_ends() -> None:

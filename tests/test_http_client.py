@@ -18,7 +18,7 @@ import requests
 from children import python
 from raw_server import OK, SECRET_PATH, answering, breaking_off, dripping, over_tls, raw, silent
 
-from notify import threads
+from notify import __version__, threads
 from notify.backends.http import MAX_BODY, HttpClient, Part
 from notify.errors import RetryLater
 from notify.testing.fake_discord import BAD_GATEWAY, HANG, RESET, RESET_EARLY, TOKEN, FakeDiscord
@@ -61,6 +61,13 @@ def test_json_is_posted_and_the_answer_returned(client):
     assert b"\r\nContent-Type: application/json\r\n" in server.read
     assert b"\r\nUser-Agent: us\r\n" in server.read
     assert server.read.endswith(b'\r\n\r\n{"a": 1}')
+
+
+def test_a_request_says_whose_it_is_unless_it_is_told_otherwise(client):
+    with raw(answering(OK)) as server:
+        client.get(server.url, deadline_seconds=LONG)
+
+    assert f"\r\nUser-Agent: executor-notify/{__version__}\r\n".encode() in server.read
 
 
 def test_parts_are_posted_as_multipart(client):

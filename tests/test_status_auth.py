@@ -5,24 +5,22 @@ import base64
 import pytest
 from wsgi import basic
 
-from notify.status.auth import Credentials
+from notify.status.auth import Readers
 
 
 @pytest.fixture
-def credentials() -> Credentials:
-    return Credentials("ops", "päss:wörd")
+def readers() -> Readers:
+    return Readers("ops", "päss:wörd")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_the_right_ones_are_admitted_in_whatever_encoding_a_client_sends(
-    credentials: Credentials, encoding: str
-) -> None:
-    assert credentials.admit(basic("ops", "päss:wörd", encoding))
+def test_the_right_ones_are_admitted_in_whatever_encoding_a_client_sends(readers: Readers, encoding: str) -> None:
+    assert readers.admit(basic("ops", "päss:wörd", encoding))
 
 
 @pytest.mark.parametrize("scheme", ["basic", "BASIC"])
-def test_the_name_of_the_scheme_has_no_case(credentials: Credentials, scheme: str) -> None:
-    assert credentials.admit(basic("ops", "päss:wörd").replace("Basic", scheme))
+def test_the_name_of_the_scheme_has_no_case(readers: Readers, scheme: str) -> None:
+    assert readers.admit(basic("ops", "päss:wörd").replace("Basic", scheme))
 
 
 @pytest.mark.parametrize(
@@ -44,15 +42,15 @@ def test_the_name_of_the_scheme_has_no_case(credentials: Credentials, scheme: st
         base64.b64encode("ops:päss:wörd".encode()).decode(),
     ],
 )
-def test_all_others_are_not(credentials: Credentials, header: str) -> None:
-    assert not credentials.admit(header)
+def test_all_others_are_not(readers: Readers, header: str) -> None:
+    assert not readers.admit(header)
 
 
 def test_a_password_that_has_no_form_in_latin_1_is_no_shorter_there() -> None:
-    credentials = Credentials("ops", "pass→word")
+    readers = Readers("ops", "pass→word")
 
-    assert credentials.admit(basic("ops", "pass→word"))
-    assert not credentials.admit(basic("ops", "password"))
+    assert readers.admit(basic("ops", "pass→word"))
+    assert not readers.admit(basic("ops", "password"))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +61,6 @@ def test_what_protects_nothing_is_refused_by_name_and_without_the_value(
     username: str, password: str, variable: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{variable}: ") as raised:
-        Credentials(username, password)
+        Readers(username, password)
 
     assert "secret-pass" not in str(raised.value)

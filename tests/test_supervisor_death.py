@@ -16,7 +16,6 @@ from notify.supervisor.death import (
     is_being_stopped,
     kind_of,
     may_be_oom_kill,
-    span,
     stop_title,
     title,
     was_asked,
@@ -65,24 +64,6 @@ def test_the_title_fits_a_phone_whatever_the_program_is_called():
     worst = death(-9, by_oom_killer=True, program="x" * 1000, seconds=999 * 86_400 + 23 * 3600)
 
     assert len(title(worst)) <= PHONE
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.0, "0 s"),
-        (0.0171, "0.017 s"),
-        (2.34, "2.3 s"),
-        (59.6, "1 min"),
-        (725, "12 min 5 s"),
-        (3600, "1 h"),
-        (3605, "1 h"),
-        (DAYS, "3 d 4 h"),
-        (400 * 86_400, "400 d"),
-    ],
-)
-def test_a_length_of_time_has_its_two_largest_units(seconds, said):
-    assert span(seconds) == said
 
 
 # ---- the event

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.backends.discord.text import length
+from notify.backends.files import File
 from notify.backends.telegram import text
-from notify.backends.telegram.files import MAX_FILE, File, attach, text_file
+from notify.backends.telegram.files import MAX_FILE, attach, is_photo, text_file
 from notify.backends.telegram.message import LIMIT
 from notify.backends.telegram.steps import CAPTION, Step, steps_for
+from notify.backends.text import length
 from notify.cli.test import chart
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.levels import TRADE, TRADE_HIGH
@@ -244,7 +245,7 @@ def test_a_file_has_a_name_that_survives_a_header():
     ],
 )
 def test_a_photo_is_told_by_its_content(data, photo):
-    assert File("x.png", data, "image/png").is_photo is photo
+    assert is_photo(File("x.png", data, "image/png")) is photo
 
 
 # ---- what is tried when Telegram refuses

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.backends.discord.text import is_blank, length, visible
 from notify.backends.telegram.text import Block, Style, escape, html, plain, split, tail
+from notify.backends.text import is_blank, length, visible
 from notify.testing.telegram_rules import MAX_TEXT, check_size, check_text, shown
 
 ALPHABET = "ab <>&;\n🚀\u200d️&lt;</pre>損\u0301"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notify import threads
 from notify.backend import Backend
-from notify.backends.discord.text import is_blank, visible
 from notify.backends.http import hush
+from notify.backends.text import is_blank, visible
 from notify.backends.written import said_below
 from notify.clip import clip
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater

@@ -1,9 +1,11 @@
 """All that an event says as plain text: for a file, and for services that have no markup of their own."""
 
-from notify.backends.discord.files import field_text
+import json
+
 from notify.event import Event
 from notify.levels import level_name
-from notify.plain import clean, iso_time
+from notify.plain import clean, iso_time, jsonable, safe_str
+from notify.table import PHONE, table_of
 
 
 def whole_text(event: Event) -> str:
@@ -20,6 +22,28 @@ def whole_text(event: Event) -> str:
 def said_below(event: Event) -> str:
     """Return what *event* says below the first line of its message."""
     return _paragraphs(event.message.strip().partition("\n")[2], *_details(event))
+
+
+def value_text(value: object, most: int | None = PHONE) -> str:
+    """Return a field's value as people read it: tables drawn, other containers as JSON, the rest as `str` has it.
+
+    Args:
+        value: of a field.
+        most: columns that a table may take; None as many as it needs.
+    """
+    if isinstance(value, str):
+        return clean(value)
+    if (table := table_of(value)) is not None:
+        return table.draw(most)
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(jsonable(value), ensure_ascii=False)
+    return clean(safe_str(value))
+
+
+def field_text(name: str, value: object, most: int | None = PHONE) -> str:
+    """Return a field as `name: value`, a table below its name. Args are those of `value_text`."""
+    shown = value_text(value, most)
+    return f"{name}:\n{shown}" if "\n" in shown else f"{name}: {shown}"
 
 
 def _details(event: Event) -> list[str]:

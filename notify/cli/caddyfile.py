@@ -1,11 +1,10 @@
 """`notify caddyfile`: a reverse proxy's configuration from the list of strategies."""
 
-import sys
 from collections.abc import Mapping
 
+from notify.cli.strategies import listed, say_problems
 from notify.errors import ConfigError
 from notify.fleet.caddyfile import Domain, make_caddyfile, parse_domain
-from notify.fleet.strategies import parse_strategies
 from notify.settings import TS_PUBLIC_STRATEGIES, Settings
 
 
@@ -19,10 +18,9 @@ def print_caddyfile(env: Mapping[str, str], domain: str | None) -> None:
     Raises `ConfigError` when *domain* is none, or no strategy can have a site.
     """
     below = None if domain is None else _domain(domain)
-    found = parse_strategies(Settings(env).get(TS_PUBLIC_STRATEGIES))
+    found = listed(Settings(env))
     made = make_caddyfile(found.strategies, below)
-    for problem in (*found.problems, *made.problems):
-        print(f"notify: {TS_PUBLIC_STRATEGIES.name}: {problem}", file=sys.stderr)
+    say_problems(made.problems)
     if not made.text:
         raise ConfigError(f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site")
     print(made.text, end="")

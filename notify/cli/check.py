@@ -18,12 +18,13 @@ from notify import settings
 from notify.backends.http import HttpClient
 from notify.cli.nagios import Code, line
 from notify.cli.output import print_json
+from notify.cli.strategies import credentials
 from notify.clock import SystemClock
+from notify.duration import duration
 from notify.errors import ConfigError
-from notify.fleet.fetch import Credentials
 from notify.fleet.observe import Observation, observe
 from notify.fleet.strategies import Strategy, wrong_with_url
-from notify.fleet.verdict import State, Verdict, duration
+from notify.fleet.verdict import State, Verdict
 from notify.rules.redaction import Redactor
 from notify.settings import Settings
 
@@ -71,14 +72,6 @@ def check(env: Mapping[str, str], url: str, *, max_age: float | None, timeout: f
     else:
         print(line(answer.code, text, answer.data))
     return answer.code
-
-
-def credentials(config: Settings) -> Credentials:
-    """Return what `--auth` sends. Raises `ConfigError` when it is not set."""
-    username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
-    if username is None or password is None:
-        raise ConfigError("--auth: HTTP_USERNAME and HTTP_PASSWORD are not both set")
-    return Credentials(username, password)
 
 
 def judged(seen: Observation, *, now: float, max_age: float, auth: bool) -> Answer:

@@ -1,20 +1,18 @@
 """`notify dashboard`: a page with all strategies, on a web server of its own."""
 
 import importlib
-import ipaddress
 import signal
 import sys
 
 from notify import settings
+from notify.backends.http import is_loopback
 from notify.bootstrap import redactor
-from notify.cli.check import credentials
-from notify.destinations import is_offline
+from notify.cli.strategies import counted, credentials, listed, need_network
 from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.fleet.dashboard.serve import serving
-from notify.fleet.strategies import parse_strategies
 from notify.settings import Settings
-from notify.status.auth import Credentials
+from notify.status.serving import readers
 
 _PACKAGES = ("jinja2", "werkzeug")
 _OPTION_OF = {settings.HTTP_HOST.name: "--host", settings.HTTP_PORT.name: "--port"}
@@ -29,20 +27,10 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
     if missing:
         raise ConfigError(f"this needs {' and '.join(missing)}: pip install 'executor-notify[dashboard]'")
     config = Settings(env)
-    username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
-    try:
-        readers = Credentials(username or "", password or "") if username or password else None
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    admitted = readers(config)
     sent = credentials(config) if auth else None
-    if is_offline(config):
-        raise ConfigError(
-            f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
-            "and no strategy could be looked at"
-        )
-    strategies = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
-    for problem in strategies.problems:
-        _say(f"{settings.TS_PUBLIC_STRATEGIES.name}: {problem}")
+    need_network(config, "no strategy could be looked at")
+    strategies = listed(config)
     # Before there are threads, which inherit it: the signal then waits for `sigwait`, whichever thread it comes to.
     signals = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -54,14 +42,13 @@ def serve_dashboard(env: Environment, *, host: str, port: int, interval: float, 
             interval=interval,
             max_age=config.get(settings.NOTIFY_STALE_AFTER),
             state_dir=settings.state_dir(config),
-            readers=readers,
+            readers=admitted,
             credentials=sent,
             redact=redactor(config).text,
         ) as server:
-            if readers is None and not _is_loopback(host):
+            if admitted is None and not is_loopback(host):
                 _say(f"everybody who reaches {host} can see it; HTTP_USERNAME and HTTP_PASSWORD have it ask for them")
-            count = len(strategies.strategies)
-            _say(f"{count} {'strategy' if count == 1 else 'strategies'} at {server.url}/strategies (Ctrl-C ends it)")
+            _say(f"{counted(strategies)} at {server.url}/strategies (Ctrl-C ends it)")
             signal.sigwait(signals)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a second Ctrl-C ends it at once
     except ConfigError as error:
@@ -86,10 +73,3 @@ def _by_option(text: str) -> str:
     """Return an error of the server with the option in place of the variable that the status server has it from."""
     name, colon, rest = text.partition(": ")
     return f"{_OPTION_OF.get(name, name)}{colon}{rest}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from notify import diagnostics, settings
 from notify.bootstrap import open_outbox, redactor, serving, status_url
 from notify.crash.stay import AFTER_CRASH
-from notify.destinations import destinations, is_offline
+from notify.destinations import destinations
 from notify.env_file import Environment, above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier
@@ -184,7 +184,7 @@ def _child_env(executor_id: str, state_dir: Path) -> dict[str, str]:
 
 def _notifier(config: Settings) -> Notifier:
     reached, routes = destinations(config, {})
-    if not reached and not is_offline(config):
+    if not reached and not settings.is_offline(config):
         diagnostics.report("nobody", "no backend is set up: nobody will hear how this program ends")
     return Notifier(
         reached,

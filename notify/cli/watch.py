@@ -3,13 +3,12 @@
 import signal
 
 import notify
-from notify import diagnostics, settings
-from notify.cli.check import credentials
+from notify import settings
+from notify.cli.strategies import counted, credentials, listed, need_network
 from notify.clock import SystemClock
-from notify.destinations import is_offline
 from notify.env_file import Environment
 from notify.errors import ConfigError
-from notify.fleet.strategies import Strategies, parse_strategies
+from notify.fleet.strategies import Strategies
 from notify.fleet.watch import Watch
 from notify.fleet.watch_file import AnotherWatch, WatchFile
 from notify.settings import Settings
@@ -30,10 +29,7 @@ def watch(env: Environment, *, interval: float, auth: bool) -> int:
     max_age = config.get(settings.NOTIFY_STALE_AFTER)
     try:
         with WatchFile(settings.state_dir(config), SystemClock()) as file, notify.setup(env=env) as notifier:
-            count = len(strategies.strategies)
-            notifier.notify(
-                f"Watching {count} {'strategy' if count == 1 else 'strategies'}, every {interval:g} s", topic="startup"
-            )
+            notifier.notify(f"Watching {counted(strategies)}, every {interval:g} s", topic="startup")
             Watch(strategies, interval=interval, notifier=notifier, file=file, credentials=sent, max_age=max_age).run()
     except KeyboardInterrupt:  # the notifier has announced it
         return 128 + signal.SIGINT
@@ -43,19 +39,9 @@ def watch(env: Environment, *, interval: float, auth: bool) -> int:
 
 
 def watched(config: Settings) -> Strategies:
-    """Return whom to watch, with a line on stderr for each thing that is wrong with the list.
-
-    Raises `ConfigError` when that leaves nobody, or nothing may leave this machine.
-    """
-    name = settings.TS_PUBLIC_STRATEGIES.name
-    strategies = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
-    for problem in strategies.problems:
-        diagnostics.report(f"{name} {problem}", f"{name}: {problem}")
+    """Return whom to watch. Raises `ConfigError` when that is nobody, or nothing may leave this machine."""
+    strategies = listed(config)
     if not strategies.strategies:
-        raise ConfigError(f"{name}: names no strategy that can be watched")
-    if is_offline(config):
-        raise ConfigError(
-            f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
-            "and nobody would be watched"
-        )
+        raise ConfigError(f"{settings.TS_PUBLIC_STRATEGIES.name}: names no strategy that can be watched")
+    need_network(config, "nobody would be watched")
     return strategies

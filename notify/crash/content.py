@@ -4,12 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import PurePath
 from types import TracebackType
 from typing import NamedTuple
 
 from notify.clip import clip, clip_end
+from notify.duration import duration
 from notify.exceptions import MAX_TRACEBACK, chain, is_own, leaves, type_name
 from notify.notifier import Notifier
 from notify.plain import class_name, clean, safe_str
@@ -123,11 +123,6 @@ def circumstances(notifier: Notifier) -> dict[str, object]:
             if value is not None:
                 found[name] = value if type(value) is int else clean(safe_str(value))
     return found
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people: `0.4 s`, `3:12:07`, `2 days, 3:12:07`."""
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def process_name() -> str:

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from notify.crash.content import duration
 from notify.crash.report import is_wanted, report_from_hook
+from notify.duration import duration
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier
 from notify.plain import class_name

@@ -10,7 +10,7 @@ from itertools import islice
 from types import FrameType, TracebackType
 
 from notify import threads
-from notify.crash.content import duration
+from notify.duration import duration
 from notify.exceptions import Raised
 from notify.notifier import Notifier
 from notify.plain import class_name, safe_str

@@ -7,7 +7,6 @@ from typing import NamedTuple, NoReturn
 
 from notify.backends.http import HttpClient
 from notify.errors import RetryLater
-from notify.version import __version__
 
 DEADLINE = 5.0  # seconds, as trade-executor's front end waits
 MAX_ANSWER = 2**20  # bytes of /status and /metadata, which have some thousands
@@ -61,7 +60,7 @@ def fetch_json(
     Raises `FetchError` for everything else than a status of 200 with strict JSON, and of these `Misconfigured` where it
     is the request that is wrong: nothing else in the fleet looks at what a stranger answers.
     """
-    headers = {"Accept": "application/json", "Connection": "close", "User-Agent": f"executor-notify/{__version__}"}
+    headers = {"Accept": "application/json", "Connection": "close"}
     if credentials is not None:
         headers["Authorization"] = credentials.header()
     try:

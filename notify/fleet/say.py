@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from notify.duration import duration
 from notify.fleet.matter import Step
 from notify.fleet.observe import Observation
-from notify.fleet.verdict import Concern, State, Verdict, duration
+from notify.fleet.verdict import Concern, State, Verdict
 from notify.levels import TRADE
 
 NETWORK = "down:*"

@@ -14,6 +14,7 @@ _TEXT = 200  # code points of an id or a name
 _URL = 2048  # characters
 _LEAST_INTERVAL = 1.0  # seconds
 _MOST_INTERVAL = 86_400.0  # seconds: a day
+_NO_ID = (".", "..")
 # A name, as compose files give to services, too, or an address; then a port.
 _UPSTREAM = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})", re.ASCII)
 
@@ -87,6 +88,8 @@ def _wrong(entry: object) -> Iterator[str]:
             yield f"{key} is missing"
         elif not isinstance(value, str) or not value.strip() or len(value) > _TEXT:
             yield f"{key} is not a text of 1 to {_TEXT} characters"
+        elif key == "id" and value.strip() in _NO_ID:
+            yield f"id is {value.strip()}, which browsers take out of an address"
     yield from wrong_with_url(entry.get("url"))
     interval = entry.get("interval")
     if interval is not None and not _is_interval(interval):

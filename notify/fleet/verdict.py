@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from notify.clip import clip
+from notify.duration import duration
 from notify.plain import clean
 
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
@@ -86,7 +87,7 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
     """
     if not isinstance(status, Mapping) or not isinstance(status.get("executor_running"), bool):
         return offline("the answer is JSON, but no status of an executor", misconfigured=True)
-    refreshed, crashed = _time(status.get("last_refreshed_at")), _time(status.get("crashed_at"))
+    refreshed, crashed = epoch_seconds(status.get("last_refreshed_at")), epoch_seconds(status.get("crashed_at"))
     if not status["executor_running"]:
         state, reason = State.CRASHED, _failure(status.get("exception"))
     elif refreshed is None:
@@ -102,7 +103,7 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
         warnings=tuple(warnings.values()),
         concerns=tuple(warnings),
         executor_id=_word(status.get("executor_id")),
-        started_at=_time(status.get("started_at")),
+        started_at=epoch_seconds(status.get("started_at")),
         last_refreshed_at=refreshed,
         crashed_at=crashed,
         cycles=_count(status.get("cycles")),
@@ -110,16 +111,11 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
     )
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time in its two largest units: `42 s`, `3 min 20 s`, `1 h 5 min`, `2 d 3 h`."""
-    whole = max(0, int(seconds))
-    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
-    for name, size in units:
-        count, whole = divmod(whole, size)
-        parts.append((count, name))
-    first = next((number for number, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count) or "0 s"
+def epoch_seconds(value: object) -> float | None:
+    """Return a time that a strategy says, in UTC epoch seconds; None for what is no time."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
+        return float(value)
+    return None
 
 
 def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
@@ -137,13 +133,6 @@ def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
 def _failure(exception: object) -> str:
     message = exception.get("exception_message") if isinstance(exception, Mapping) else None
     return _word(message) or "it does not say why it stopped"
-
-
-def _time(value: object) -> float | None:
-    """Return epoch seconds, None for what is no time."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
-        return float(value)
-    return None
 
 
 def _count(value: object) -> int | None:

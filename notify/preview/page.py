@@ -8,8 +8,8 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from notify.backends.discord.files import File
 from notify.backends.discord.message import Message
+from notify.backends.files import File
 from notify.preview.markdown import block_html, inline_html
 from notify.preview.style import STYLE
 

@@ -11,7 +11,7 @@ from notify.plain import came_from_a_signal, class_name
 from notify.run_state import RunState
 from notify.status import documents, health, metrics
 from notify.status.asked import Asked, Busy
-from notify.status.auth import CHALLENGE, Credentials
+from notify.status.auth import CHALLENGE, Readers, readers
 from notify.status.records import records
 from notify.status.strict_json import dumps, plain
 
@@ -76,13 +76,13 @@ def make_app(
 
     Raises `ValueError`, naming the variable, for a username without a password or the other way round.
     """
-    credentials = Credentials(username or "", password or "") if username or password else None
+    admitted = readers(username, password)
     if redact_text is None:
         from notify.rules.redaction import Redactor  # most programs say what their secrets are
 
         redact_text = Redactor().text
     views = _Views(run_state, logs, stats, metadata or {}, stale_after, redact_text, clock or SystemClock())
-    return _App(views, credentials, logs_are_served=public_logs or credentials is not None)
+    return _App(views, admitted, logs_are_served=public_logs or admitted is not None)
 
 
 class _Views:
@@ -186,9 +186,9 @@ PATHS: dict[str, Callable[[_Views], Answer]] = {
 class _App:
     """Decides who gets which answer, and sends it."""
 
-    def __init__(self, views: _Views, credentials: Credentials | None, *, logs_are_served: bool) -> None:
+    def __init__(self, views: _Views, admitted: Readers | None, *, logs_are_served: bool) -> None:
         self._views = views
-        self._credentials = credentials
+        self._readers = admitted
         self._logs_are_served = logs_are_served
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -228,7 +228,7 @@ class _App:
         return view(self._views)
 
     def _is_admitted(self, authorization: str) -> bool:
-        return self._credentials is None or self._credentials.admit(authorization)
+        return self._readers is None or self._readers.admit(authorization)
 
 
 def refusal(status: HTTPStatus, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

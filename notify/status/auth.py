@@ -8,8 +8,8 @@ import hmac
 CHALLENGE = 'Basic realm="notify", charset="UTF-8"'
 
 
-class Credentials:
-    """Who may see more than `/ping`.
+class Readers:
+    """Who may read what is served: whoever knows this name and this password.
 
     Args:
         username: without a colon, which HTTP does not allow.
@@ -44,6 +44,14 @@ class Credentials:
             return False
         equal = [hmac.compare_digest(given, digest) for digest in self._digests]
         return True in equal
+
+
+def readers(username: str | None, password: str | None) -> Readers | None:
+    """Return who may read what is served; None, when there are neither a name nor a password: everybody.
+
+    Raises `ValueError`, naming the variable, when there is only one of them.
+    """
+    return Readers(username or "", password or "") if username or password else None
 
 
 def _digest(pair: bytes) -> bytes:

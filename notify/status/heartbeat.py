@@ -11,16 +11,15 @@ from notify import diagnostics, settings, threads
 from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
-from notify.destinations import is_offline
 from notify.errors import ConfigError, RetryLater
 from notify.exceptions import Raised
 from notify.run_state import RunState
 from notify.settings import Settings
-from notify.version import __version__
+
+LAST_PING = 2.0  # seconds that the end of the program waits for the news of its crash to be taken
 
 _DEADLINE = 10.0  # seconds for one ping, answer included
 _MESSAGE = 300  # code points of what a failure says of itself, as /status has it
-_LAST_PING = 2.0  # seconds that the end of the program waits for the news of its crash to be taken
 _ENDING = 0.1  # seconds that the thread is waited for otherwise
 _AT_ONCE = float("-inf")  # monotonic seconds
 
@@ -37,7 +36,7 @@ def monitor_url(config: Settings) -> str | None:
         _fail_url(url)
     except ValueError as error:
         raise ConfigError(f"{settings.HEARTBEAT_URL.name}: {error}") from None
-    return None if is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
+    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
 
 
 def heartbeat(
@@ -118,7 +117,7 @@ class Heartbeat:
             self._ended = True
             self._changed.notify_all()
         if self._worker is not None:
-            self._worker.join(_LAST_PING if self._failure_is_untold else _ENDING)
+            self._worker.join(LAST_PING if self._failure_is_untold else _ENDING)
 
     def look(self) -> float:
         """Ping if it is time to, and return when to look again, in monotonic seconds."""
@@ -196,13 +195,12 @@ class Pings:
         self._client.close()
 
     def _send(self, failure: str | None) -> bool:
-        headers = {"User-Agent": f"notify/{__version__}"}
         try:
             if failure is None:
-                answer = self._client.get(self._url, headers=headers, deadline_seconds=_DEADLINE)
+                answer = self._client.get(self._url, deadline_seconds=_DEADLINE)
             else:
                 body = json.dumps({"message": failure}, ensure_ascii=False).encode()
-                answer = self._client.post(self._fail_url, json=body, headers=headers, deadline_seconds=_DEADLINE)
+                answer = self._client.post(self._fail_url, json=body, deadline_seconds=_DEADLINE)
         except RetryLater as error:
             why = str(error)
         else:

@@ -7,12 +7,11 @@ from typing import Any
 
 from notify import settings
 from notify.clock import Clock
-from notify.destinations import is_offline
 from notify.errors import ConfigError
 from notify.run_state import RunState
 from notify.settings import Settings
+from notify.status import auth
 from notify.status.app import make_app
-from notify.status.auth import Credentials
 from notify.status.server import StatusServer
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound to them here
@@ -62,17 +61,12 @@ def serving(config: Settings) -> Serving | None:
     """
     if not config.get(settings.HTTP_ENABLED):
         return None
-    username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
-    if username or password:
-        try:
-            Credentials(username or "", password or "")
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+    readers(config)
     found = Serving(
         host=config.get(settings.HTTP_HOST),
         port=config.get(settings.HTTP_PORT),
-        username=username,
-        password=password,
+        username=config.get(settings.HTTP_USERNAME),
+        password=config.get(settings.HTTP_PASSWORD),
         public_logs=config.get(settings.HTTP_PUBLIC_LOGS),
         stale_after=config.get(settings.NOTIFY_STALE_AFTER),
         good_startup=config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS),
@@ -80,7 +74,18 @@ def serving(config: Settings) -> Serving | None:
         name=config.get(settings.NAME) or settings.program_name(),
         icon_url=config.get(settings.ICON_URL),
     )
-    return None if is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else found
+    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else found
+
+
+def readers(config: Settings) -> auth.Readers | None:
+    """Return who may read what is served, None for everybody.
+
+    Raises `ConfigError`, naming the variable, when there is a username and no password, or the other way round.
+    """
+    try:
+        return auth.readers(config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def serve(

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 
 from notify.clip import clip
+from notify.duration import duration
 from notify.event import Attachment, Event, Source, new_id
 from notify.plain import clean, iso_time
 from notify.supervisor import fault as faults
@@ -29,7 +30,6 @@ _CRASHES = frozenset(
 )
 _LONG = 3000  # code points of a C traceback, from which on it is a file: 25 frames of a usual width
 _NAME = 24  # code points of the program's name in the title: Discord shows 80 as one
-_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def title(death: Death) -> str:
     """Return in one short line what became of the program, for a phone."""
     name = clip(clean(death.program), _NAME)
     signum = death.ending.signal
-    when = f" ({death.restarts})" if death.restarts else f" after {span(death.ending.seconds)}"
+    when = f" ({death.restarts})" if death.restarts else f" after {duration(death.ending.seconds)}"
     if death.hung:
         return f"{name} hung and was ended{when}"
     if death.by_oom_killer:
@@ -127,7 +127,7 @@ def stop_title(program: str, ending: Ending) -> str:
     if ending.exit_code not in {0, *(128 + signum for signum in (ending.told or _ASKS))}:
         code = f"exit code {ending.returncode}"
         how = f" with {code if ending.signal is None else signal_name(ending.signal)}"
-    return f"{name} stopped{told}{how} after {span(ending.seconds)}"
+    return f"{name} stopped{told}{how} after {duration(ending.seconds)}"
 
 
 def event_of(death: Death) -> Event:
@@ -155,23 +155,6 @@ def event_of(death: Death) -> Event:
         tail=tuple(clean(line) for line in lines[-TAIL:]),
         source=Source(process=death.pid),
     )
-
-
-def span(seconds: float) -> str:
-    """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `2.3 s`, `0.017 s`."""
-    if seconds < 10:
-        return f"{round(seconds, 3):.2g} s"
-    rest = round(seconds)
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, rest = divmod(rest, size)
-        if parts and not count:
-            break
-        if count:
-            parts.append(f"{count} {unit}")
-        if len(parts) == 2:
-            break
-    return " ".join(parts)
 
 
 def kind_of(death: Death) -> str:
@@ -204,8 +187,8 @@ def _facts(death: Death) -> dict[str, object]:
         "exit_code": None if ending.signal is not None else ending.returncode,
         "signal": None if ending.signal is None else signal_name(ending.signal),
         "core_dumped": True if ending.dumped_core else None,
-        "run_time": span(ending.seconds),
-        "cpu_time": span(ending.usage.ru_utime + ending.usage.ru_stime),
+        "run_time": duration(ending.seconds),
+        "cpu_time": duration(ending.usage.ru_utime + ending.usage.ru_stime),
         "memory_peak": f"{ending.usage.ru_maxrss / 2**10:.1f} MiB",  # KiB on Linux: getrusage(2)
         "last_progress": None if death.last_progress_at is None else iso_time(death.last_progress_at),
         "completed_cycle": death.completed_cycle or None,

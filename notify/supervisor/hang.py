@@ -5,9 +5,9 @@ import logging
 from notify import diagnostics
 from notify.crash.stacks import SIGNAL
 from notify.crash.watchdog import KEY
+from notify.duration import duration
 from notify.notifier import Notifier
 from notify.supervisor.child import Child
-from notify.supervisor.death import span
 from notify.supervisor.fault import program_threads
 from notify.supervisor.mark import Mark
 
@@ -77,7 +77,7 @@ class HangWatch:
 
     def _tell(self, now: float) -> None:
         self._notifier.notify(
-            f"{self._program} hangs: no progress for {span(now - self._progress_seen_at)}",
+            f"{self._program} hangs: no progress for {duration(now - self._progress_seen_at)}",
             body=self._stacks(),
             level=logging.ERROR,
             topic="watchdog",
@@ -86,7 +86,7 @@ class HangWatch:
 
     def _tell_end(self, now: float) -> None:
         self._notifier.resolve(
-            KEY, f"{self._program} goes on: it made no progress for {span(now - self._progress_seen_at)}"
+            KEY, f"{self._program} goes on: it made no progress for {duration(now - self._progress_seen_at)}"
         )
 
     def _stacks(self) -> str:

@@ -4,10 +4,8 @@ import threading
 from collections.abc import Callable
 
 from notify import threads
-from notify.status.heartbeat import Pings
+from notify.status.heartbeat import LAST_PING, Pings
 from notify.supervisor.death import Death, title
-
-_LAST_PING = 2.0  # seconds that the end of the supervisor waits for the news to be taken
 
 
 class Monitor:
@@ -39,4 +37,4 @@ class Monitor:
     def close(self) -> None:
         """Wait for what was told last, two seconds at most."""
         if self._thread is not None:
-            self._thread.join(_LAST_PING)
+            self._thread.join(LAST_PING)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from notify import diagnostics, threads
+from notify.capture.exported import exported
+from notify.capture.ring import Remembered
 from notify.errors import ConfigError, NotifyError
 from notify.run_state import RunState
 from notify.status.serving import Serving, serve
@@ -84,18 +86,7 @@ def records_of(death: Death) -> list[dict[str, object]]:
     When each was written is not known, nor how severe it is: they have the time of the death, and what readers show
     unless they are told otherwise.
     """
-    return [
-        {
-            "timestamp": death.at,
-            "level": "error",
-            "message": line,
-            "exception_type": None,
-            "traceback_data": None,
-            "level_number": logging.ERROR,
-            "formatted_data": None,
-        }
-        for line in death.stderr
-    ]
+    return [exported(Remembered(death.at, logging.ERROR, death.program, line, None)) for line in death.stderr]
 
 
 def _is_number(text: str) -> bool:

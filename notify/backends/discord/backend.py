@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from enum import IntEnum
 
-from notify.backends.discord.answer import mapping, parsed, reason
+from notify.backends.discord.answer import reason
 from notify.backends.discord.change import change, is_change, living_run, together
 from notify.backends.discord.identity import acceptable_username, parse_mention
 from notify.backends.discord.limiter import Limiter, process_limiter
@@ -12,7 +12,7 @@ from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
 from notify.backends.discord.sent import SentMessages
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
-from notify.backends.http import Answer, HttpClient, Part
+from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event, Phase
 from notify.version import __version__

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from notify.backends.discord.embed import GREEN, RESOLVED, emojis, make_card
-from notify.backends.discord.files import File
 from notify.backends.discord.message import Message, edit_payload
 from notify.backends.discord.sent import Sent
+from notify.backends.files import File
 from notify.event import Event, Matter, Phase
 
 _CHANGES = frozenset({Phase.COUNTED, Phase.RESOLVED, Phase.LIVING})

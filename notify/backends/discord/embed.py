@@ -6,7 +6,9 @@ from typing import Any
 
 from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
-from notify.backends.discord.files import File, attach, field_text, is_image, iso_time, value_text, whole_text
+from notify.backends.discord.files import attach, is_image, iso_time, whole_text
+from notify.backends.files import File
+from notify.backends.written import field_text, value_text
 from notify.event import Attachment, Event, Phase
 from notify.levels import severity
 from notify.table import table_of

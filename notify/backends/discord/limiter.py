@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from notify.backends.discord.answer import parsed
 from notify.backends.discord.limits import Scope, allowance_of, limit_of
-from notify.backends.http import Answer
+from notify.backends.http import Answer, parsed
 from notify.clock import Clock, SystemClock
 
 _LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that

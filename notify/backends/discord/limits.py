@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from notify.backends.discord.answer import number, parsed
-from notify.backends.http import Answer
+from notify.backends.http import Answer, number, parsed
 
 _BAN = 600.0  # seconds: Cloudflare's bans end after minutes, and asking meanwhile prolongs them
 _DEAD = 600.0  # seconds between questions whether a webhook that was deleted is there again

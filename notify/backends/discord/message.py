@@ -7,9 +7,10 @@ from typing import Any
 
 from notify.backends.discord import text
 from notify.backends.discord.embed import MAX_TEXT, Card, make_card, plain_text
-from notify.backends.discord.files import MAX_FILES, MAX_REQUEST, File, attach, whole_text
+from notify.backends.discord.files import MAX_FILES, MAX_REQUEST, attach, whole_text
 from notify.backends.discord.identity import Mention
 from notify.backends.discord.sent import with_notes
+from notify.backends.files import File
 from notify.event import Event, Phase
 from notify.levels import severity
 

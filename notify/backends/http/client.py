@@ -41,7 +41,7 @@ class HttpClient:
             json: the body, encoded already.
             parts: the body when *json* is None.
             params: what the query gets in addition.
-            headers: sent in addition to what HTTP needs.
+            headers: sent in addition to what HTTP needs. `User-Agent` is ours, unless it is given here.
             deadline_seconds: for everything together: name lookup, connecting, TLS, sending, and reading the
                 answer to its end. An answer of 2xx whose end is late, or never comes, has no body.
 

@@ -11,6 +11,7 @@ from notify import threads
 from notify.backends.http.exchange import Answer, Exchange
 from notify.backends.http.loopback import is_loopback
 from notify.backends.http.trust import share_trust
+from notify.version import __version__
 
 if TYPE_CHECKING:
     import requests
@@ -105,7 +106,7 @@ def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
         data=exchange.json,
         files=files or None,
         params=exchange.params,
-        headers={**typed, **exchange.headers},
+        headers={"User-Agent": f"executor-notify/{__version__}", **typed, **exchange.headers},
         allow_redirects=False,
         stream=True,
         # A proxy is no way to this machine itself; requests alone would ask it, unless NO_PROXY says otherwise.

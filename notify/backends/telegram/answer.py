@@ -1,13 +1,8 @@
 """What Telegram says to a request, and what that means."""
 
-import re
 from dataclasses import dataclass
 
-from notify.backends.discord.answer import mapping, number, parsed
-from notify.backends.http import Answer
-from notify.clip import clip_end
-
-_REASON_LENGTH = 200  # characters of what Telegram says about a refusal
+from notify.backends.http import Answer, mapping, number, parsed, short_reason
 
 # With these a 400 is about the chat, and the same for every event. Telegram's server has no codes, only these texts.
 _NO_CHAT = (
@@ -89,5 +84,4 @@ def reason(said: Said, token: str) -> str:
         text = f"an answer of {said.status} that is not Telegram's"
     if said.description:
         text += f": {said.description}"
-    text = text.replace(token, "…").replace(token.partition(":")[2], "…")  # what is before it is the bot's public id
-    return clip_end(re.sub(r"https?://\S+", "…", " ".join(text.split())), _REASON_LENGTH)
+    return short_reason(text, token, token.partition(":")[2])  # what is before the colon is the bot's public id

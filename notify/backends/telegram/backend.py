@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notify import diagnostics
-from notify.backends.discord.answer import mapping, parsed
-from notify.backends.http import Answer, HttpClient
+from notify.backends.http import Answer, HttpClient, mapping, parsed
 from notify.backends.telegram.address import TELEGRAM, parse_base, parse_token
 from notify.backends.telegram.answer import Said, reason, said_in
 from notify.backends.telegram.limiter import Limiter, process_limiter
@@ -16,7 +15,6 @@ from notify.clip import clip_end
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event
 from notify.levels import severity
-from notify.version import __version__
 
 DEADLINE_SECONDS = 15.0  # for one request, everything included
 FILE_DEADLINE_SECONDS = 60.0  # for one with a file, which may be 50 MB
@@ -157,7 +155,6 @@ class TelegramBackend:
             self._url(step.method),
             json=None if with_file else json.dumps(step.json(self._chat_id)).encode(),
             parts=step.parts(self._chat_id),
-            headers=_headers(),
             deadline_seconds=self._file_deadline if with_file else self._deadline,
         )
 
@@ -182,7 +179,7 @@ class TelegramBackend:
         chat = self._chat_id
         for _ in range(_MOVES):
             url = self._url(method) + (f"?chat_id={chat}" if method == "getChat" else "")
-            answer = self._client.get(url, headers=_headers(), deadline_seconds=self._deadline)
+            answer = self._client.get(url, deadline_seconds=self._deadline)
             said = said_in(answer)
             if said.known and said.taken:
                 return mapping(parsed(answer.body).get("result"))
@@ -196,10 +193,6 @@ class TelegramBackend:
 
     def _url(self, method: str) -> str:
         return f"{self._base}/bot{self._token}/{method}"
-
-
-def _headers() -> dict[str, str]:
-    return {"User-Agent": f"notify/{__version__}"}
 
 
 def _short(value: object) -> str:

@@ -1,11 +1,9 @@
 """The files of an event: which of them Telegram takes, and as what."""
 
-import mimetypes
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
+from notify.backends.files import File, content_type_of, safe_name
 from notify.backends.written import whole_text
 from notify.clip import clip
 from notify.event import Attachment, Event
@@ -16,22 +14,6 @@ MAX_PHOTO = 10_000_000  # bytes, as Telegram documents; a larger one goes as a d
 _MAX_TEXT = 10 * 2**20  # characters of a text file: no more than four bytes each
 
 _PHOTOS = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF.{4}WEBP", re.DOTALL)  # how these files begin
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_CONTENT_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file under the name that it has at Telegram."""
-
-    name: str
-    data: bytes = field(repr=False)
-    content_type: str
-
-    @property
-    def is_photo(self) -> bool:
-        """Whether Telegram shows it as a picture, by what it begins with."""
-        return len(self.data) <= MAX_PHOTO and _PHOTOS.match(self.data) is not None
 
 
 def text_file(event: Event) -> File:
@@ -48,27 +30,11 @@ def attach(attachments: Sequence[Attachment]) -> tuple[list[File], list[Attachme
         if not 0 < len(attachment.data) <= MAX_FILE or len(files) >= MAX_FILES:
             left_out.append(attachment)
             continue
-        name = _safe_name(attachment.filename)
-        files.append(File(name, attachment.data, _content_type(attachment.content_type, name)))
-    return sorted(files, key=lambda file: not file.is_photo), left_out
+        name = safe_name(attachment.filename)
+        files.append(File(name, attachment.data, content_type_of(attachment, name)))
+    return sorted(files, key=lambda file: not is_photo(file)), left_out
 
 
-def described(filename: str, size: int) -> str:
-    """Return a file's name and size, as people read it."""
-    if size >= 2**20:
-        amount = f"{size / 2**20:.1f} MiB"
-    else:
-        amount = f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
-    return f"{filename[:60]} ({amount})"
-
-
-def _safe_name(filename: str) -> str:
-    """Return *filename* in the characters that survive a multipart header."""
-    path = PurePosixPath(_UNSAFE.sub("_", filename).strip(".") or "file")
-    return path.stem[:60] + path.suffix[:20]
-
-
-def _content_type(given: str | None, name: str) -> str:
-    if given is not None and _CONTENT_TYPE.fullmatch(given):
-        return given
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+def is_photo(file: File) -> bool:
+    """Say whether Telegram shows *file* as a picture, by what it begins with."""
+    return len(file.data) <= MAX_PHOTO and _PHOTOS.match(file.data) is not None

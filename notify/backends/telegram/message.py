@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from notify.backends.discord.files import value_text
-from notify.backends.discord.text import SECTION_BREAK, WIDE, is_blank, is_table, length, sections, visible
 from notify.backends.telegram.text import Block, Style, html, split, tail
+from notify.backends.text import SECTION_BREAK, WIDE, is_blank, is_table, length, sections, visible
+from notify.backends.written import value_text
 from notify.event import Event, ExceptionInfo
 from notify.levels import severity
 

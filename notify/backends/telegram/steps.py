@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from notify.backends.files import File, described
 from notify.backends.http import Part
 from notify.backends.telegram import message, text
-from notify.backends.telegram.files import File, attach, described, text_file
+from notify.backends.telegram.files import attach, is_photo, text_file
 from notify.backends.telegram.text import Block
 from notify.event import Attachment, Event
 
@@ -95,9 +96,9 @@ def steps_for(event: Event, *, silent: bool) -> list[Step]:
         files.insert(0, whole)
         parts = [message.head(event, "\n".join(filter(None, (f"📎 The whole text is in {whole.name}.", note))))]
     steps = [Step(tuple(part)) for part in parts]
-    if files and files[0].is_photo and len(parts) == 1 and message.fits(parts[0], CAPTION):
+    if files and is_photo(files[0]) and len(parts) == 1 and message.fits(parts[0], CAPTION):
         steps = [Step(tuple(parts[0]), files.pop(0), as_photo=True)]
-    steps += [Step(file=file, as_photo=file.is_photo) for file in files]
+    steps += [Step(file=file, as_photo=is_photo(file)) for file in files]
     return [replace(step, silent=silent or number > 0) for number, step in enumerate(steps)]
 
 

@@ -1,15 +1,12 @@
 """Text as Telegram shows it: escaped, marked up, and split where no tag and no character is torn."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from notify.backends.discord.text import is_blank, length
+from notify.backends.text import is_blank, length, whole_characters
 
 _LEAST = 200  # UTF-16 units that are worth beginning a block in; with less room it begins in the next message
-_LONGEST_CHARACTER = 16  # code points of an emoji of a family with skin tones; more is no character but an attack
-_JOINERS = frozenset("\u200d\ufe0e\ufe0f\u20e3")  # they belong to what stands before or after them
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # all that the HTML of the Bot API has to have escaped
 _TABLE = str.maketrans(_ESCAPES)
 
@@ -138,10 +135,7 @@ def _fitting(block: Block, room: int) -> int:
         at = text.rfind(mark, nearest, most + 1)
         if at > 0:
             return at
-    for end in range(most, max(0, most - _LONGEST_CHARACTER), -1):
-        if not _joins(text, end):
-            return end
-    return most
+    return whole_characters(text, most)
 
 
 def _cut(block: Block, at: int) -> tuple[Block, Block | None]:
@@ -156,16 +150,3 @@ def _cut(block: Block, at: int) -> tuple[Block, Block | None]:
 
 def _blank(part: Part) -> bool:
     return all(is_blank(block.text) for block in part)
-
-
-def _joins(text: str, at: int) -> bool:
-    """Say whether cutting *text* at *at* would part what is seen as one character."""
-    if at >= len(text):
-        return False
-    after = text[at]
-    return (
-        after in _JOINERS
-        or text[at - 1] == "\u200d"
-        or unicodedata.combining(after) != 0
-        or 0x1F3FB <= ord(after) <= 0x1F3FF  # skin tones
-    )

@@ -5,23 +5,13 @@ import os
 import threading
 from dataclasses import replace
 
+from notify.duration import duration
 from notify.event import Event, Phase, Source, new_id
 from notify.plain import iso_time
 from notify.rules.matter import Going
 from notify.rules.storm import Held
 
 _UNKNOWN = "(its text is not known any more)"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it, in its two largest units: `2 h 5 min`."""
-    rest = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count or parts or unit == "s":
-            parts.append(f"{count} {unit}" if count else "")
-    return " ".join(part for part in parts[:2] if part) or "0 s"
 
 
 def clock_time(at: float, now: float) -> str:

@@ -15,7 +15,7 @@ from notify.fleet.dashboard.reading import LEVELS
 from notify.fleet.dashboard.rows import listing, row
 from notify.fleet.dashboard.text import line
 from notify.plain import came_from_a_signal, class_name
-from notify.status.auth import CHALLENGE, Credentials
+from notify.status.auth import CHALLENGE, Readers
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -54,7 +54,7 @@ class Dashboard:
         icons: their icons.
         problems: what is wrong with the list that they come from, a line each.
         interval: seconds between two looks.
-        credentials: who may see it; None: everybody who can reach it.
+        readers: who may see it; None: everybody who can reach it.
         clock: tells the time.
     """
 
@@ -66,7 +66,7 @@ class Dashboard:
         icons: Icons,
         problems: Sequence[str],
         interval: float,
-        credentials: Credentials | None,
+        readers: Readers | None,
         clock: Clock,
     ) -> None:
         self._board = board
@@ -74,7 +74,7 @@ class Dashboard:
         self._icons = icons
         self._problems = tuple(line(problem, 500) for problem in problems)
         self._interval = interval
-        self._credentials = credentials
+        self._readers = readers
         self._clock = clock
 
     def warm_up(self) -> None:
@@ -108,7 +108,7 @@ class Dashboard:
         from werkzeug import Response
         from werkzeug.utils import redirect
 
-        if self._credentials is not None and not self._credentials.admit(request.headers.get("Authorization", "")):
+        if self._readers is not None and not self._readers.admit(request.headers.get("Authorization", "")):
             refused = self._message(
                 401, "This page needs a password", "It is HTTP_USERNAME and HTTP_PASSWORD of whoever runs it."
             )

@@ -16,7 +16,6 @@ from notify.fleet.fetch import DEADLINE, Credentials, FetchError, fetch_json
 from notify.fleet.strategies import Strategy
 from notify.plain import class_name
 from notify.threads import Worker
-from notify.version import __version__
 
 _MOST_BYTES = 512 * 1024  # of an icon: trade-executor's own has 314 kB
 _MOST_ALL = 16 * 2**20  # bytes of all icons
@@ -134,7 +133,7 @@ def fetch_icon(strategy: Strategy, client: HttpClient, credentials: Credentials 
     its_own = _origin(url) == _origin(strategy.url)
     if not its_own and not is_public(url):
         return None
-    headers = {"Accept": "image/*", "Connection": "close", "User-Agent": f"executor-notify/{__version__}"}
+    headers = {"Accept": "image/*", "Connection": "close"}
     if its_own and credentials is not None:
         headers["Authorization"] = credentials.header()
     answer = client.get(url, headers=headers, deadline_seconds=DEADLINE, max_body=_MOST_BYTES + 1)

@@ -7,12 +7,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
+from notify.duration import duration
 from notify.fleet.dashboard.details import Details
 from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
 from notify.fleet.dashboard.rows import Listing, Moment, Row, moment
 from notify.fleet.dashboard.text import ago, exact, line
-from notify.fleet.verdict import duration
 
 if TYPE_CHECKING:
     import jinja2

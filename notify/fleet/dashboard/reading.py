@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from notify.duration import duration
 from notify.fleet.dashboard.text import exact, line, lines
-from notify.fleet.verdict import duration
+from notify.fleet.verdict import epoch_seconds
 
 LEVELS: Mapping[str, int] = {"info": 20, "trade": 21, "warning": 30, "error": 40}
 """The filters of the log, by the least number of a level."""
@@ -163,7 +164,7 @@ def _record(told: Mapping[object, object]) -> Record:
     severity = number if isinstance(number, int) and 0 <= number < 1000 else LEVELS.get(level, LEVELS["info"])
     formatted = [_string(each) for each in _sequence(told.get("formatted_data"))[-_LINES:]]
     return Record(
-        at=_moment(told.get("timestamp")),
+        at=epoch_seconds(told.get("timestamp")),
         level=level,
         number=LEVELS["trade"] if level == _TRADE_HIGH else severity,
         message=lines(_string(told.get("message")), _MESSAGE),
@@ -186,7 +187,7 @@ def _frames(failed: Mapping[object, object]) -> Iterator[Frame]:
 def _facts(told: Mapping[object, object]) -> Iterator[Fact]:
     version = _mapping(told.get("version"))
     for key, name in (("started_at", "Started"), ("last_refreshed_at", "Last refresh"), ("crashed_at", "Crashed")):
-        moment = _moment(told.get(key))
+        moment = epoch_seconds(told.get(key))
         if moment is not None:
             yield Fact(name, exact(moment), moment)
     counts = (
@@ -226,7 +227,7 @@ def _deliveries(delivery: Mapping[object, object]) -> Iterator[Delivery]:
             retried=_count(told.get("retried")),
             pending=_count(told.get("pending")),
             dropped=", ".join(f"{_count(n)} {line(why, 60)}" for why, n in list(dropped.items())[:10] if n) or "0",
-            last_success_at=_moment(told.get("last_success_at")),
+            last_success_at=epoch_seconds(told.get("last_success_at")),
             last_error=line(_string(told.get("last_error"))),
         )
 
@@ -240,11 +241,6 @@ def _number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value) if isinstance(value, int) and abs(value) < 2**63 else _string(value)
-
-
-def _moment(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < 1e11 else None  # type: ignore[operator, arg-type]  # it is a number
 
 
 def _string(value: object) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from notify.duration import duration
 from notify.fleet.dashboard.board import Known
 from notify.fleet.dashboard.drawing import Bar
 from notify.fleet.dashboard.text import ago, exact, initials, iso, line, percent, response_time
 from notify.fleet.fetch import DEADLINE
-from notify.fleet.verdict import State, duration
+from notify.fleet.verdict import State
 
 WAITING = "waiting"
 """The state of what was not seen yet."""

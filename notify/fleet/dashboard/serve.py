@@ -5,16 +5,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from notify.clock import SystemClock
-from notify.fleet import fetch
 from notify.fleet.dashboard.app import Dashboard
 from notify.fleet.dashboard.board import Board
 from notify.fleet.dashboard.details import Desk
 from notify.fleet.dashboard.history import History
 from notify.fleet.dashboard.icons import Icons
+from notify.fleet.fetch import Credentials
 from notify.fleet.poller import Poller
 from notify.fleet.strategies import Strategies
 from notify.status import StatusServer
-from notify.status.auth import Credentials
+from notify.status.auth import Readers
 
 
 @contextmanager
@@ -26,8 +26,8 @@ def serving(
     interval: float,
     max_age: float,
     state_dir: Path | None,
-    readers: Credentials | None = None,
-    credentials: fetch.Credentials | None = None,
+    readers: Readers | None = None,
+    credentials: Credentials | None = None,
     redact: Callable[[str], str],
 ) -> Iterator[StatusServer]:
     """Serve the dashboard until the context ends, and yield its server.
@@ -57,7 +57,7 @@ def serving(
             icons=icons,
             problems=strategies.problems,
             interval=interval,
-            credentials=readers,
+            readers=readers,
             clock=clock,
         )
         dashboard.warm_up()

@@ -8,8 +8,9 @@ from typing import TypeVar, cast
 
 from notify.backends.stdout import escape
 from notify.clip import clip
+from notify.duration import duration
 from notify.fleet.strategies import Strategy
-from notify.fleet.verdict import State, duration
+from notify.fleet.verdict import State
 from notify.plain import clean, safe_str
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ def iso(seconds: float) -> str:
 
 def ago(seconds: float, now: float) -> str:
     """Return how long before *now* a moment was: `42 s ago`; `just now` also for one that is still to come."""
-    return f"{duration(now - seconds)} ago" if now - seconds >= 1 else "just now"
+    return f"{duration(int(now - seconds))} ago" if now - seconds >= 1 else "just now"
 
 
 def response_time(seconds: float) -> str:

@@ -1,0 +1,50 @@
+"""Files as services take them: their names, what they are, how large."""
+
+import mimetypes
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from notify.event import Attachment
+
+_STEM, _SUFFIX = 60, 20  # characters of a name
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_CONTENT_TYPE = re.compile(r"[A-Za-z0-9.+-]+/[A-Za-z0-9.+-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a message.
+
+    Args:
+        name: that it has there.
+        data: its content.
+        content_type: a media type.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    content_type: str
+
+
+def safe_name(filename: str) -> str:
+    """Return *filename* in the characters that survive a multipart header and an address."""
+    path = PurePosixPath(_UNSAFE.sub("_", filename).strip(".") or "file")
+    return path.stem[:_STEM] + path.suffix[:_SUFFIX]
+
+
+def content_type_of(attachment: Attachment, name: str) -> str:
+    """Return the media type that *attachment* has, or else what its *name* suggests."""
+    given = attachment.content_type
+    if given is not None and _CONTENT_TYPE.fullmatch(given):
+        return given
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def described(filename: str, size: int) -> str:
+    """Return a file's name and size, as people read it."""
+    if size >= 2**20:
+        amount = f"{size / 2**20:.1f} MiB"
+    else:
+        amount = f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
+    return f"{filename[:_STEM]} ({amount})"
