@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notify import settings
+from notify import diagnostics, settings
+from notify.backends.http import is_loopback
 from notify.clock import Clock
 from notify.destinations import is_offline
 from notify.errors import ConfigError
@@ -52,6 +53,11 @@ class Serving:
         host = os.uname().nodename if self.host in _ANY else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine see it without a password."""
+        return self.username is None and not is_loopback(self.host)
+
 
 def serving(config: Settings) -> Serving | None:
     """Return how the status is to be served; None when it is not to be, or nothing may be on the network.
@@ -92,7 +98,7 @@ def serve(
     redact_text: Callable[[str], str],
     clock: Clock | None = None,
 ) -> StatusServer:
-    """Serve the status of a run from now on.
+    """Serve the status of a run from now on. When everybody on the network may see it, that is said on stderr.
 
     Args:
         how: it is served.
@@ -116,4 +122,11 @@ def serve(
         redact_text=redact_text,
         clock=clock,
     )
-    return StatusServer(app, how.host, how.port)
+    server = StatusServer(app, how.host, how.port)
+    if how.is_open:
+        diagnostics.report(
+            "open status",
+            f"everybody who reaches {how.host} can see the status of the run; "
+            "HTTP_USERNAME and HTTP_PASSWORD have it ask for them",
+        )
+    return server
