@@ -87,6 +87,26 @@ def test_a_password_keeps_others_out(port: int, served: dict[str, str]) -> None:
     assert [ask(port, path, user="ops:c4nary")[0] for path in ("/status", "/logs")] == [200, 200]
 
 
+@pytest.mark.parametrize(
+    ("env", "is_said"),
+    [
+        ({"HTTP_HOST": "0.0.0.0"}, True),
+        ({"HTTP_HOST": "0.0.0.0", "HTTP_USERNAME": "ops", "HTTP_PASSWORD": "c4nary"}, False),
+        ({"HTTP_HOST": "127.0.0.1"}, False),
+        ({"HTTP_HOST": "localhost"}, False),
+    ],
+)
+def test_that_everybody_on_the_network_may_see_the_run_is_said(
+    served: dict[str, str], capfd: pytest.CaptureFixture[str], env: dict[str, str], is_said: bool
+) -> None:
+    sink({**served, **env})
+
+    said = (
+        "notify: everybody who reaches 0.0.0.0 can see the status of the run; HTTP_USERNAME and HTTP_PASSWORD have it"
+    )
+    assert (said in capfd.readouterr().err) is is_said
+
+
 def test_what_is_stale_is_a_setting(port: int, served: dict[str, str]) -> None:
     notifier, _ = sink({**served, "NOTIFY_STALE_AFTER": "0"})
     notifier.run_state.refresh()

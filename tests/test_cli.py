@@ -631,6 +631,14 @@ def test_doctor_says_where_and_to_whom_the_status_is_served() -> None:
     assert ["status server", "ok", f"serves the run and its logs {at}, with a password"] in cells(guarded.stdout)
 
 
+def test_doctor_warns_of_a_status_that_everybody_on_the_network_can_see() -> None:
+    result = invoke("doctor", "--json", env={"HTTP_ENABLED": "true", "HTTP_HOST": "0.0.0.0"})
+
+    (row,) = (row for row in json.loads(result.stdout) if row["subject"] == "status server")
+    assert row["verdict"] == "warning"
+    assert row["text"].endswith(":3456, without a password: everybody who reaches it can see it")
+
+
 def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
     result = invoke("doctor", "--json", env={"NOTIFY_STDUOT": CANARY, "NOTIFY_STDOUT": "off"})
 

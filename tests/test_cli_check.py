@@ -224,6 +224,17 @@ def test_what_a_stranger_says_is_redacted() -> None:
     assert "c4nary" not in text
 
 
+def test_a_server_that_says_back_what_it_was_sent_does_not_have_the_password_printed_as_json() -> None:
+    env = {"HTTP_USERNAME": "operator", "HTTP_PASSWORD": "c4nary-password"}
+    said_back = status(executor_id="me operator:c4nary-password", version={"tag": "c4nary-password"})
+
+    with raw(serving(said_back)) as server:
+        result = run(f"http://{server.authority}", "--auth", "--json", env=env)
+
+    assert json.loads(result.stdout)["executor_id"].startswith("me operator:")
+    assert "c4nary" not in result.stdout
+
+
 @pytest.mark.parametrize("value", [-5, "7", True, 2**70, None, [], {}])
 def test_performance_data_stay_valid_whatever_the_numbers_are(value: object) -> None:
     code, _ = checked(serving(status(cycles=value, last_refreshed_at=value, crashed_at=value)))  # looks at the data

@@ -52,6 +52,13 @@ def test_credentials_are_sent_as_basic_auth_and_are_not_shown():
     assert "pässword" not in repr(Credentials("operator", "pässword"))
 
 
+def test_a_password_that_is_no_utf_8_is_sent_as_the_environment_has_it():
+    # "\udcff" is how Python reads the byte ff. The status server admits these bytes, and nobody else would be watched.
+    _, request = fetched(answer(b"{}"), credentials=Credentials("operator", "p\udcffssword"))
+
+    assert b"Authorization: Basic " + base64.b64encode(b"operator:p\xffssword") in request
+
+
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [

@@ -306,6 +306,26 @@ def test_logs_are_for_those_with_a_password_or_for_all_when_it_is_said_so(run: R
     assert [request(both, "/logs").status, request(both, "/logs", **admitted).status] == [401, 200]
 
 
+def test_logs_that_take_long_to_make_are_made_once_for_all_who_ask_meanwhile(run: RunState, clock: FakeClock) -> None:
+    said: list[object] = [RECORD]
+
+    def slow(text: str) -> str:
+        clock.advance(0.1)  # seconds; each text of a record that is searched for secrets takes so long
+        return text
+
+    app = make_app(run, logs=lambda: list(said), public_logs=True, redact_text=slow, clock=clock)
+    began = clock.monotonic()
+    first = request(app, "/logs").body
+    took = clock.monotonic() - began
+    said.append({**RECORD, "message": "later"})
+
+    assert took > 0
+    assert request(app, "/logs").body == first
+    assert clock.monotonic() - began == took  # nothing was searched
+    clock.advance(4 * took)
+    assert len(request(app, "/logs").json) == 2
+
+
 def test_without_a_source_of_logs_there_are_none(run: RunState) -> None:
     assert request(make_app(run, public_logs=True), "/logs").json == []
 

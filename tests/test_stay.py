@@ -14,6 +14,8 @@ from machine import missing
 from served import ask, free_port, is_served, read, wait_until_served
 from traders import BEGIN, delivered_by_the_next_start, titles, trader
 
+from notify.crash import stay
+from notify.supervisor import leave
 from notify.testing.fake_discord import HANG, FakeDiscord
 
 pytestmark = pytest.mark.process
@@ -170,6 +172,11 @@ def test_a_destination_that_hangs_keeps_it_no_longer_than_five_seconds(port: int
         "🆘 Crashed in the main thread: ValueError: no price",
         "Told to stop: SIGTERM",
     ]
+
+
+def test_it_leaves_its_supervisor_the_time_to_end_within_the_five_seconds_of_both() -> None:
+    # No process says so reliably on a busy machine. Half a second is for the ends of two interpreters.
+    assert stay._END + leave._DELIVERY_AT_LEAST <= STOP - 0.5
 
 
 def test_a_second_signal_ends_it_at_once(port: int) -> None:

@@ -11,7 +11,7 @@ for, and not for names that are not found or time-outs):
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from notify import settings
@@ -66,9 +66,10 @@ def check(env: Mapping[str, str], url: str, *, max_age: float | None, timeout: f
     )
     client.close()
     answer = judged(seen, now=time.time(), max_age=age, auth=auth)
-    text = Redactor(config.secrets()).text(answer.text)
+    redact = Redactor(config.secrets()).text
+    text = redact(answer.text)
     if as_json:
-        print_json(_as_json(seen, answer.code, text))
+        print_json(_as_json(seen, answer.code, text, redact))
     else:
         print(line(answer.code, text, answer.data))
     return answer.code
@@ -134,8 +135,9 @@ def _strategy(url: str) -> Strategy:
     return Strategy(id=base, name=base, url=base)
 
 
-def _as_json(seen: Observation, code: Code, text: str) -> dict[str, object]:
+def _as_json(seen: Observation, code: Code, text: str, redact: Callable[[str], str]) -> dict[str, object]:
     verdict = seen.verdict
+    executor_id, version = (None if said is None else redact(said) for said in (verdict.executor_id, verdict.version))
     return {
         "code": int(code),
         "status": code.name,
@@ -143,9 +145,9 @@ def _as_json(seen: Observation, code: Code, text: str) -> dict[str, object]:
         "state": verdict.state,
         "seconds": round(seen.seconds, 6),
         "url": seen.strategy.url,
-        "executor_id": verdict.executor_id,
+        "executor_id": executor_id,
         "last_refreshed_at": verdict.last_refreshed_at,
         "crashed_at": verdict.crashed_at,
         "cycles": verdict.cycles,
-        "version": verdict.version,
+        "version": version,
     }

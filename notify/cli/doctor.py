@@ -138,7 +138,10 @@ def _status(config: Settings) -> list[Finding]:
         return []
     who = "with a password" if how.username else "without a password"
     logs = "and its logs" if how.username or how.public_logs else "and no logs"
-    return [Finding("status server", OK, f"serves the run {logs} at {how.url}, {who}")]
+    text = f"serves the run {logs} at {how.url}, {who}"
+    if how.is_open:
+        return [Finding("status server", WARNING, f"{text}: everybody who reaches it can see it")]
+    return [Finding("status server", OK, text)]
 
 
 def _setting_is_wrong(config: Settings, name: str) -> bool:

@@ -23,11 +23,12 @@ AFTER_CRASH = "NOTIFY_AFTER_CRASH"
 
 _EXIT_CODE = 1  # of Python after an exception that nobody has caught
 
-# Within the 5 s of guarantee 7, from the signal on: what still waits when threads or `atexit` functions of the program
-# take so long is delivered without them, and in any case the process ends.
-_CLOSE = 4.0
+# From the signal on: what still waits when threads or `atexit` functions of the program take so long is delivered
+# without them, and in any case the process ends. What is left of the 5 s of guarantee 7 is for a supervisor, which then
+# looks after what was not delivered, for half a second, and ends.
+_CLOSE = 3.25
 _DELIVERY = 0.5
-_END = 4.75
+_END = 4.0
 
 # The bottom of a stack while the program runs: its own top level, or what runs that for `python -m`.
 _TOP_LEVELS = frozenset({"<module>", "_run_module_as_main"})
@@ -80,7 +81,7 @@ def stay(notifier: Notifier, url: str) -> None:
 
     Other threads go on meanwhile, and events are delivered. The program's own handlers of these signals are not called:
     a program that has crashed would have ended without them. Its `atexit` functions still run after this, and so does
-    ours, which delivers what waits. From the first signal on the process ends within 5 s, whatever hangs, and at once
+    ours, which delivers what waits. From the first signal on the process ends within 4 s, whatever hangs, and at once
     on a second one. SIGINT that is ignored, as under nohup, stays so. Only for the main thread, which has nothing else
     to do any more.
 

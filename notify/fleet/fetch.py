@@ -34,7 +34,9 @@ class Credentials(NamedTuple):
 
     def header(self) -> str:
         """Return the value of the header `Authorization`."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+        # The environment may hold bytes that are no UTF-8: the server has the same ones.
+        pair = f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")
+        return "Basic " + base64.b64encode(pair).decode("ascii")
 
     def __repr__(self) -> str:
         return "Credentials(…)"

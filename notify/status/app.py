@@ -1,6 +1,7 @@
 """The status of a run as a WSGI app: what is served where, to whom, and what is said to those who get nothing."""
 
 import re
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,7 @@ HEADERS = (
 )
 """On every answer. Any page may read what is served without credentials, and no browser sends them along."""
 _METHODS = ("GET", "HEAD")
+_LOGS_KEPT = 4.0  # times what it took to make them: however often they are asked for, they cost a fifth of a processor
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -106,6 +108,8 @@ class _Views:
         self._redact = redact
         self._clock = clock
         self._began = clock.monotonic()
+        self._making_logs = threading.Lock()
+        self._kept_logs: tuple[float, Answer] | None = None  # monotonic seconds until which they are good
 
     def ping(self) -> Answer:
         """Say that the process and what is in front of it are there."""
@@ -139,12 +143,21 @@ class _Views:
         return Answer(HTTPStatus.OK, metrics.text(families), metrics.CONTENT_TYPE)
 
     def logs(self) -> Answer:
-        """Tell the last log records."""
+        """Tell the last log records. To search thousands for secrets takes a while, from the program, too."""
+        if (kept := self._logs_at_hand()) is not None:
+            return kept
         try:
             found = self._logs.get()
         except Busy:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the log records cannot be had at present")
-        return _json(HTTPStatus.OK, records(found, self._redact))
+        with self._making_logs:
+            if (kept := self._logs_at_hand()) is not None:
+                return kept
+            began = self._clock.monotonic()
+            made = _json(HTTPStatus.OK, records(found, self._redact))
+            now = self._clock.monotonic()
+            self._kept_logs = (now + _LOGS_KEPT * (now - began), made)
+        return made
 
     def metadata(self) -> Answer:
         """Tell what the program says of itself."""
@@ -156,6 +169,10 @@ class _Views:
         name = _CONTROL.sub(" ", str(plain(name, self._redact)))
         text = f"{name}: status of this program, by notify\n\n" + "".join(f"{path}\n" for path in PATHS if path != "/")
         return Answer(HTTPStatus.OK, text.encode(), _TEXT)
+
+    def _logs_at_hand(self) -> Answer | None:
+        kept = self._kept_logs
+        return kept[1] if kept is not None and self._clock.monotonic() < kept[0] else None
 
     def _told(self, only: Collection[str] = ()) -> dict[str, Any]:
         return documents.status(self._run_state.as_dict(), self._redact, only)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notify import settings
+from notify import diagnostics, settings
+from notify.backends.http import is_loopback
 from notify.clock import Clock
 from notify.errors import ConfigError
 from notify.run_state import RunState
@@ -50,6 +51,11 @@ class Serving:
         """Where others reach it, as far as that can be known from here: `http://127.0.0.1:3456`."""
         host = os.uname().nodename if self.host in _ANY else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine see it without a password."""
+        return self.username is None and not is_loopback(self.host)
 
 
 def serving(config: Settings) -> Serving | None:
@@ -97,7 +103,7 @@ def serve(
     redact_text: Callable[[str], str],
     clock: Clock | None = None,
 ) -> StatusServer:
-    """Serve the status of a run from now on.
+    """Serve the status of a run from now on. When everybody on the network may see it, that is said on stderr.
 
     Args:
         how: it is served.
@@ -121,4 +127,11 @@ def serve(
         redact_text=redact_text,
         clock=clock,
     )
-    return StatusServer(app, how.host, how.port)
+    server = StatusServer(app, how.host, how.port)
+    if how.is_open:
+        diagnostics.report(
+            "open status",
+            f"everybody who reaches {how.host} can see the status of the run; "
+            "HTTP_USERNAME and HTTP_PASSWORD have it ask for them",
+        )
+    return server
