@@ -5,6 +5,7 @@ event: it would be sent, logged again and sent again. The mark is the thread, no
 record of another thread is lost meanwhile.
 """
 
+import importlib
 import os
 import threading
 from collections.abc import Callable
@@ -12,15 +13,51 @@ from threading import get_ident
 
 from notify import diagnostics
 
+_LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a quarter of that
+
 _ours: set[int] = set()
 _at_exit = False
-# None of them lives in a forked child, whose own threads may be given the same numbers.
-os.register_at_fork(after_in_child=_ours.clear)
+_loaded: set[str] = set()
+_loading = threading.RLock()
+_forking = threading.local()
+
+
+def _wait_for_imports() -> None:
+    _forking.waited = _loading.acquire(timeout=_LOADING)
+
+
+def _go_on() -> None:
+    if _forking.waited:
+        _loading.release()
+
+
+def _begin_in_child() -> None:
+    global _loading
+    _ours.clear()  # none of them lives here, and threads of this process may be given the same numbers
+    _loading = threading.RLock()
+
+
+os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_begin_in_child)
 
 
 def is_ours(thread_ident: int | None = None) -> bool:
     """Say whether the thread (the calling one by default) was started by this package."""
     return (get_ident() if thread_ident is None else thread_ident) in _ours
+
+
+def load(*names: str) -> None:
+    """Import modules that take long, on a thread of ours, while no other thread forks.
+
+    A child that was forked in the middle of an import finds the module half made, and its lock taken by a thread that
+    it does not have: it would wait there for good.
+
+    Raises `ImportError` as `import` does.
+    """
+    if not _loaded.issuperset(names):
+        with _loading:
+            for name in names:
+                importlib.import_module(name)
+        _loaded.update(names)
 
 
 def start(name: str, target: Callable[[], None], *, marked: bool = True) -> threading.Thread:

@@ -1,7 +1,9 @@
 """Our own threads: what they are known by, and how one that has died is started again."""
 
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -249,3 +251,38 @@ def test_at_the_end_no_thread_is_started_not_even_for_one_that_died(job: Job, mo
     worker.revive()
 
     assert (worker.restarts, ours("test")) == (0, [])
+
+
+@pytest.mark.process
+def test_a_child_that_is_forked_while_a_module_is_loaded_has_it_whole(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text("import begun; begun.event.set(); begun.pause(0.5); whole = True\n")
+    (tmp_path / "begun.py").write_text("import threading, time; event = threading.Event(); pause = time.sleep\n")
+    script = """if True:
+        import os, sys, threading
+        sys.path.insert(0, sys.argv[1])
+        import begun
+        from notify import threads
+        loading = threads.start("test", lambda: threads.load("slow_module"))
+        begun.event.wait()
+        child = os.fork()
+        import slow_module
+        if not child:
+            os._exit(0 if slow_module.whole else 1)
+        loading.join()
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+
+    run = python("-c", script, tmp_path)  # without the wait the child would hang for good
+
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_what_cannot_be_loaded_is_an_import_error_and_holds_nothing_up() -> None:
+    with pytest.raises(ImportError):
+        threads.load("no_such_module_anywhere")
+
+    threads.load("json")
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0

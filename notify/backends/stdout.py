@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
+from notify import threads
 from notify.descriptor import descriptor_of, write_whole
 from notify.errors import Gone, RetryLater
 from notify.event import Event
@@ -109,6 +110,7 @@ class StdoutBackend:
         return text
 
     def _json_line(self, event: Event) -> str:
+        threads.load("orjson")
         import orjson
 
         shown = as_dict(event)
@@ -154,6 +156,7 @@ def _json_escape(found: re.Match[str]) -> str:
 
 
 def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], str]:
+    threads.load("structlog.dev")
     from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
     def styled(text: str, style: str) -> str:

@@ -35,6 +35,7 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
     TLS certificates are verified, redirects are not followed, certificate bundles and, for other machines, proxies of
     the environment are used, `~/.netrc` is not read. Imports requests, which takes a while: for threads of ours.
     """
+    threads.load("requests", "requests.adapters")
     import requests
     import requests.adapters
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 
+from notify import threads
 from notify.backends.logstash.wire import Document
 from notify.clip import clip
 from notify.plain import SCALARS, clean, jsonable, keep, safe_str
@@ -36,6 +37,7 @@ def encode_all(documents: Sequence[Document], limit: int) -> list[bytes]:
 
     Args are those of `encode`. Never raises an Exception.
     """
+    threads.load("orjson")
     import orjson
 
     together: list[object] = [orjson.Fragment(b"\n")] * (2 * len(documents) - 1)
