@@ -24,7 +24,10 @@ def print_caddyfile(env: Mapping[str, str], domain: str | None) -> None:
     for problem in (*found.problems, *made.problems):
         print(f"notify: {TS_PUBLIC_STRATEGIES.name}: {problem}", file=sys.stderr)
     if not made.text:
-        raise ConfigError(f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site")
+        raise ConfigError(
+            f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site; "
+            "it is a JSON list of {id, name, url, upstream}"
+        )
     print(made.text, end="")
 
 

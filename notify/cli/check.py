@@ -77,7 +77,7 @@ def credentials(config: Settings) -> Credentials:
     """Return what `--auth` sends. Raises `ConfigError` when it is not set."""
     username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
     if username is None or password is None:
-        raise ConfigError("--auth: HTTP_USERNAME and HTTP_PASSWORD are not both set")
+        raise ConfigError("--auth: set HTTP_USERNAME and HTTP_PASSWORD, in the environment or with --env-file")
     return Credentials(username, password)
 
 
@@ -112,7 +112,7 @@ def _told(verdict: Verdict, *, now: float, auth: bool) -> Iterable[str]:
     match verdict.state:
         case State.CRASHED:
             ago = "" if verdict.crashed_at is None else f" {duration(now - verdict.crashed_at)} ago"
-            yield f"has crashed{ago}: {verdict.reason}"
+            yield f"crashed{ago}: {verdict.reason}"
         case State.OFFLINE if verdict.misconfigured:
             hint = ""
             if "password" in verdict.reason:

@@ -52,7 +52,7 @@ def watched(config: Settings) -> Strategies:
     for problem in strategies.problems:
         diagnostics.report(f"{name} {problem}", f"{name}: {problem}")
     if not strategies.strategies:
-        raise ConfigError(f"{name}: names no strategy that can be watched")
+        raise ConfigError(f"{name}: names no strategy to watch; it is a JSON list of {{id, name, url}}")
     if is_offline(config):
         raise ConfigError(
             f"nothing may leave this machine ({settings.UNIT_TESTING.name} or {settings.SIMULATE.name} is true), "
