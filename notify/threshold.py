@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from logging import CRITICAL
 
 from notify import diagnostics
 from notify.arguments import caller, event_of
@@ -119,7 +120,8 @@ class Threshold:
             notifier.resolve(self.key, f"{self.name} is well again: {self._shown(value)}")
             return
         word = "low" if self._falls else "high"
-        fields: dict[str, object] = {"value": value, "warn": self._limits.warn, "critical": self._limits.critical}
+        limit = self._limits.critical if level == CRITICAL else self._limits.warn
+        fields: dict[str, object] = {"value": value, "limit": limit}
         is_news = level > before
         if not is_news:
             fields["for"] = str(timedelta(seconds=round(now - self._since)))

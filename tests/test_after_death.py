@@ -239,7 +239,7 @@ def test_a_port_that_an_orphan_holds_is_waited_for_and_said_once(supervision: Su
     [
         ({"HTTP_ENABLED": SECRET}, "HTTP_ENABLED: not true or false"),
         ({"HTTP_PORT": SECRET}, "HTTP_PORT: not a port number from 1 to 65535"),
-        ({"HTTP_USERNAME": "ops"}, "HTTP_PASSWORD: a username without a password protects nothing"),
+        ({"HTTP_USERNAME": "ops"}, "HTTP_PASSWORD: not set, while HTTP_USERNAME is; set both, or neither"),
         ({"HTTP_WAIT_GOOD_STARTUP_SECONDS": SECRET}, "HTTP_WAIT_GOOD_STARTUP_SECONDS: not a number of seconds"),
     ],
 )

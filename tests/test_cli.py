@@ -607,8 +607,8 @@ def test_doctor_says_what_is_wrong_with_a_destination(
         ({"NOTIFY_BACKENDS": f"{CANARY}!"}, "NOTIFY_BACKENDS", "not a comma list of backend names"),
         ({"NOTIFY_BACKENDS": "no-such"}, "NOTIFY_BACKENDS", "no backend 'no-such' is installed"),
         ({"HTTP_ENABLED": "true", "HTTP_PORT": CANARY}, "HTTP_PORT", "not a port number"),
-        ({"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops"}, "HTTP_PASSWORD", "a username without a password"),
-        ({"HTTP_ENABLED": "true", "HTTP_PASSWORD": CANARY}, "HTTP_USERNAME", "a password without a username"),
+        ({"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops"}, "HTTP_PASSWORD", "not set, while HTTP_USERNAME is"),
+        ({"HTTP_ENABLED": "true", "HTTP_PASSWORD": CANARY}, "HTTP_USERNAME", "not set, while HTTP_PASSWORD is"),
     ],
 )
 def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subject: str, text: str) -> None:

@@ -64,7 +64,9 @@ def test_a_list_that_makes_no_site_is_an_unusable_setting(listed: object) -> Non
 
     assert ended.stdout == ""
     assert isinstance(ended.exception, ConfigError)
-    assert str(ended.exception) == "TS_PUBLIC_STRATEGIES: no strategy in it can have a site"
+    assert str(ended.exception) == (
+        "TS_PUBLIC_STRATEGIES: no strategy in it can have a site; it is a JSON list of {id, name, url, upstream}"
+    )
 
 
 @pytest.mark.process
@@ -77,7 +79,8 @@ def test_what_is_unusable_ends_with_exit_code_2_and_lines_that_say_why() -> None
         "",
         [
             "notify: TS_PUBLIC_STRATEGIES: not JSON (line 1, column 3)",
-            "notify: TS_PUBLIC_STRATEGIES: no strategy in it can have a site",
+            "notify: TS_PUBLIC_STRATEGIES: no strategy in it can have a site; "
+            "it is a JSON list of {id, name, url, upstream}",
         ],
     )
     assert (no_domain.returncode, no_domain.stdout, no_domain.stderr) == (

@@ -101,7 +101,7 @@ def test_a_crash_is_critical_and_has_its_reason() -> None:
     code, text = checked(serving(crash))
 
     assert code == CRITICAL
-    assert re.fullmatch(r"vega has crashed 3 min 1\d s ago: Boom; 1 frozen position", text)
+    assert re.fullmatch(r"vega crashed 3 min 1\d s ago: Boom; 1 frozen position", text)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_programs_get_json_and_the_same_exit_code() -> None:
 
     answer = json.loads(result.stdout)
     assert (result.exit_code, answer["code"], answer["status"], answer["state"]) == (2, 2, "CRITICAL", "crashed")
-    assert answer["text"] == "vega has crashed: Boom | x=1"
+    assert answer["text"] == "vega crashed: Boom | x=1"
     assert answer["cycles"] == 7
 
 
@@ -264,7 +264,10 @@ def test_progress_in_the_future_is_no_negative_age() -> None:
         (["ftp://127.0.0.1"], "url is not an absolute web address (https://…)"),
         (["/status"], "url is not an absolute web address (https://…)"),
         (["http://127.0.0.1?x=1"], "url has a query or a fragment"),
-        (["http://127.0.0.1", "--auth"], "--auth: HTTP_USERNAME and HTTP_PASSWORD are not both set"),
+        (
+            ["http://127.0.0.1", "--auth"],
+            "--auth: set HTTP_USERNAME and HTTP_PASSWORD, in the environment or with --env-file",
+        ),
         (["http://127.0.0.1", "--env-file", "/nowhere/secrets.env"], "/nowhere/secrets.env: cannot be read"),
     ],
 )

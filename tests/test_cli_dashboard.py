@@ -148,8 +148,12 @@ def test_an_address_that_others_reach_without_a_password_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "said"),
     [
-        (("--auth",), {}, "notify: --auth: HTTP_USERNAME and HTTP_PASSWORD are not both set\n"),
-        ((), {"HTTP_USERNAME": "x"}, "notify: HTTP_PASSWORD: a username without a password protects nothing\n"),
+        (
+            ("--auth",),
+            {},
+            "notify: --auth: set HTTP_USERNAME and HTTP_PASSWORD, in the environment or with --env-file\n",
+        ),
+        ((), {"HTTP_USERNAME": "x"}, "notify: HTTP_PASSWORD: not set, while HTTP_USERNAME is; set both, or neither\n"),
         (
             (),
             {"SIMULATE": "true"},

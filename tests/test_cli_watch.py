@@ -41,13 +41,14 @@ def invoke(*arguments: str, **env: str) -> Result:
 @pytest.mark.parametrize(
     ("listed", "lines"),
     [
-        ("", ["TS_PUBLIC_STRATEGIES: names no strategy that can be watched"]),
-        ("[]", ["TS_PUBLIC_STRATEGIES: names no strategy that can be watched"]),
+        ("", ["TS_PUBLIC_STRATEGIES: names no strategy to watch; it is a JSON list of {id, name, url}"]),
+        ("[]", ["TS_PUBLIC_STRATEGIES: names no strategy to watch; it is a JSON list of {id, name, url}"]),
         ("[{", ["TS_PUBLIC_STRATEGIES: not JSON (line 1, column 3)",
-                "TS_PUBLIC_STRATEGIES: names no strategy that can be watched"]),
+                "TS_PUBLIC_STRATEGIES: names no strategy to watch; it is a JSON list of {id, name, url}"]),
         ('[{"id": "vega"}, 5]', ["TS_PUBLIC_STRATEGIES: entry 1 (vega): name is missing; url is missing",
                                  "TS_PUBLIC_STRATEGIES: entry 2: not an object with id, name and url",
-                                 "TS_PUBLIC_STRATEGIES: names no strategy that can be watched"]),
+                                 "TS_PUBLIC_STRATEGIES: names no strategy to watch; "
+                                 "it is a JSON list of {id, name, url}"]),
     ],
 )  # fmt: skip
 def test_nobody_to_watch_is_exit_code_2_with_a_line_for_each_thing_that_is_wrong(listed: str, lines: list[str]) -> None:
@@ -78,7 +79,7 @@ def test_without_a_network_nobody_is_watched(variable: str) -> None:
 def test_credentials_that_are_not_set_are_named() -> None:
     result = invoke("--auth", TS_PUBLIC_STRATEGIES=f"[{VEGA}]")
 
-    assert str(result.exception) == "--auth: HTTP_USERNAME and HTTP_PASSWORD are not both set"
+    assert str(result.exception) == "--auth: set HTTP_USERNAME and HTTP_PASSWORD, in the environment or with --env-file"
 
 
 def test_a_second_watch_with_the_same_state_directory_does_not_begin(state: Path) -> None:

@@ -293,6 +293,16 @@ def test_what_is_no_crash_of_the_main_thread_or_not_to_be_served_ends_as_without
     assert left.lines[-1] == str(script is not CRASH)  # the run state knows what has crashed
 
 
+def test_a_crash_before_a_good_start_says_why_nothing_is_served(port: int) -> None:
+    with trader(SET_UP, CRASH, **served(port, HTTP_WAIT_GOOD_STARTUP_SECONDS="60")) as process:
+        left = ended(process)
+
+    assert left.complaints.splitlines()[-1] == (
+        "notify: the program has crashed in its first 60 s (HTTP_WAIT_GOOD_STARTUP_SECONDS), "
+        "so it ends, and its status is served no longer"
+    )
+
+
 def test_a_prompt_does_not_stay(port: int) -> None:
     shows = "\nimport code\nsys.ps1 = '>>> '\nnotifier = set_up()\nsay(notifier.run_state.executor_running)\n"
     with trader(shows, CRASH, **served(port)) as process:

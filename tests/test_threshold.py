@@ -49,7 +49,7 @@ def test_a_value_that_passes_a_limit_is_told_once(gas: Threshold, notifier: Noti
 
     assert told(notifier, people) == [("WARNING", "gas price is high: 85 gwei")]
     assert (people.events[0].topic, people.events[0].key) == ("gas", "threshold:gas price")
-    assert dict(people.events[0].fields) == {"value": 85, "warn": 80, "critical": 200}
+    assert dict(people.events[0].fields) == {"value": 85, "limit": 80}
 
 
 def test_it_gets_worse_aloud_and_better_only_when_it_is_clear(

@@ -22,7 +22,10 @@ def print_caddyfile(env: Mapping[str, str], domain: str | None) -> None:
     made = make_caddyfile(found.strategies, below)
     say_problems(made.problems)
     if not made.text:
-        raise ConfigError(f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site")
+        raise ConfigError(
+            f"{TS_PUBLIC_STRATEGIES.name}: no strategy in it can have a site; "
+            "it is a JSON list of {id, name, url, upstream}"
+        )
     print(made.text, end="")
 
 

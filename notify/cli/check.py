@@ -106,7 +106,7 @@ def _told(verdict: Verdict, *, now: float, auth: bool) -> Iterable[str]:
     match verdict.state:
         case State.CRASHED:
             ago = "" if verdict.crashed_at is None else f" {duration(now - verdict.crashed_at)} ago"
-            yield f"has crashed{ago}: {verdict.reason}"
+            yield f"crashed{ago}: {verdict.reason}"
         case State.OFFLINE if verdict.misconfigured:
             hint = ""
             if "password" in verdict.reason:

@@ -33,7 +33,7 @@ def credentials(config: Settings) -> Credentials:
     """Return what `--auth` sends. Raises `ConfigError` when it is not set."""
     username, password = config.get(settings.HTTP_USERNAME), config.get(settings.HTTP_PASSWORD)
     if username is None or password is None:
-        raise ConfigError("--auth: HTTP_USERNAME and HTTP_PASSWORD are not both set")
+        raise ConfigError("--auth: set HTTP_USERNAME and HTTP_PASSWORD, in the environment or with --env-file")
     return Credentials(username, password)
 
 

@@ -42,6 +42,7 @@ def watched(config: Settings) -> Strategies:
     """Return whom to watch. Raises `ConfigError` when that is nobody, or nothing may leave this machine."""
     strategies = listed(config)
     if not strategies.strategies:
-        raise ConfigError(f"{settings.TS_PUBLIC_STRATEGIES.name}: names no strategy that can be watched")
+        name = settings.TS_PUBLIC_STRATEGIES.name
+        raise ConfigError(f"{name}: names no strategy to watch; it is a JSON list of {{id, name, url}}")
     need_network(config, "nobody would be watched")
     return strategies

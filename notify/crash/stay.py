@@ -62,8 +62,15 @@ def install(notifier: Notifier, *, url: str | None = None, good_startup: float =
                 _note(notifier.run_state, exception)
         finally:
             previous(kind, exception, traceback)
-        if is_crash and stays_for is not None and notifier.clock.monotonic() - began >= good_startup:
-            stay(notifier, stays_for)
+        if is_crash and stays_for is not None:
+            if notifier.clock.monotonic() - began >= good_startup:
+                stay(notifier, stays_for)
+            else:
+                diagnostics.report(
+                    "after crash",
+                    f"the program has crashed in its first {good_startup:g} s (HTTP_WAIT_GOOD_STARTUP_SECONDS), "
+                    "so it ends, and its status is served no longer",
+                )
 
     sys.excepthook = excepthook
 

@@ -20,9 +20,9 @@ class Readers:
 
     def __init__(self, username: str, password: str) -> None:
         if not username:
-            raise ValueError("HTTP_USERNAME: a password without a username protects nothing")
+            raise ValueError("HTTP_USERNAME: not set, while HTTP_PASSWORD is; set both, or neither")
         if not password:
-            raise ValueError("HTTP_PASSWORD: a username without a password protects nothing")
+            raise ValueError("HTTP_PASSWORD: not set, while HTTP_USERNAME is; set both, or neither")
         if ":" in username:
             raise ValueError("HTTP_USERNAME: HTTP allows no colon in it")
         pair = f"{username}:{password}"

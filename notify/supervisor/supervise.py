@@ -1,6 +1,7 @@
 """Runs the program, and after a crash does what was asked for: stay, end, or start it again."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from notify.notifier import Notifier
 from notify.plain import class_name, clean
 from notify.supervisor.after_crash import AfterCrash, CrashPolicy
 from notify.supervisor.child import StartError, wait_for_stop
-from notify.supervisor.death import Death
+from notify.supervisor.death import Death, title
 from notify.supervisor.leave import Leaving, leave
 from notify.supervisor.run import Outcome, Program, Run
 from notify.supervisor.signals import Signals
@@ -54,7 +55,7 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
             if outcome.asked or not (outcome.is_crash and runs_well):
                 break
             if after.then is AfterCrash.SERVE and after.serve is not None:
-                _stay(after.serve, outcome.death, signals)
+                _stay(after.serve, program, outcome.death, signals)
                 leaving = replace(leaving, asked=1)
             if after.then is not AfterCrash.RESTART:
                 break
@@ -81,9 +82,10 @@ def _after(program: Program, outcome: Outcome) -> Leaving:
     )
 
 
-def _stay(serve: Callable[[Death], object], death: Death | None, signals: Signals) -> None:
+def _stay(serve: Callable[[Death], object], program: Program, death: Death | None, signals: Signals) -> None:
+    what = "the program has crashed" if death is None else program.redact_text(title(death))
     where = f" and serves {death.status_url}" if death is not None and death.status_url is not None else ""
-    diagnostics.report("after crash", f"the program has crashed; this process stays{where} until somebody stops it")
+    diagnostics.report("after crash", f"{what}; this process stays{where} until Ctrl-C, or kill {os.getpid()}")
     if death is not None:
         with _reporting("the crash cannot be served"):
             serve(death)
