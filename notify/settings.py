@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -213,6 +213,7 @@ TABLE: tuple[Setting[object], ...] = (
 # What `notify run` tells the program that it runs.
 _NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
 _FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_")
+_SHORTEST = 8  # letters of a name that is looked at for a slip: of shorter ones too many are alike
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
 
@@ -280,20 +281,28 @@ class Settings:
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every variable that nothing reads and that is called as ours are, with the name it resembles.
 
-        Names that begin with `NOTIFY_` are ours alone. With the names of services others begin theirs too: of
-        these only what resembles one of ours is returned.
+        Names that begin with `NOTIFY_` are ours alone. With the names of services others begin theirs too, and the
+        secrets file may have names of others: of these only what resembles one of ours is returned.
         """
-        import difflib  # a program without such names need not load it
-
         known = {setting.name for setting in self.rows()}
         found = []
-        for name in sorted(self.env):
-            if name.startswith(_FAMILIES) and name not in known | _NOT_FOR_PEOPLE:
-                ours = name.startswith("NOTIFY_")
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.75 if ours else 0.8)
-                if ours or near:
-                    found.append((name, near[0] if near else None))
+        for name in sorted(self.env.keys() - known - _NOT_FOR_PEOPLE):
+            ours = name.startswith("NOTIFY_")
+            if name.startswith(_FAMILIES):
+                near = _nearest(name, known, 0.75 if ours else 0.8)
+            elif name in self._file and len(name) >= _SHORTEST:
+                near = _nearest(name, known, 0.88)  # a slip of one letter in eight; HTTP_PROXY is none of HTTP_PORT
+            else:
+                continue
+            if ours or near:
+                found.append((name, near))
         return found
+
+
+def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
+    import difflib  # a program without such names need not load it
+
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
 # Those of the table, by the name of the backend.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from lanes import Bench, Hanging, benches
 from supervised import Terminal
 
@@ -24,8 +24,9 @@ from notify.testing import FakeClock
 INTERNAL = frozenset({"handler", "draft", "crash hook"})
 ENDING = 2.0  # seconds that a thread which is about to end may take
 
-# No deadline: two busy cores are slow for reasons of their own. No database: nothing is left behind.
-settings.register_profile("notify", deadline=None, database=None)
+# No deadline, and examples may be slow to come: two busy cores are slow for reasons of their own. No database: nothing
+# is left behind.
+settings.register_profile("notify", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("notify")
 
 

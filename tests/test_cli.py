@@ -639,6 +639,13 @@ def test_doctor_warns_of_a_status_that_everybody_on_the_network_can_see() -> Non
     assert row["text"].endswith(":3456, without a password: everybody who reaches it can see it")
 
 
+def test_doctor_finds_that_the_status_cannot_be_served_where_it_is_to_be() -> None:
+    result = invoke("doctor", "--json", env={"HTTP_ENABLED": "true", "HTTP_HOST": "192.0.2.7"})  # of no machine
+
+    assert result.exit_code == 1
+    assert found(result)["HTTP_HOST"] == ("wrong", "192.0.2.7 is no address of this machine")
+
+
 def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
     result = invoke("doctor", "--json", env={"NOTIFY_STDUOT": CANARY, "NOTIFY_STDOUT": "off"})
 

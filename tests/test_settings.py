@@ -214,6 +214,32 @@ def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> Non
     assert Settings({name: "x"}).unknown() == []
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("HTTP_PROT", "HTTP_PORT"),
+        ("HTTP_PASWORD", "HTTP_PASSWORD"),
+        ("HEARTBEAT_URI", "HEARTBEAT_URL"),
+        ("TS_PUBLIC_STRATEGY", "TS_PUBLIC_STRATEGIES"),
+        ("LOG_LEVL", "LOG_LEVEL"),
+    ],
+)
+def test_a_slip_in_the_secrets_file_is_found_whatever_the_name_begins_with(name: str, near: str) -> None:
+    assert Settings(of_file(**{name: "x"})).unknown() == [(name, near)]
+    assert Settings({name: "x"}).unknown() == []  # the environment is full of other programs' names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("HTTP_PROXY", "HTTPS_PROXY", "PRIVATE_KEY", "JSON_RPC_POLYGON", "TRADING_STRATEGY_API_KEY", "STRATEGY_FILE"),
+        *("FILE_LOG_LEVEL", "NAMES", "SENTRY_DSN", "MAX_CYCLES", "GAS_BALANCE_WARNING_LEVEL", "CACHE_PATH"),
+    ],
+)
+def test_what_a_secrets_file_has_for_the_program_itself_is_not_taken_for_ours(name: str) -> None:
+    assert Settings(of_file(**{name: "x"})).unknown() == []
+
+
 @pytest.mark.parametrize("name", ["NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"])
 def test_what_a_supervisor_tells_its_program_is_known(name: str) -> None:
     assert Settings({name: "x"}).unknown() == []

@@ -23,6 +23,7 @@ from notify.rules.routing import Route
 from notify.rules.secret_values import SHORTEST
 from notify.setting import NEVER, Setting
 from notify.settings import Settings
+from notify.status.listening import listen
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
@@ -136,6 +137,11 @@ def _status(config: Settings) -> list[Finding]:
         return [] if _setting_is_wrong(config, subject) else wrong
     if how is None:
         return []
+    try:
+        listen(how.host, 0).close()  # any port: that of the setting may be the program's by now
+    except ConfigError as error:
+        subject, _, text = str(error).partition(": ")
+        return [Finding(subject, WRONG, text)]
     who = "with a password" if how.username else "without a password"
     logs = "and its logs" if how.username or how.public_logs else "and no logs"
     text = f"serves the run {logs} at {how.url}, {who}"

@@ -18,6 +18,7 @@ _TRACEBACK = 32_768  # code points
 _LINES = 400  # of a traceback in `formatted_data`
 _FRAMES = 100
 _BACKENDS = 50
+_OUTBOX = "outbox"
 _LONG = 1000  # code points of a description or an exception's message
 _TRADE_HIGH = "trade_high"  # weighs as much as a trade whatever its number, which is 51 in some programs
 
@@ -220,6 +221,8 @@ def _said(name: str, text: object) -> Iterator[Fact]:
 def _deliveries(delivery: Mapping[object, object]) -> Iterator[Delivery]:
     for backend, counts in list(delivery.items())[:_BACKENDS]:
         told = _mapping(counts)
+        if backend == _OUTBOX:
+            continue  # stands among the backends, and is none
         dropped = _mapping(told.get("dropped"))
         yield Delivery(
             backend=line(backend, 60),
