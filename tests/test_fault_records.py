@@ -253,7 +253,8 @@ def test_fault_50_a_record_that_does_not_format_arrives_with_template_arguments_
 
 
 def heard_line(heard: Heard) -> str:
-    (line,) = heard.printed().splitlines()
+    line, *table = heard.printed().splitlines()
+    assert all(row.startswith("  ") for row in table), "what looks like another event"
     return line
 
 
