@@ -40,13 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have what waits for real processes tried once more: on a busy machine one in thousands comes too late."""
-    for item in items:
-        if item.get_closest_marker("process"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture
 def internal_errors(_noted: list[str]) -> list[str]:
     """The kinds of internal errors reported so far. A test that asks for this may cause them."""
