@@ -138,7 +138,7 @@ def run(notifier: notify.Notifier, *, days: int = 60, speed: float = 20.0, crash
         rate = rates[-1]
         logger.info("cycle %d of %d: %s, EUR-USD %.4f", number, days, day, rate, extra={"topic": "cycle"})
         trade(notifier, portfolio, day, rates)
-        gas.observe(gas_price(number))
+        gas.observe(round(gas_price(number), 1))
         if number % 20 == 0:
             report(notifier, portfolio, day, rate)
         time.sleep(1 / speed)
