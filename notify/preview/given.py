@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from notify import event_json
 from notify.backends.discord.files import MAX_FILE
-from notify.delivery import event_json
 from notify.event import Event, new_id
 from notify.levels import parse_level
 from notify.plain import keep_fields
