@@ -69,7 +69,7 @@ class Fenced:
     def send(self, events: Sequence[Event], /) -> int:
         """Deliver some of *events*. Raises `RetryLater` behind a fence that is shut, and what the backend raises."""
         if not self._fence.is_open:  # a process may have been stopped for any time since it was asked
-            raise RetryLater("it is not certain that no other worker sends this", after=_LOOK_AGAIN)
+            raise RetryLater(_LOOK_AGAIN, "it is not certain that no other worker sends this")
         return self._backend.send(events)
 
     def close(self) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS
 from notify.errors import NotifyError
-from notify.plain import class_name
 from notify.relay import keys
 from notify.relay.scripts import script
 
@@ -180,12 +180,11 @@ def _naming() -> "Iterator[None]":
     try:
         yield
     except ResponseError as error:
-        text = str(error)
-        if text.startswith(("LOST", "NOGROUP")):  # the latter: somebody has emptied the server
+        if str(error).startswith(("LOST", "NOGROUP")):  # the latter: somebody has emptied the server
             raise LeaseLost("others have taken over what this worker had in hand") from None
-        raise Away(f"Redis refuses: {class_name(error)}: {text[:200]}") from None
+        raise Away(str(trouble(error))) from None
     except (RedisError, OSError) as error:
-        raise Away(f"Redis cannot be reached: {class_name(error)}") from None
+        raise Away(str(trouble(error))) from None
 
 
 def _found(raw: Iterable[Any]) -> Sequence[Found]:

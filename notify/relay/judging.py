@@ -1,0 +1,67 @@
+"""What a worker asks of what knows the repeats of the whole fleet."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from notify.event import Event
+
+
+class Given(NamedTuple):
+    """An event of which it is to be decided who gets it.
+
+    Args:
+        entry: the id of its entry.
+        executor: of whom that is, as scripts know it.
+        event: redacted.
+        wanted: the backends that get it unless it is a repeat.
+    """
+
+    entry: str
+    executor: bytes
+    event: Event
+    wanted: frozenset[str]
+
+
+class Judged(NamedTuple):
+    """What was decided.
+
+    Args:
+        event: with its matter, when it is the first of one.
+        lanes: the backends that get it.
+        folded: those that get a count of it in its place.
+    """
+
+    event: Event
+    lanes: frozenset[str]
+    folded: frozenset[str] = frozenset()
+
+
+class Judging(Protocol):
+    """Decides for all workers together. Used by one thread. Raises `Away` and `LeaseLost` as the stream does."""
+
+    def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
+        """Return what becomes of each, once and for all: it is noted before this returns."""
+        ...
+
+    def judged_before(self, given: Given, noted: bytes) -> Judged:
+        """Return what was decided of an entry, from what was *noted*."""
+        ...
+
+    def due(self) -> None:
+        """Publish what is to be said of matters that go on."""
+        ...
+
+
+class NoJudging:
+    """Everybody gets everything."""
+
+    def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
+        """Return each event for all who want it."""
+        return [Judged(each.event, each.wanted) for each in given]
+
+    def judged_before(self, given: Given, noted: bytes) -> Judged:
+        """Return the event for all who want it."""
+        return Judged(given.event, given.wanted)
+
+    def due(self) -> None:
+        """Do nothing."""
