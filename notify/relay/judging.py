@@ -26,14 +26,18 @@ class Judged(NamedTuple):
     """What was decided.
 
     Args:
-        event: with its matter, when it is the first of one.
-        lanes: the backends that get it.
-        folded: those that get a count of it in its place.
+        said: the event, and the backends that get it; more than once, when they are told different matters of it.
+            Empty: nobody gets it, and the entry is acknowledged.
+        folded: the backends that get a count of it in its place.
     """
 
-    event: Event
-    lanes: frozenset[str]
+    said: tuple[tuple[Event, frozenset[str]], ...]
     folded: frozenset[str] = frozenset()
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        """The backends that get it."""
+        return frozenset().union(*(names for _, names in self.said))
 
 
 class Judging(Protocol):
@@ -57,11 +61,11 @@ class NoJudging:
 
     def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
         """Return each event for all who want it."""
-        return [Judged(each.event, each.wanted) for each in given]
+        return [Judged(((each.event, each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted: bytes) -> Judged:
         """Return the event for all who want it."""
-        return Judged(given.event, given.wanted)
+        return Judged(((given.event, given.wanted),))
 
     def due(self) -> None:
         """Do nothing."""

@@ -111,7 +111,7 @@ class Stream:
 
     def wait(self, end: str, seconds: float) -> None:
         """Wait until there is something behind *end*, *seconds* at most."""
-        with _naming():
+        with naming():
             self._client.xread({EVENTS: end}, count=1, block=max(1, int(seconds * 1000)))
 
     def settle(self, settled: Iterable[Settled]) -> None:
@@ -156,16 +156,16 @@ class Stream:
     def is_first_to_say(self, text: str) -> bool:
         """Say whether none of the workers has said *text* in the last ten minutes."""
         name = keys.SAID + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        with _naming():
+        with naming():
             return bool(self._client.set(name, self._worker, nx=True, ex=_SAID_FOR))
 
     def report(self, document: bytes, *, seconds: int) -> None:
         """Have *document* told of this worker for so many *seconds*."""
-        with _naming():
+        with naming():
             self._client.set(keys.WORKER + self._worker, document, ex=seconds)
 
     def _call(self, name: str, *arguments: object) -> Any:
-        with _naming():
+        with naming():
             return self._scripts[name](args=[self._worker, *arguments])  # type: ignore[list-item]  # redis encodes them
 
 
@@ -173,7 +173,7 @@ _SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "leav
 
 
 @contextmanager
-def _naming() -> "Iterator[None]":
+def naming() -> "Iterator[None]":
     """Turn what redis raises into what this module says."""
     from redis import RedisError, ResponseError
 

@@ -243,7 +243,7 @@ class Worker:
         if found.judged is not None:
             return self._judging.judged_before(given, found.judged)
         hand = self._hands.of(given.entry)
-        return Judged(given.event, given.wanted if hand is None else hand.wanted)
+        return Judged(((given.event, given.wanted if hand is None else hand.wanted),))
 
     def _wanted(self, one: Read) -> frozenset[str]:
         if one.to:
@@ -262,16 +262,17 @@ class Worker:
                 self._lanes[name].fold()
             if not hand.wanted - hand.has:
                 over.append(Settled(found.entry, found.executor))
-            entry = Entry.of(verdict.event, None, stored=True)
-            fitting = []
-            for name in missing:
-                if self._parked[name] or parked[name] or not self._hands.room(name):
-                    parked[name].append(found.entry)
-                else:
-                    fitting.append(name)
-                    queued[name].append(entry)
-            if fitting:
-                self._hands.hold(entry.event.id, hand, dict.fromkeys(fitting, entry.weight))
+            for event, names in verdict.said:
+                entry = Entry.of(event, None, stored=True)
+                fitting = []
+                for name in names & missing:
+                    if self._parked[name] or parked[name] or not self._hands.room(name):
+                        parked[name].append(found.entry)
+                    else:
+                        fitting.append(name)
+                        queued[name].append(entry)
+                if fitting:
+                    self._hands.hold(event.id, hand, dict.fromkeys(fitting, entry.weight))
         for name, entries in queued.items():
             self._lanes[name].put(entries)
         for name, ids in parked.items():
@@ -292,8 +293,9 @@ class Worker:
             hand = self._hands.of(found_one.entry) or Hand(
                 found_one.entry, found_one.executor, verdict.lanes, set(found_one.has)
             )
-            if name in hand.wanted - hand.has - hand.weights.keys():
-                entry = Entry.of(verdict.event, None, stored=True)
+            mine = [event for event, names in verdict.said if name in names]
+            if mine and name in hand.wanted - hand.has - hand.weights.keys():
+                entry = Entry.of(mine[0], None, stored=True)
                 self._hands.hold(entry.event.id, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
