@@ -140,7 +140,7 @@ class Service:
         to, self._destinations = self._destinations or open_destinations(self._config), None
         share(to.backends, self._client)
         name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(3)}"
-        stream = Stream(self._client, name)
+        stream = Stream(self._client, name, lease=LEASE)
         reporter = Reporter(stream)
 
         def refreshed() -> None:
