@@ -1,4 +1,4 @@
-"""A fleet around a real Redis: processes that publish, workers that deliver, a destination that counts; all to be killed."""
+"""A fleet around a real Redis: processes that publish, workers, and a destination that counts; all may be killed."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
@@ -52,10 +53,10 @@ def from_env(env):
     return Counting(int(env["COUNTING_PORT"]))
 '''
 
-# Leases of three seconds: of the thirty that they are, a test would wait for most.
+# Leases of five seconds: of the thirty that they are, a test would wait for most.
 _SHORT_LEASE = """
 from notify.relay import fence, service, worker
-service.LEASE, fence.SLOWEST = 3.0, 1.0
+service.LEASE, fence.SLOWEST = 5.0, 1.0
 """
 _WORK = """
 import sys
@@ -189,7 +190,7 @@ class Fleet:
     def publish(self, executors: int, each: int, *, processes: int = 4, pause: float = 0.0) -> None:
         """Have *executors* say *each* events, from some processes, *pause* seconds between two of the same executor."""
         edges = [executors * number // processes for number in range(processes + 1)]
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             arguments = [str(part) for part in (self._url, first, last, each, pause)]
             command = [sys.executable, "-c", _PUBLISH, *arguments]
             self._publishers.append(subprocess.Popen(command, stderr=subprocess.PIPE, env=self._env))
@@ -239,5 +240,3 @@ def disordered(texts: Sequence[str]) -> list[str]:
         executor, _, number = text.rpartition(" ")
         numbers[executor].append(int(number))
     return [executor for executor, found in numbers.items() if found != sorted(found)]
-
-

@@ -11,6 +11,7 @@ from notify.backends.relay.address import Address, parse_address
 from notify.backends.relay.server import look as look_at_server
 from notify.backends.relay.server import open_client, unfit
 from notify.backends.relay.trouble import trouble
+from notify.backends.relay.wire import EVENTS
 from notify.clock import SystemClock
 from notify.destinations import destinations
 from notify.errors import ConfigError, Gone
@@ -125,13 +126,13 @@ class Service:
             self._live(stop)
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """Return the counts of this worker's lanes, and `relay`: those of all."""
+        """Return the counts of this worker's lanes, and under `notify:events` what is measured of all."""
         told: dict[str, dict[str, Any]] = {} if self._worker is None else self._worker.stats()
         client = open_client(address_of(self._config), request_seconds=_LOOK_SECONDS)
         try:
-            told["relay"] = numbers(look(client))
+            told[EVENTS] = numbers(look(client))
         except Exception as error:  # noqa: BLE001 - redis-py's; what this worker knows is told all the same
-            told["relay"] = {"away": str(trouble(error))}
+            told[EVENTS] = {"away": str(trouble(error))}
         finally:
             client.close()
         return told
