@@ -22,17 +22,19 @@ def clock_time(at: float, now: float) -> str:
 
 def goes_on(going: Going, phase: Phase, now: float) -> Event:
     """Return what tells how often a matter has happened by now, and that it goes on if that is so."""
+    matter = going.matter(phase)
     return Event(
         id=new_id(now),
         time=now,
-        message=f"{going.title or _UNKNOWN} × {going.count}",
+        message=f"{going.title or _UNKNOWN} {matter.often}",
         body=f"First {clock_time(going.since, now)}, last {clock_time(going.last, now)}.",
         level=going.level or logging.WARNING,
         topic=going.topic,
         key=going.key,
         logger=going.logger,
         source=_here(),
-        matter=going.matter(phase),
+        matter=matter,
+        origin=going.origin if going.executors == 1 else None,
     )
 
 
