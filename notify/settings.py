@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from notify.errors import ConfigError
 from notify.levels import TRADE
 from notify.rules.quiet_hours import QuietHours, parse_quiet_hours
-from notify.rules.routing import Topics, parse_topics
+from notify.rules.routing import Topics, parse_executors, parse_topics
 from notify.rules.silence import Silence, parse_silence
 from notify.setting import (
     Setting,
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+
+
+def _executors(prefix: str) -> Setting[frozenset[str]]:
+    return Setting(
+        f"{prefix}_EXECUTORS", parse_executors, frozenset(),
+        "in `notify relay`: whose events go there, a comma list of executor ids", "all",
+    )  # fmt: skip
+
 
 # ---- the table
 
@@ -64,9 +72,10 @@ DISCORD_SILENT: Setting[Silence | None] = Setting(
     "DISCORD_SILENT", parse_silence, None, "a level up to which, or topics of which, posts make no sound"
 )
 DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", parse_snowflake, None, "thread of the channel")
+DISCORD_EXECUTORS = _executors("DISCORD")
 DISCORD: tuple[Setting[object], ...] = (
-    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_USERNAME, DISCORD_AVATAR_URL, DISCORD_MENTION,
-    DISCORD_SILENT, DISCORD_THREAD_ID,
+    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_EXECUTORS, DISCORD_USERNAME, DISCORD_AVATAR_URL,
+    DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
 TELEGRAM_API_KEY: Setting[str | None] = Setting(
@@ -83,8 +92,9 @@ TELEGRAM_TOPICS: Setting[Topics] = Setting(
 TELEGRAM_API_BASE: Setting[str | None] = Setting(
     "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
 )
+TELEGRAM_EXECUTORS = _executors("TELEGRAM")
 TELEGRAM: tuple[Setting[object], ...] = (
-    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_API_BASE,
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_EXECUTORS, TELEGRAM_API_BASE,
 )  # fmt: skip
 
 APPRISE_URLS: Setting[str | None] = Setting(
@@ -94,7 +104,8 @@ APPRISE_URLS: Setting[str | None] = Setting(
 )  # fmt: skip
 APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
 APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS)
+APPRISE_EXECUTORS = _executors("APPRISE")
+APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_EXECUTORS)
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
     "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
@@ -102,6 +113,7 @@ LOGSTASH_SERVER: Setting[str | None] = Setting(
 LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
 LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+LOGSTASH_EXECUTORS = _executors("LOGSTASH")
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
     "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
@@ -111,6 +123,7 @@ LOGSTASH_ECS: Setting[bool] = Setting(
 
 LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
+STDOUT_EXECUTORS = _executors("STDOUT")
 NOTIFY_STDOUT: Setting[str] = Setting(
     "NOTIFY_STDOUT", one_of("auto", "text", "json", "off"), "auto",
     "`text`, `json`, `off`; `auto` is text, unless the root logger already prints to a console", "auto",
@@ -120,6 +133,21 @@ NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
     "NOTIFY_BACKENDS", parse_backend_names, (),
     "comma list of third-party backends to load; each has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`",
 )  # fmt: skip
+NOTIFY_RELAY_URL: Setting[str | None] = Setting(
+    "NOTIFY_RELAY_URL", parse_text, None,
+    "`redis://name:password@host:6379/0`, `rediss://…` for TLS: what people read goes there, and `notify relay` "
+    "delivers it, in place of Discord, Telegram and Apprise here",
+    secret=True,
+)  # fmt: skip
+NOTIFY_RELAY_LOGSTASH: Setting[bool] = Setting(
+    "NOTIFY_RELAY_LOGSTASH", parse_flag, False,
+    "Logstash's events go there, too, in place of `LOGSTASH_SERVER`: to the list `notify:logstash`",
+    "false",
+)  # fmt: skip
+RELAY_LEVEL: Setting[int] = Setting(
+    "RELAY_LEVEL", parse_least_level, 20, "least level that goes to the relay, whose backends choose of that", "INFO"
+)
+RELAY_TOPICS: Setting[Topics] = Setting("RELAY_TOPICS", parse_topics, Topics(), "topics that go to the relay", "all")
 NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "NOTIFY_STATE_DIR", parse_text, None, "directory for what outlives the process, this user's alone: the outbox",
     "the user's state directory / `notify` / `EXECUTOR_ID`",
@@ -202,17 +230,17 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
-    LOGSTASH_TOPICS,
-    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER,
-    NOTIFY_STALE_AFTER,
+    LOGSTASH_TOPICS, LOGSTASH_EXECUTORS, LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, STDOUT_EXECUTORS,
+    NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_RELAY_URL, NOTIFY_RELAY_LOGSTASH, RELAY_LEVEL, RELAY_TOPICS,
+    NOTIFY_STATE_DIR, NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS,
+    NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
 # What `notify run` tells the program that it runs.
 _NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
-_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_")
+_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_", "RELAY_")
 _SHORTEST = 8  # letters of a name that is looked at for a slip: of shorter ones too many are alike
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
@@ -264,7 +292,7 @@ class Settings:
                     yield setting.under("DISCORD_", prefix)
         with suppress(ConfigError):
             for name in self.get(NOTIFY_BACKENDS):
-                yield from route_settings(name)
+                yield from (*route_settings(name), executors_setting(name))
 
     def secrets(self) -> list[str]:
         """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
@@ -312,6 +340,7 @@ _ROUTES: dict[str, tuple[Setting[int], Setting[Topics]]] = {
     "logstash": (LOGSTASH_LEVEL, LOGSTASH_TOPICS),
     "telegram": (TELEGRAM_LEVEL, TELEGRAM_TOPICS),
     "apprise": (APPRISE_LEVEL, APPRISE_TOPICS),
+    "relay": (RELAY_LEVEL, RELAY_TOPICS),
 }
 
 
@@ -319,11 +348,20 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
     """Return the two settings of a backend's route: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`, LOG_LEVEL for stdout."""
     if backend in _ROUTES:
         return _ROUTES[backend]
-    prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
+    prefix = _prefix(backend)
     return (
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
+
+
+def executors_setting(backend: str) -> Setting[frozenset[str]]:
+    """Return the setting that says whose events a backend of a relay gets: `<BACKEND>_EXECUTORS`."""
+    return _executors(_prefix(backend))
+
+
+def _prefix(backend: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", backend.upper())
 
 
 def is_offline(config: Settings) -> bool:

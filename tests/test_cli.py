@@ -150,10 +150,13 @@ SECRET = {
     "HTTP_PASSWORD": CANARY,
     "HEARTBEAT_URL": f"https://hc.example.com/{CANARY}",
 }
+RELAY_SECRET = {"NOTIFY_RELAY_URL": f"redis://name:{CANARY}@localhost/0"}
 
 
 def test_the_test_below_sets_every_secret() -> None:
-    assert {row.name for row in settings.Settings(SECRET).rows() if row.secret} == SECRET.keys()
+    rows = settings.Settings(SECRET).rows()
+
+    assert {row.name for row in rows if row.secret} == SECRET.keys() | RELAY_SECRET.keys()
 
 
 @pytest.mark.parametrize(
@@ -164,8 +167,9 @@ def test_the_test_below_sets_every_secret() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("switch", ["NOTIFY_DRY_RUN", "UNIT_TESTING"])
-def test_no_command_shows_a_secret(arguments: Sequence[str], switch: str) -> None:
-    result = invoke(*arguments, env={**SECRET, "TELEGRAM_CHAT_ID": "-5", switch: "true"})
+@pytest.mark.parametrize("more", [{}, RELAY_SECRET], ids=["direct", "relayed"])
+def test_no_command_shows_a_secret(arguments: Sequence[str], more: dict[str, str], switch: str) -> None:
+    result = invoke(*arguments, env={**SECRET, **more, "TELEGRAM_CHAT_ID": "-5", switch: "true"})
 
     assert result.stdout + result.stderr
     assert CANARY not in result.stdout + result.stderr

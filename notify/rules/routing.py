@@ -43,15 +43,29 @@ def parse_topics(text: str) -> Topics:
     return Topics(frozenset(wanted), frozenset(unwanted))
 
 
+def parse_executors(text: str) -> frozenset[str]:
+    """Return the ids of executors in a comma list.
+
+    Raises `ValueError`, without the text, for an empty one, or one that is no word.
+    """
+    ids = [part.strip() for part in text.split(",")]
+    if not all(one.isprintable() and len(one.split()) == 1 and not one.startswith("!") for one in ids):
+        raise ValueError("not a comma list of executor ids, such as eth-momentum,btc-range")
+    return frozenset(ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The least level and the topics that one backend gets."""
+    """The least level and the topics that one backend gets, and in a relay whose: those of all where none is named."""
 
     level: int = logging.INFO
     topics: Topics = Topics()
+    executors: frozenset[str] = frozenset()
 
     def wants(self, event: Event) -> bool:
         """Say whether *event* goes to the backend of this route."""
+        if self.executors and (event.origin is None or event.origin.executor not in self.executors):
+            return False
         return severity(event.level) >= severity(self.level) and event.topic in self.topics
 
 
