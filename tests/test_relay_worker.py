@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from redis_server import RedisServer, running_redis
@@ -19,7 +18,7 @@ from notify.clock import SystemClock
 from notify.errors import RetryLater
 from notify.event import Event, Origin, new_id
 from notify.relay.judging import NoJudging
-from notify.relay.stream import LeaseLost, Stream
+from notify.relay.stream import Stream
 from notify.relay.worker import Worker
 from notify.rules.routing import Route
 
