@@ -239,5 +239,3 @@ def disordered(texts: Sequence[str]) -> list[str]:
         executor, _, number = text.rpartition(" ")
         numbers[executor].append(int(number))
     return [executor for executor, found in numbers.items() if found != sorted(found)]
-
-

@@ -38,22 +38,23 @@ def goes_on(going: Going, phase: Phase, now: float) -> Event:
     )
 
 
-def resolved(event: Event, going: Going) -> Event:
+def resolved(event: Event, going: Going, at: float) -> Event:
     """Return *event*, which says that a matter has ended, with how long it lasted and how often it happened.
 
     Args:
         event: without a message when nobody had more to say.
         going: the matter.
+        at: UTC epoch seconds of its end, by the clock that its beginning was told by.
     """
     often = "once" if going.count == 1 else f"{going.count} times"
-    told = f"It happened {often}, and was over after {duration(event.time - going.since)}."
+    told = f"It happened {often}, and was over after {duration(at - going.since)}."
     return replace(
         event,
         message=event.message or f"Resolved: {going.title or _UNKNOWN}",
         body=told,
         topic=going.topic,
         logger=going.logger,
-        matter=replace(going.matter(Phase.RESOLVED), last=event.time),
+        matter=replace(going.matter(Phase.RESOLVED), last=at),
     )
 
 

@@ -1,0 +1,365 @@
+"""Matters of the whole fleet: announced by one worker, counted by all."""
+
+from logging import INFO
+
+import pytest
+from folds import Chat
+from relay_matters import Judge, Told, happened, publish
+from relays import client, server  # noqa: F401 - fixtures
+
+from notify.backends.relay.wire import EVENTS, GROUP
+from notify.event import Phase
+from notify.relay.stream import Away, LeaseLost, Settled
+from notify.rules.routing import Route
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@pytest.fixture
+def one(client, clock):  # noqa: F811
+    """A worker."""
+    return Judge(client, "one", clock=clock)
+
+
+@pytest.fixture
+def other(server, one, clock):  # noqa: F811
+    """Another."""
+    return Judge(server.client(), "other", clock=clock)
+
+
+def pending(client):  # noqa: F811
+    return client.xpending(EVENTS, GROUP)["pending"]
+
+
+def names(told, phase):
+    return [each.backend for each in told if each.phase == phase]
+
+
+# ---- one matter of many executors
+
+
+def test_what_happens_on_many_executors_is_announced_once_and_counted_by_all_workers(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    assert one.work() == [Told(name, "no RPC", "announced", 1, 1, "alpha") for name in ("chat", "machine", "pager")]
+    publish(client, *[happened(who, "no RPC") for who in ("alpha", "beta", "gamma", "beta")])
+    assert other.work() == [Told("machine", "no RPC", who=who) for who in ("alpha", "beta", "gamma", "beta")]
+
+    clock.advance(30)
+
+    assert other.due() == [Told("chat", "no RPC × 5 on 3 executors", "counted", 5, 3)]
+    assert one.due() == []
+    assert pending(client) == 0
+
+
+def test_what_nobody_gets_is_acknowledged_by_the_judging_itself(client, clock):  # noqa: F811
+    people = Judge(client, "one", backends={"chat": Chat()}, routes={"chat": Route()}, clock=clock)
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+
+    found = people.take()
+    judged = people.judge(found)
+
+    assert [each.folded for each in judged] == [frozenset(), {"chat"}]
+    assert judged[1].said == ()
+    assert pending(client) == 1  # the one that is announced
+    assert client.hgetall("notify:inhand") == {b"alpha": b"1"}
+    assert client.hgetall("notify:hands") == {b"alpha": b"one"}
+
+
+def test_the_pager_is_reminded_at_the_interval_by_whoever_looks_first(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    one.work()
+    publish(client, happened("beta", "no RPC"))
+    other.work()
+
+    clock.advance(HOUR)
+
+    assert Told("pager", "no RPC × 2 on 2 executors", "reminded", 2, 2) in one.due() + other.due()
+    assert one.due() + other.due() == []
+
+
+def test_after_an_hour_of_silence_the_same_is_announced_anew_and_executors_are_counted_anew(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+    one.work()
+    for _ in range(2):  # the count is told, and then forgotten
+        clock.advance(HOUR)
+        one.due()
+
+    publish(client, happened("beta", "no RPC"))
+
+    assert Told("chat", "no RPC", "announced", 1, 1, "beta") in other.work()
+    assert client.smembers(client.keys("notify:matter:*")[0]) == {b"beta"}
+
+
+def test_what_is_of_no_matter_goes_to_everybody_who_wants_it(client, one):  # noqa: F811
+    event = happened("alpha", "Bought ETH")
+    publish(client, event.__class__(**{**_parts(event), "matter": None}))
+
+    assert one.work() == [Told(name, "Bought ETH", who="alpha") for name in ("chat", "machine", "pager")]
+
+
+def _parts(event):
+    return {name: getattr(event, name) for name in event.__slots__}
+
+
+# ---- keys
+
+
+def test_a_named_matter_is_each_executors_own(client, one, other):  # noqa: F811
+    publish(client, happened("alpha", "gas is low", key="gas"), happened("beta", "gas is low", key="gas"))
+    one.work()
+
+    publish(client, happened("alpha", "", key="gas", level=INFO, phase=Phase.RESOLVED))
+
+    assert names(one.told, "announced") == ["chat", "machine", "pager"] * 2
+    (told, *_) = other.work()
+    assert (told.message, told.phase, told.who) == ("Resolved: gas is low", "resolved", "alpha")
+    publish(client, happened("beta", "gas is low", key="gas"))
+    assert names(other.work(), "announced") == []  # that of beta goes on
+
+
+def test_the_end_of_what_nobody_was_told_of_is_told_to_nobody(client, one):  # noqa: F811
+    publish(client, happened("alpha", "", key="gas", phase=Phase.RESOLVED))
+
+    assert one.work() == []
+    assert pending(client) == 0
+
+
+def test_how_long_it_lasted_is_told_by_the_clock_that_began_it(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "gas is low", key="gas"))
+    one.work()
+    clock.advance(90)
+    publish(client, happened("alpha", "", key="gas", phase=Phase.RESOLVED))  # by its own clock that is in 1970
+
+    ((event, _),) = other.judge(other.take())[0].said
+
+    assert event.body == "It happened once, and was over after 1 min 30 s."
+
+
+def test_a_living_message_is_each_executors_own_and_always_passed_on(client, one, other):  # noqa: F811
+    publish(client, *[happened(who, "status", key="s", phase=Phase.LIVING) for who in ("alpha", "beta", "alpha")])
+
+    assert [(each.who, each.count) for each in one.work() + other.work() if each.backend == "chat"] == [
+        ("alpha", 1), ("beta", 1), ("alpha", 2)
+    ]  # fmt: skip
+
+
+# ---- channels of some executors
+
+
+def test_a_channel_of_one_strategy_counts_only_what_that_did(client, clock):  # noqa: F811
+    backends = {name: Chat() for name in ("alpha_chat", "beta_chat", "common")}
+    routes = {
+        "alpha_chat": Route(executors=frozenset({"alpha"})),
+        "beta_chat": Route(executors=frozenset({"beta"})),
+        "common": Route(),
+    }
+    worker = Judge(client, "one", backends=backends, routes=routes, clock=clock)
+    publish(client, *[happened(who, "no RPC") for who in ("alpha", "beta", "alpha", "beta", "beta")])
+
+    assert names(worker.work(), "announced") == ["alpha_chat", "common", "beta_chat"]
+    clock.advance(30)
+    assert sorted((each.backend, each.count, each.executors) for each in worker.due()) == [
+        ("alpha_chat", 2, 1), ("beta_chat", 3, 1), ("common", 5, 2)
+    ]  # fmt: skip
+
+
+# ---- what was said of a matter is on its way
+
+
+def test_nothing_is_said_while_the_last_of_its_kind_is_on_its_way(client, one, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    found = one.take()
+    one.judge(found)  # and nobody has it yet
+    publish(client, happened("beta", "no RPC"))
+    one.work()
+
+    clock.advance(30)
+    assert one.due() == []
+    one._deliver(found[0][0], one.judge(found)[0])
+    clock.advance(30)
+    assert [each.count for each in one.due()] == [2]
+
+
+def test_a_saying_that_was_published_and_not_taken_yet_is_on_its_way(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("alpha", "no RPC"))
+    one.work()
+    clock.advance(30)
+    one.folding.due()
+    publish(client, happened("alpha", "no RPC"))
+
+    clock.advance(30)
+    other.folding.due()
+
+    assert [each.count for each in one.work() if each.phase == "counted"] == [2]
+    clock.advance(30)
+    assert [each.count for each in other.due()] == [3]
+
+
+def test_what_was_set_aside_is_said_again(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("alpha", "no RPC"))
+    one.work()
+    clock.advance(30)
+    one.folding.due()
+    ((given, _, _),) = one.take()
+
+    one.folding.lost(given.event, given.wanted)
+    one.stream.settle([Settled(given.entry, given.executor, "chat", reason="gone")])
+    clock.advance(30)
+
+    assert [each.count for each in other.due()] == [2]
+
+
+# ---- storms
+
+
+def test_all_workers_together_announce_no_more_than_the_limit(client, server, clock):  # noqa: F811
+    workers = [Judge(server.client(), name, clock=clock, storm_limit=5) for name in ("one", "other")]
+    for number in range(20):
+        publish(client, happened(f"e{number}", f"fault {number}"))
+        workers[number % 2].work()
+
+    told = [each for worker in workers for each in worker.told]
+    assert len(names(told, "announced")) == 15  # five, to three backends each
+    clock.advance(MINUTE)
+    (chat, pager) = sorted((each for worker in workers for each in worker.due()), key=lambda each: each.backend)
+    assert (chat.backend, pager.backend) == ("chat", "pager")
+    assert chat.message == pager.message == "Held back: 15 events of 15 matters"
+    assert client.xlen(EVENTS) == 22  # the digests are in the stream: a kill loses none
+
+
+# ---- twice, and not at all
+
+
+def test_an_entry_that_comes_again_is_not_counted_again(client, one, other):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+    found = one.take()
+    first = one.judge(found)
+
+    again = one.judge(found)
+
+    assert again == first
+    given, noted = found[0][0], client.hget(f"notify:entry:{found[0][0].entry}", "judged")
+    assert other.folding.judged_before(given, noted) == first[0]
+    assert client.hlen("notify:matters") == 2  # the matter, and when something was announced
+    assert all(b'"counts": [3' not in value for value in client.hvals("notify:matters"))  # two have happened
+
+
+def test_an_answer_that_was_lost_on_its_way_counts_nothing_twice(client, one, clock, monkeypatch):  # noqa: F811
+    commit = one.folding._ledger._commit
+
+    def lose(*args, **kwargs):
+        commit(*args, **kwargs)
+        raise ConnectionError("the cable is out")
+
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+    found = one.take()
+    monkeypatch.setattr(one.folding._ledger, "_commit", lose)
+    with pytest.raises(Away):
+        one.judge(found)
+    monkeypatch.undo()
+
+    for (given, _, _), judged in zip(found, one.judge(found), strict=True):
+        one._deliver(given, judged)
+
+    assert names(one.told, "announced") == ["chat", "machine", "pager"]
+    clock.advance(30)
+    assert [(each.count, each.executors) for each in one.due()] == [(2, 2)]
+
+
+def test_who_was_too_slow_for_the_lock_judges_again_with_what_others_did_meanwhile(client, one, other, monkeypatch):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    found = one.take()
+    publish(client, happened("beta", "no RPC"))
+    begin, slow = one.folding._ledger.begin, iter([True, False])
+
+    def and_sleep(asked):
+        known = begin(asked)
+        if next(slow):
+            client.delete("notify:lock:matters")  # as it is after five seconds
+            other.work()
+        return known
+
+    monkeypatch.setattr(one.folding._ledger, "begin", and_sleep)
+    judged = one.judge(found)
+
+    assert names(other.told, "announced") == ["chat", "machine", "pager"]
+    assert judged[0].folded == {"chat", "pager"}
+
+
+def test_who_has_lost_the_lease_notes_nothing(client, one, other):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    found = one.take()
+    client.hset("notify:heirs", "one", "other")
+
+    with pytest.raises(LeaseLost):
+        one.judge(found)
+
+    assert client.exists("notify:matters", "notify:lock:matters") == 0
+
+
+def test_a_worker_that_dies_with_the_lock_stops_the_others_for_five_seconds_at_most(client, one, other):  # noqa: F811
+    from notify.relay.ledger import Asked
+
+    one.folding._ledger.begin(Asked())
+
+    assert 4900 < client.pttl("notify:lock:matters") <= 5000
+    client.pexpire("notify:lock:matters", 20)  # instead of waiting for it
+    publish(client, happened("alpha", "no RPC"))
+    assert names(other.work(), "announced") == ["chat", "machine", "pager"]
+
+
+def test_a_redis_that_was_killed_goes_on_where_it_was(client, server, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+    one.work()
+
+    server.kill()
+    server.start()
+    publish(client, happened("gamma", "no RPC"))
+
+    assert names(other.work(), "announced") == []
+    clock.advance(30)
+    assert [(each.count, each.executors) for each in one.due()] == [(3, 3)]
+
+
+def test_a_worker_that_has_missed_too_much_is_told_everything(client, one, other, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    one.work()
+    publish(client, happened("beta", "no RPC"), happened("alpha", "gas is low", key="gas"))
+    other.work()
+    client.xtrim("notify:matters:changes", maxlen=1, approximate=False)
+    publish(client, happened("alpha", "", key="gas", phase=Phase.RESOLVED))
+    other.work()
+    client.xtrim("notify:matters:changes", maxlen=1, approximate=False)
+
+    publish(client, happened("gamma", "no RPC"), happened("alpha", "gas is low", key="gas"))
+
+    assert names(one.work(), "announced") == ["chat", "machine", "pager"]  # that of the gas, which had ended
+    clock.advance(30)
+    assert [(each.count, each.executors) for each in one.due()] == [(3, 3)]
+
+
+def test_what_somebody_else_has_written_there_is_left_out(client, one, other):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    one.work()
+    client.hset("notify:matters", mapping={"all/x": "[1]", "all/y": "{", "nobody/z": "{}", "all/": "7"})
+
+    publish(client, happened("beta", "no RPC"))
+
+    assert names(other.work(), "announced") == []
+
+
+def test_nothing_of_it_stays_for_ever(client, one, clock):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"), happened("alpha", "low", key="gas"))
+    one.work()
+    (heard,) = client.keys("notify:matter:*")
+    assert 86000 < client.ttl(heard) <= 86400
+
+    publish(client, happened("alpha", "", key="gas", phase=Phase.RESOLVED))
+    one.work()
+    for _ in range(3):
+        clock.advance(HOUR)
+        one.due()
+
+    assert client.hkeys("notify:matters") == [b"all/"]
+    assert client.exists("notify:matters:said", heard, "notify:lock:matters") == 0
+    assert client.keys("notify:entry:*") == []
