@@ -1,16 +1,23 @@
 """Matters of the whole fleet: announced by one worker, counted by all."""
 
-from logging import INFO
+import math
+from collections import Counter, defaultdict
+from logging import CRITICAL, ERROR, INFO, WARNING
 
 import pytest
 from folds import Chat
-from relay_matters import Judge, Told, happened, publish
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from relay_matters import BACKENDS, Judge, Told, happened, publish
 from relays import client, server  # noqa: F401 - fixtures
 
 from notify.backends.relay.wire import EVENTS, GROUP
 from notify.event import Phase
 from notify.relay.stream import Away, LeaseLost, Settled
+from notify.rules.fingerprint import Subject, id_in_fleet, id_of_key
+from notify.rules.grouping import Grouping, Lanes, Verdict
 from notify.rules.routing import Route
+from notify.testing.clock import FakeClock
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -99,6 +106,16 @@ def test_what_is_of_no_matter_goes_to_everybody_who_wants_it(client, one):  # no
 
 def _parts(event):
     return {name: getattr(event, name) for name in event.__slots__}
+
+
+def test_a_living_message_that_is_no_warning_is_not_counted_and_not_taken_for_another_executors(client, one):  # noqa: F811
+    publish(client, *[happened(who, "status", key="s", level=INFO, phase=Phase.LIVING) for who in ("alpha", "beta")])
+
+    (alpha, beta) = [judged.said[0][0].matter for judged in one.judge(one.take())]
+
+    assert (alpha.phase, alpha.count) == (beta.phase, beta.count) == (Phase.LIVING, 1)
+    assert alpha.id != beta.id
+    assert client.exists("notify:matters") == 0
 
 
 # ---- keys
@@ -200,10 +217,10 @@ def test_what_was_set_aside_is_said_again(client, one, other, clock):  # noqa: F
     one.work()
     clock.advance(30)
     one.folding.due()
-    ((given, _, _),) = one.take()
+    ((saying, _, _),) = one.take()
 
-    one.folding.lost(given.event, given.wanted)
-    one.stream.settle([Settled(given.entry, given.executor, "chat", reason="gone")])
+    one.folding.lost(saying.event, saying.wanted)
+    one.stream.settle([Settled(saying.entry, saying.executor, "chat", reason="gone")])
     clock.advance(30)
 
     assert [each.count for each in other.due()] == [2]
@@ -238,8 +255,8 @@ def test_an_entry_that_comes_again_is_not_counted_again(client, one, other):  # 
     again = one.judge(found)
 
     assert again == first
-    given, noted = found[0][0], client.hget(f"notify:entry:{found[0][0].entry}", "judged")
-    assert other.folding.judged_before(given, noted) == first[0]
+    entry, noted = found[0][0], client.hget(f"notify:entry:{found[0][0].entry}", "judged")
+    assert other.folding.judged_before(entry, noted) == first[0]
     assert client.hlen("notify:matters") == 2  # the matter, and when something was announced
     assert all(b'"counts": [3' not in value for value in client.hvals("notify:matters"))  # two have happened
 
@@ -258,8 +275,8 @@ def test_an_answer_that_was_lost_on_its_way_counts_nothing_twice(client, one, cl
         one.judge(found)
     monkeypatch.undo()
 
-    for (given, _, _), judged in zip(found, one.judge(found), strict=True):
-        one._deliver(given, judged)
+    for (entry, _, _), judged in zip(found, one.judge(found), strict=True):
+        one._deliver(entry, judged)
 
     assert names(one.told, "announced") == ["chat", "machine", "pager"]
     clock.advance(30)
@@ -363,3 +380,84 @@ def test_nothing_of_it_stays_for_ever(client, one, clock):  # noqa: F811
     assert client.hkeys("notify:matters") == [b"all/"]
     assert client.exists("notify:matters:said", heard, "notify:lock:matters") == 0
     assert client.keys("notify:entry:*") == []
+
+
+# ---- as one process does it
+
+PAGED = Lanes(frozenset({"chat", "pager"}), frozenset({"chat"}))
+KEYS, TEXTS, EXECUTORS = ["gas", "rpc"], ["no RPC", "no gas", "no luck"], ["alpha", "beta", "gamma"]
+WORKER = st.integers(0, 1)
+STEPS = st.one_of(
+    st.tuples(st.just("happen"), WORKER, st.sampled_from(EXECUTORS), st.sampled_from(TEXTS), st.just(None),
+              st.sampled_from([WARNING, ERROR, CRITICAL])),
+    st.tuples(st.just("happen"), WORKER, st.sampled_from(EXECUTORS), st.just("low"), st.sampled_from(KEYS),
+              st.just(ERROR)),
+    st.tuples(st.just("resolve"), WORKER, st.sampled_from(EXECUTORS), st.sampled_from(KEYS)),
+    st.tuples(st.just("advance"), st.sampled_from([1.0, 29.0, 30.0, 31.0, 600.0, HOUR])),
+    st.tuples(st.just("due"), WORKER),
+    st.tuples(st.just("forget"), WORKER),
+)  # fmt: skip
+
+
+class OneProcess:
+    """What one process with all the executors in it would say."""
+
+    def __init__(self):
+        self.matters = Grouping(PAGED, interval=HOUR, storm_limit=4)
+        self.executors = defaultdict(set)
+
+    def happen(self, executor, text, key, level, now):
+        """Return who is told what of an event."""
+        matter = happened(executor, text, level=level, key=key).matter
+        subject = Subject(id_in_fleet(matter.id, executor if key else None), "log", named=key is not None)
+        verdict, going = self.matters.judge(subject, level, frozenset(BACKENDS), now)
+        if going is not None and going.count == 1:
+            self.executors[subject.id].clear()
+        if going is not None:
+            self.executors[subject.id].add(executor)
+        if verdict is not Verdict.ANNOUNCE:
+            return [("machine", "", 0, 0)]
+        return [(name, "announced", going.count, len(self.executors[going.id])) for name in BACKENDS]
+
+    def resolve(self, executor, key):
+        """Return who is told of an end."""
+        going = self.matters.resolve(id_in_fleet(id_of_key(key), executor))
+        return [] if going is None else [(name, "resolved", going.count, 1) for name in going.told]
+
+    def due(self, now):
+        """Return who is told what now."""
+        told = []
+        while self.matters.due_at <= now:
+            for saying in self.matters.due(now):
+                going = saying.going
+                told += [(name, saying.phase.value, going.count, len(self.executors[going.id])) for name in saying.to]
+                self.matters.told(going.id, lost=False)
+            told += [(name, "", 0, 0) for name in self.matters.digest(now)]
+        return told
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=30))
+def test_two_workers_in_any_order_say_what_one_process_would(client, server, steps):  # noqa: F811
+    client.flushall()
+    clock, alone = FakeClock(), OneProcess()
+    workers = [Judge(each, name, clock=clock, storm_limit=4) for name, each in (("one", client), ("other", client))]
+    for what, *how in steps:
+        worker = workers[how[0]] if what != "advance" else workers[0]
+        if what == "happen":
+            publish(client, happened(how[1], how[2], key=how[3], level=how[4]))
+            expected, told = alone.happen(*how[1:], clock.time()), worker.work()
+        elif what == "resolve":
+            publish(client, happened(how[1], "", key=how[2], level=INFO, phase=Phase.RESOLVED))
+            expected, told = alone.resolve(*how[1:]), worker.work()
+        elif what == "due":
+            worker.folding._followed_at = -math.inf  # as it is after five seconds
+            expected, told = alone.due(clock.time()), worker.due()
+        else:
+            expected = told = []
+            if what == "advance":
+                clock.advance(how[0])
+            else:
+                worker.folding._forget()
+
+        assert Counter((each.backend, each.phase, each.count, each.executors) for each in told) == Counter(expected)

@@ -28,12 +28,12 @@ class Asked(NamedTuple):
     Args:
         entries: of the stream, by id: whether they were judged.
         heard: pairs of a matter and an executor: whether that is one of those that have told of it.
-        matters: whether something that was said of them is on its way.
+        matters: whether something that was said of them is on its way; None: of all.
     """
 
     entries: Sequence[str] = ()
     heard: Sequence[tuple[str, str]] = ()
-    matters: Sequence[str] = ()
+    matters: Sequence[str] | None = ()
 
 
 class Known(NamedTuple):
@@ -119,7 +119,8 @@ class Ledger:
     def begin(self, asked: Asked) -> Known:
         """Wait for the lock, and return what there is."""
         self._token = os.urandom(8).hex()
-        document = json.dumps({"entries": asked.entries, "heard": asked.heard, "matters": asked.matters})
+        matters = {"all": True} if asked.matters is None else {"matters": asked.matters}
+        document = json.dumps({"entries": asked.entries, "heard": asked.heard, **matters})
         while True:
             with naming():
                 answer: Any = self._begin(

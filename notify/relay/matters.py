@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from logging import WARNING
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notify.backend import Backend, edits, folds
@@ -21,7 +22,7 @@ from notify.backends.relay.wire import Entry
 from notify.clock import Clock, SystemClock
 from notify.delivery.folding import texts
 from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
-from notify.event import Event, Phase
+from notify.event import Event, Matter, Phase
 from notify.levels import severity
 from notify.relay import noted
 from notify.relay.judging import Given, Judged
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _FOLLOW_EVERY = 5.0  # seconds: whoever told of a matter may be dead when there is more to say of it
+_OURS = (Phase.COUNTED, Phase.REMINDED)  # what the relay itself says of a matter
 _Result = TypeVar("_Result")
 _KEPT = 86400.0  # seconds, at least, that a matter's executors are remembered
 
@@ -90,9 +92,9 @@ class SharedFolding:
 
         What is of no matter goes to all who want it, and so does what the relay itself says of one.
         """
-        cases = [_Case(each, *about) for each in given if (about := _about(each)) is not None]
+        cases = [case for each in given if (case := _case(each)) is not None]
         decided = dict(zip((case.given.entry for case in cases), self._decide(cases), strict=True)) if cases else {}
-        return [decided.get(each.entry) or Judged(((each.event, each.wanted),)) for each in given]
+        return [decided.get(each.entry) or Judged(((_plain(each), each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted_json: bytes) -> Judged:
         """Return what was decided of an entry, from what was noted of it."""
@@ -103,8 +105,7 @@ class SharedFolding:
         since = self._clock.monotonic() - self._followed_at
         due_at = min((grouping.due_at for grouping in self._groups.values()), default=math.inf)
         if since >= _FOLLOW_EVERY or self._now + since >= due_at:
-            waiting = [f"{group}/{one}" for group, grouping in self._groups.items() for one in grouping.waiting]
-            self._alone(Asked(matters=waiting), self._say)
+            self._alone(Asked(matters=None), self._say)
 
     def lost(self, event: Event, backends: frozenset[str]) -> None:
         """Note that *event*, which told *backends* how a matter goes on, was set aside: that is said again."""
@@ -164,7 +165,10 @@ class SharedFolding:
 
     def _settle(self, asked: Asked, known: Known, plan: Plan) -> None:
         """Note of the matters that were asked for what has arrived."""
-        for name in asked.matters:
+        names = asked.matters
+        if names is None:
+            names = [f"{group}/{matter_id}" for group, each in self._groups.items() for matter_id in each.waiting]
+        for name in names:
             group, _, matter_id = name.partition("/")
             going = self._groups[group].find(matter_id)
             if going is not None and going.waits and name not in known.waiting:
@@ -274,20 +278,38 @@ def _name_of(executors: frozenset[str]) -> str:
     return blake2b("\n".join(sorted(executors)).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
-def _about(given: Given) -> tuple[str, Subject] | None:
-    """Return whose and what an event is about; None for what is not counted."""
+def _case(given: Given) -> _Case | None:
+    """Return whose and what an event is about; None for what is not counted, as in one process."""
     event, matter = given.event, given.event.matter
-    if matter is None or matter.phase in (Phase.COUNTED, Phase.REMINDED):
+    if matter is None or matter.phase in _OURS:
         return None
-    executor = given.executor.decode("utf-8", "replace")
+    if severity(event.level) < WARNING and matter.phase is not Phase.RESOLVED:
+        return None
     named = event.key is not None
-    return executor, Subject(
-        id_in_fleet(matter.id, executor if named else None),
+    subject = Subject(
+        _id_of(given, matter),
         event.topic,
         named=named,
         living=matter.phase is Phase.LIVING,
         rarely=event.topic == "crash" and not named,
     )
+    return _Case(given, _executor(given), subject)
+
+
+def _plain(given: Given) -> Event:
+    """Return an event that is not counted, of a matter that nobody takes for another executor's."""
+    matter = given.event.matter
+    if matter is None or matter.phase in _OURS:
+        return given.event
+    return replace(given.event, matter=replace(matter, id=_id_of(given, matter)))
+
+
+def _id_of(given: Given, matter: Matter) -> str:
+    return id_in_fleet(matter.id, _executor(given) if given.event.key is not None else None)
+
+
+def _executor(given: Given) -> str:
+    return given.executor.decode("utf-8", "replace")
 
 
 def _hear(going: Going, name: str, executor: str, known: Known, plan: Plan) -> None:

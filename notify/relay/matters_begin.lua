@@ -1,7 +1,7 @@
 -- Takes the lock on what is known of matters, and returns what others have changed since.
 -- ARGV: worker, token of the lock, its milliseconds, the last change that the worker knows and whose that was, what is
 -- asked as JSON: `entries`, `heard` (pairs of a matter and an executor), `matters` (of which it is asked whether
--- something is on its way).
+-- something is on its way) or `all` of them.
 -- Returns "busy" and the milliseconds until the lock ends by itself, or "held", the time, the last change and whose it
 -- is, whether all is told, names and values, and the answers: of each entry what was noted, empty for nothing, nil for
 -- one that is not pending any more; of each pair 1 or 0; the matters of which something is on its way.
@@ -65,7 +65,7 @@ for _, each in ipairs(redis.call('XINFO', 'GROUPS', events)) do
     end
   end
 end
-for _, matter in ipairs(asked.matters) do
+for _, matter in ipairs(asked.all and redis.call('HKEYS', said) or asked.matters) do
   local entry = redis.call('HGET', said, matter)
   if entry and (is_after(entry, delivered) or is_pending(entry)) then
     waiting[#waiting + 1] = matter
