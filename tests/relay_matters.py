@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import ERROR
+from typing import Any
 
 import redis
 from folds import Chat, People
@@ -12,8 +13,9 @@ from notify.backends.memory import MemoryBackend
 from notify.backends.relay.wire import EVENTS, Entry, entry_of, fields_of
 from notify.event import Event, Matter, Origin, Phase, new_id
 from notify.relay.judging import Given, Judged
+from notify.relay.ledger import Asked, Known
 from notify.relay.matters import SharedFolding
-from notify.relay.stream import Settled, Stream
+from notify.relay.stream import Found, Settled, Stream
 from notify.rules.fingerprint import id_of_key
 from notify.rules.routing import Route
 from notify.testing.clock import FakeClock
@@ -53,6 +55,8 @@ class Judge:
         routes: of each.
         clock: the server's time, too; None: the real ones.
         storm_limit: announcements a minute.
+        lease: seconds after which others take over from a dead one.
+        ahead: seconds by which the server's clock is later.
     """
 
     def __init__(
@@ -64,23 +68,41 @@ class Judge:
         routes: Mapping[str, Route] = ROUTES,
         clock: FakeClock | None = None,
         storm_limit: int = 60,
+        lease: float = 30.0,
+        ahead: float = 0.0,
     ) -> None:
         self.told: list[Told] = []
-        self.stream = Stream(client, name)
+        self.stream = Stream(client, name, lease=lease)
         self.stream.join()
         self.routes = routes
         self.folding = SharedFolding(client, name, backends, routes, storm_limit=storm_limit, clock=clock)
-        if clock is not None:
-            begin = self.folding._ledger.begin
-            self.folding._ledger.begin = lambda asked: begin(asked)._replace(now=clock.time())  # type: ignore[method-assign]
+        begin = self.folding._ledger.begin
+
+        def then(asked: Asked) -> Known:
+            known = begin(asked)
+            return known._replace(now=known.now + ahead if clock is None else clock.time())
+
+        self.folding._ledger.begin = then  # type: ignore[method-assign]
         self._cursor = "0-0"
 
     def take(self, most: int = 1000) -> list[tuple[Given, bytes | None, frozenset[str]]]:
         """Return what there is: given, what was noted of it, and who it is for if the relay says it."""
         taken = self.stream.take(self._cursor, most)
         self._cursor = taken.cursor
+        return self._given(taken.found)
+
+    def take_over(self) -> None:
+        """Judge and deliver what a dead worker has left."""
+        claimed, _, _ = self.stream.claim(1000)
+        self._hand_out(self._given(claimed))
+
+    def read_again(self) -> None:
+        """Begin once more with what was taken and is not settled."""
+        self._cursor = "0-0"
+
+    def _given(self, taken: Sequence[Found]) -> list[tuple[Given, bytes | None, frozenset[str]]]:
         found = []
-        for each in taken.found:
+        for each in taken:
             entry = entry_of(each.fields)
             wanted = entry.to or frozenset(name for name, route in self.routes.items() if route.wants(entry.event))
             found.append((Given(each.entry, each.executor, entry.event, wanted), each.judged, entry.to))
@@ -90,9 +112,7 @@ class Judge:
         """Judge and deliver what there is, and return what that was."""
         before = len(self.told)
         while found := self.take(most):
-            judged = self.judge(found)
-            for (given, _, _), verdict in zip(found, judged, strict=True):
-                self._deliver(given, verdict)
+            self._hand_out(found)
         return self.told[before:]
 
     def judge(self, found: Sequence[tuple[Given, bytes | None, frozenset[str]]]) -> Sequence[Judged]:
@@ -103,6 +123,10 @@ class Judge:
         """Say what is to be said, and deliver it."""
         self.folding.due()
         return self.work()
+
+    def _hand_out(self, found: Sequence[tuple[Given, bytes | None, frozenset[str]]]) -> None:
+        for (given, _, _), verdict in zip(found, self.judge(found), strict=True):
+            self._deliver(given, verdict)
 
     def _deliver(self, given: Given, judged: Judged) -> None:
         for event, names in judged.said:
@@ -135,4 +159,5 @@ def happened(
 def publish(client: redis.Redis, *events: Event) -> None:
     """Publish *events*, as executors do."""
     for event in events:
-        client.xadd(EVENTS, fields_of(Entry(event)))
+        fields: dict[Any, Any] = {**fields_of(Entry(event))}  # redis-py's type of a mapping fits nothing else
+        client.xadd(EVENTS, fields)

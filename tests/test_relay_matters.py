@@ -1,17 +1,23 @@
 """Matters of the whole fleet: announced by one worker, counted by all."""
 
 import math
+import os
+import time
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from logging import CRITICAL, ERROR, INFO, WARNING
+from pathlib import Path
 
 import pytest
+from children import running, wait_for
 from folds import Chat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from relay_matters import BACKENDS, Judge, Told, happened, publish
 from relays import client, server  # noqa: F401 - fixtures
 
-from notify.backends.relay.wire import EVENTS, GROUP
+import notify
+from notify.backends.relay.wire import EVENTS, GROUP, Entry, fields_of
 from notify.event import Phase
 from notify.relay.stream import Away, LeaseLost, Settled
 from notify.rules.fingerprint import Subject, id_in_fleet, id_of_key
@@ -95,6 +101,21 @@ def test_after_an_hour_of_silence_the_same_is_announced_anew_and_executors_are_c
 
     assert Told("chat", "no RPC", "announced", 1, 1, "beta") in other.work()
     assert client.smembers(client.keys("notify:matter:*")[0]) == {b"beta"}
+
+
+def test_executors_are_counted_anew_when_the_first_batch_after_the_silence_has_several(client, clock):  # noqa: F811
+    people = Judge(client, "one", backends={"chat": Chat()}, routes={"chat": Route()}, clock=clock)
+    publish(client, *[happened(who, "no RPC") for who in ("alpha", "beta")])
+    people.work()
+    clock.advance(30)
+    people.due()  # what was counted is told
+    clock.advance(HOUR)  # and nobody has looked since that is over
+
+    publish(client, *[happened(who, "no RPC") for who in ("alpha", "beta")])
+    people.work()
+
+    clock.advance(30)
+    assert [(each.count, each.executors) for each in people.due()] == [(2, 2)]
 
 
 def test_what_is_of_no_matter_goes_to_everybody_who_wants_it(client, one):  # noqa: F811
@@ -283,6 +304,30 @@ def test_an_answer_that_was_lost_on_its_way_counts_nothing_twice(client, one, cl
     assert [(each.count, each.executors) for each in one.due()] == [(2, 2)]
 
 
+def test_a_repeat_that_was_acknowledged_when_the_answer_was_lost_is_not_counted_again(client, clock, monkeypatch):  # noqa: F811
+    people = Judge(client, "one", backends={"chat": Chat()}, routes={"chat": Route()}, clock=clock)
+    commit = people.folding._ledger._commit
+
+    def lose(*args, **kwargs):
+        commit(*args, **kwargs)
+        raise ConnectionError("the cable is out")
+
+    publish(client, happened("alpha", "no RPC"), happened("beta", "no RPC"))
+    found = people.take()
+    with monkeypatch.context() as broken:
+        broken.setattr(people.folding._ledger, "_commit", lose)
+        with pytest.raises(Away):
+            people.judge(found)
+
+    first, second = people.judge(found)
+
+    assert first.lanes == {"chat"}
+    assert second.lanes == frozenset()
+    people._deliver(found[0][0], first)
+    clock.advance(30)
+    assert [(each.count, each.executors) for each in people.due()] == [(2, 2)]
+
+
 def test_who_was_too_slow_for_the_lock_judges_again_with_what_others_did_meanwhile(client, one, other, monkeypatch):  # noqa: F811
     publish(client, happened("alpha", "no RPC"))
     found = one.take()
@@ -461,3 +506,106 @@ def test_two_workers_in_any_order_say_what_one_process_would(client, server, ste
                 worker.folding._forget()
 
         assert Counter((each.backend, each.phase, each.count, each.executors) for each in told) == Counter(expected)
+
+
+# ---- processes
+
+_WORKER = """
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from folds import Chat
+from relay_matters import Judge
+from notify.relay.stream import Away, LeaseLost
+from notify.rules.routing import Route
+
+port, name = sys.argv[1:]
+client = redis.Redis(port=int(port), retry=Retry(NoBackoff(), 0), socket_timeout=5)
+lives = 0
+judge, told = None, 0
+say("ready")
+while True:
+    try:
+        if judge is None:
+            lives += 1
+            backends, routes = {"chat": Chat()}, {"chat": Route()}
+            judge, told = Judge(client, f"{name}-{lives}", backends=backends, routes=routes, lease=2.0), 0
+        judge.work(50)
+        judge.take_over()
+        judge.folding.due()
+    except Away:
+        time.sleep(0.02)
+        judge.read_again()
+    except LeaseLost:
+        judge = None
+        continue
+    for each in judge.told[told:]:
+        say(each.phase, each.count, each.executors)
+    told = len(judge.told)
+    time.sleep(0.01)
+"""
+_HOLDER = """
+import redis
+from folds import Chat
+from relay_matters import Judge
+from notify.relay import ledger
+from notify.relay.ledger import Asked
+from notify.rules.routing import Route
+
+ledger._LOCK_SECONDS = 1.0
+judge = Judge(redis.Redis(port=int(sys.argv[1])), "holder", backends={"chat": Chat()}, routes={"chat": Route()})
+judge.folding._ledger.begin(Asked())
+say("held")
+idle()
+"""
+PATHS = os.pathsep.join([str(Path(notify.__file__).parents[1]), str(Path(__file__).parent)])
+
+
+def until(condition, seconds=60.0):
+    """Wait for what processes do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+@pytest.mark.process
+def test_one_outage_on_two_hundred_executors_is_told_twice_and_every_repeat_is_counted(client, server):  # noqa: F811
+    executors, each, events = 200, 50, 10_000
+    arguments = [(server.port, name) for name in ("a", "b", "c", "d")]
+    with ExitStack() as stack:
+        workers = [stack.enter_context(running(_WORKER, arguments=one, PYTHONPATH=PATHS)) for one in arguments]
+        for worker in workers:
+            wait_for(worker, "ready")
+        pipeline = client.pipeline(transaction=False)
+        for number in range(events):
+            pipeline.xadd(EVENTS, fields_of(Entry(happened(f"executor {number % executors}", "no RPC"))))
+            if number == events // 2:
+                pipeline.execute()
+                workers[0].kill()  # whatever it does at the moment
+                server.kill()
+                server.start()
+        pipeline.execute()
+        until(lambda: client.xinfo_groups(EVENTS)[0]["lag"] == 0 and not client.xpending(EVENTS, GROUP)["pending"])
+        for worker in workers:
+            worker.kill()
+        said = [line for worker in workers for line in worker.communicate()[0].decode().splitlines() if line != "ready"]
+
+    assert each * executors == events
+    later = Judge(client, "later", backends={"chat": Chat()}, routes={"chat": Route()}, ahead=30)
+    (counted,) = later.due()
+    assert counted == Told("chat", "no RPC × 10,000 on 200 executors", "counted", events, executors)
+    # One of the kills may have come between the telling and the note of it.
+    assert 1 <= len(said) <= 2
+    assert set(said) == {"announced 1 1"}
+
+
+@pytest.mark.process
+def test_the_kill_of_a_worker_with_the_lock_loses_nothing(client, server, one):  # noqa: F811
+    with running(_HOLDER, arguments=(server.port,), PYTHONPATH=PATHS) as worker:
+        wait_for(worker, "held")
+        worker.kill()
+    assert client.exists("notify:lock:matters") == 1
+    publish(client, happened("alpha", "no RPC"))
+
+    assert names(one.work(), "announced") == ["chat", "machine", "pager"]  # after what is left of its second
