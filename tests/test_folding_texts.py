@@ -39,7 +39,7 @@ def test_what_nobody_knows_the_text_of_is_told_all_the_same():
 def test_an_end_tells_how_long_and_how_often(count, often):
     said = Event(id="2", time=MORNING + 7500, message="", level=logging.INFO, key="rpc")
 
-    event = resolved(said, going(count=count, title="RPC is down"))
+    event = resolved(said, going(count=count, title="RPC is down"), said.time)
 
     assert event.message == "Resolved: RPC is down"
     assert event.body == f"It happened {often}, and was over after 2 h 5 min."

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from notify.event import Event, Phase
 from notify.rules.fingerprint import Subject
-from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes, Saying, Verdict, is_told_of_a_row
+from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes, Saying, Verdict
+from notify.rules.matter import is_told_of_a_row
 
 HOUR = 3600.0
 CHAT, PAGER, MACHINE = "chat", "pager", "machine"  # changes its messages; folds; gets everything

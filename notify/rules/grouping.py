@@ -14,7 +14,7 @@ from typing import NamedTuple
 from notify.event import Event, Phase
 from notify.levels import severity
 from notify.rules.fingerprint import Subject
-from notify.rules.matter import Going
+from notify.rules.matter import Going, is_told_of_a_row
 from notify.rules.storm import Held, Storm
 
 EDIT_EVERY = 30.0  # seconds between two changes of one message, at least
@@ -201,6 +201,18 @@ class Grouping:
                 said.append(self._summed(going, plain, now))
         return said
 
+    def expect(self, subject_id: str) -> None:
+        """Note that what is said of a matter is on its way: nothing more is said until `told`."""
+        going = self.find(subject_id)
+        if going is not None:
+            going.waits = True
+            self._changed[subject_id] = None
+
+    @property
+    def waiting(self) -> list[str]:
+        """The matters of which something is on its way."""
+        return [going.id for going in (*self._named.values(), *self._others.values()) if going.waits]
+
     def told(self, subject_id: str, *, lost: bool) -> None:
         """Note that what was said of a matter has arrived, or is *lost* and to be said again."""
         going = self.find(subject_id)
@@ -220,10 +232,14 @@ class Grouping:
 
     def changes(self) -> dict[str, dict[str, object] | None]:
         """Return what has changed since the last call, by id; None for a matter that has ended."""
+        taken = self.take_changes()
+        return {subject_id: None if going is None else going.as_plain() for subject_id, going in taken.items()}
+
+    def take_changes(self) -> dict[str, Going | None]:
+        """Return the matters that have changed since the last call, by id; None for one that has ended."""
         changed, self._changed = self._changed, {}
         self.pressing = False
-        found = ((subject_id, self.find(subject_id)) for subject_id in changed)
-        return {subject_id: None if going is None else going.as_plain() for subject_id, going in found}
+        return {subject_id: self.find(subject_id) for subject_id in changed}
 
     def everything(self) -> dict[str, dict[str, object] | None]:
         """Return all that there is, as `changes` does."""
@@ -236,6 +252,22 @@ class Grouping:
             going = Going.from_plain(subject_id, given, now)
             if going is not None and not self._is_over(going, now):
                 self._insert(going, now)
+                self._schedule(going)
+        self._changed = {}
+
+    def follow(self, changes: Mapping[str, object], now: float) -> None:
+        """Do what others did who share these matters, given `Going.as_it_is` by id, or None for one that has ended."""
+        for subject_id, given in changes.items():
+            known = self.find(subject_id)
+            going = Going.from_plain(subject_id, given, now)
+            if going is None:
+                if known is not None:
+                    self._remove(known)
+            else:
+                if known is not None and known.last == going.last:  # it has not happened again, and keeps its place
+                    (self._named if known.named else self._others)[subject_id] = going
+                else:
+                    self._place(going)
                 self._schedule(going)
         self._changed = {}
 
@@ -362,8 +394,3 @@ class Grouping:
                 (one.timer, one.id) for one in (*self._named.values(), *self._others.values()) if one.timer < math.inf
             ]
             heapq.heapify(self._timers)
-
-
-def is_told_of_a_row(count: int) -> bool:
-    """Say whether the *count*-th of a row is told: the 1st, 2nd, 5th, 10th, 20th, 50th, 100th …"""
-    return str(count).rstrip("0") in ("1", "2", "5")
