@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from notify import diagnostics
 from notify.backends.relay.address import parse_address
 from notify.backends.relay.lines import MOST, Lines
-from notify.backends.relay.server import look, open_client, unfit
+from notify.backends.relay.server import REQUEST_SECONDS, look, open_client, unfit
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS, LOGSTASH, Entry, fields_of
 from notify.errors import DeliveryError, Rejected
@@ -42,6 +42,7 @@ class RelayBackend:
     durable = True
     folds = False
     passes_matters = True
+    in_order = True  # the workers count by it, and have what is urgent overtake
     max_batch = 100
 
     def __init__(self, url: str, origin: Origin, *, lines: Lines | None = None) -> None:
@@ -93,7 +94,7 @@ class RelayBackend:
             self._client = None
             self._process = os.getpid()
         if self._client is None:
-            self._client = open_client(self._address)
+            self._client = open_client(self._address, request_seconds=REQUEST_SECONDS)
         return self._client
 
     def _publish(self, events: Sequence[Event]) -> int:
