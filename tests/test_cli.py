@@ -569,7 +569,7 @@ def test_doctor_says_what_is_behind_the_relay_and_what_it_leaves_without_effect(
     assert verdict == "ok"
     assert text.startswith("Redis ")
     assert text.endswith(
-        "append-only file, noeviction; 0 events in the stream; without TLS; gets INFO and above, topics: all"
+        "append-only file, noeviction; 0 entries in the stream; without TLS; gets INFO and above, topics: all"
     )
     told = [(row["subject"], row["text"]) for row in json.loads(well.stdout) if row["verdict"] == "warning"]
     assert told == [

@@ -308,20 +308,23 @@ def test_a_user_who_may_not_publish_stops_the_lane(server: RedisServer) -> None:
     server.client().execute_command("ACL SETUSER reader on >secret ~* +@read")
     backend = RelayBackend(server.url.replace("://", "://reader:secret@"), ORIGIN)
 
-    with pytest.raises(Gone, match="does not allow this user to publish"):
+    with pytest.raises(Gone, match="does not allow this user what the relay needs"):
         backend.send([event(1)])
     backend.close()
 
 
 def test_a_user_who_may_do_no_more_than_publish_can(server: RedisServer) -> None:
     # As docs/relay.md has it.
-    rights = "resetkeys ~notify:* -@all +multi +exec +xadd +rpush +ltrim +select"
+    rights = "resetkeys ~notify:* -@all +multi +exec +xadd +rpush +ltrim +select +info +xlen +config|get"
     server.client().execute_command(f"ACL SETUSER publisher on >secret {rights}")
     backend = RelayBackend(
         server.url.replace("://", "://publisher:secret@"), ORIGIN, lines=Lines(logstash.Origin("a", "h", ()))
     )
 
-    assert backend.send([event(1)]) == 1
+    assert backend.send([event(1, attachments=(Attachment("a.bin", bytes(1_000_000)),))]) == 1
+    assert "1 entries in the stream" in backend.check()
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        server.client(username="publisher", password="secret").xrange(EVENTS)
     backend.close()
 
 
@@ -405,7 +408,7 @@ def test_check_says_what_is_there_and_sends_nothing(server: RedisServer, backend
     said = backend.check()
 
     assert said.startswith("Redis ")
-    assert said.endswith("append-only file, noeviction; 2 events in the stream; without TLS")
+    assert said.endswith("append-only file, noeviction; 2 entries in the stream; without TLS")
     assert len(published(server)) == 2
 
 

@@ -45,7 +45,7 @@ def test_what_passes_is_tried_again(error: Exception, said: str) -> None:
         (exceptions.AuthenticationError("Authentication required."), "asks for a password"),
         (
             exceptions.NoPermissionError("User c4nary has no permissions to run the 'xadd' command"),
-            "not allow this user",
+            "not allow this user what the relay needs",
         ),
         (exceptions.ResponseError(f"{QUOTED}WRONGTYPE Operation against a key"), "somebody else's"),
         (exceptions.ResponseError("unknown command `XADD`, with args beginning with: `c4nary`"), "it is too old"),

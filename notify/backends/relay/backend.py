@@ -77,7 +77,7 @@ class RelayBackend:
         try:
             client = self._opened()
             server = look(client)
-            said = [str(server), f"{client.xlen(EVENTS):,} events in the stream", *unfit(server)]
+            said = [str(server), f"{client.xlen(EVENTS):,} entries in the stream", *unfit(server)]
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble(error) from None
         return "; ".join([*said, *([] if self._address.tls else ["without TLS"])])

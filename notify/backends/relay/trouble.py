@@ -20,7 +20,7 @@ _PASSING = {
 _LASTING = {
     "WRONGPASS": "Redis refuses the name or the password",
     "NOAUTH": "Redis asks for a password",
-    "NOPERM": "Redis does not allow this user to publish",
+    "NOPERM": "Redis does not allow this user what the relay needs",
     "WRONGTYPE": "a key in Redis that should be the relay's is somebody else's",
     "MOVED": "Redis is a cluster, which has no one place for a stream",
     "ERR": "Redis does not know what it is asked: it is too old, or has another set-up",
