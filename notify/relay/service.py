@@ -15,8 +15,8 @@ from notify.backends.relay.wire import EVENTS
 from notify.clock import SystemClock
 from notify.destinations import destinations
 from notify.errors import ConfigError, Gone
-from notify.relay.judging import NoJudging
 from notify.relay.look import Overview, look
+from notify.relay.matters import SharedFolding
 from notify.relay.report import Reporter
 from notify.relay.share import share
 from notify.relay.stream import LEASE, LeaseLost, Stream
@@ -152,7 +152,14 @@ class Service:
             stream,
             to.backends,
             to.routes,
-            judging=NoJudging(),
+            judging=SharedFolding(
+                self._client,
+                name,
+                to.backends,
+                to.routes,
+                interval=self._config.get(settings.NOTIFY_REPEAT_INTERVAL),
+                storm_limit=self._config.get(settings.NOTIFY_STORM_LIMIT),
+            ),
             redact=self._redactor.events,
             redact_text=self._redactor.text,
             clock=SystemClock(),

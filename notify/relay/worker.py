@@ -13,6 +13,7 @@ from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.event import Phase
 from notify.relay.fence import Fence, Fenced
 from notify.relay.hands import Hand, Hands
 from notify.relay.judging import Given, Judged, Judging
@@ -202,11 +203,19 @@ class Worker:
             self.counts["aside"] += poison
             self._deliver(found)
         if is_time:
+            self._tell_refused()
             self._judging.due()
         if self._is_time("trim", _TRIM_EVERY):
             self._stream.trim()
         if self._is_time("tell", _TELL_EVERY):
             self._tell_dropped()
+
+    def _tell_refused(self) -> None:
+        while self._hands.refused:
+            event, name = self._hands.refused[0]
+            if event.matter is not None and event.matter.phase in (Phase.COUNTED, Phase.REMINDED):
+                self._judging.lost(event, frozenset({name}))
+            self._hands.refused.popleft()
 
     def _is_time(self, what: str, every: float) -> bool:
         now = time.monotonic()
@@ -272,7 +281,7 @@ class Worker:
                         fitting.append(name)
                         queued[name].append(entry)
                 if fitting:
-                    self._hands.hold(event.id, hand, dict.fromkeys(fitting, entry.weight))
+                    self._hands.hold(event, hand, dict.fromkeys(fitting, entry.weight))
         for name, entries in queued.items():
             self._lanes[name].put(entries)
         for name, ids in parked.items():
@@ -296,7 +305,7 @@ class Worker:
             mine = [event for event, names in verdict.said if name in names]
             if mine and name in hand.wanted - hand.has - hand.weights.keys():
                 entry = Entry.of(mine[0], None, stored=True)
-                self._hands.hold(entry.event.id, hand, {name: entry.weight})
+                self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
