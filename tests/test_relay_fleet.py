@@ -14,6 +14,7 @@ from services import eventually
 
 from notify.backends.relay.wire import Entry, fields_of
 from notify.event import Event, Origin, new_id
+from notify.testing.fake_discord import FakeDiscord
 
 _EACH = 20  # events of each executor
 _BATCH = 10  # events of one message: what a kill may cost twice
@@ -159,3 +160,53 @@ def test_a_worker_that_is_told_to_end_does_so_in_five_seconds_and_others_go_on_a
         assert repeated(slow.texts()) == 0
         assert disordered(slow.texts()) == []
     slow.close()
+
+
+def test_one_outage_of_all_is_one_message_that_counts_executors_and_repeats(tmp_path: Path) -> None:
+    receiver = Receiver()
+    edits_soon = "from notify.rules import grouping; grouping.EDIT_EVERY = 4.0"  # of the thirty seconds that it is
+    with (
+        running_redis(tmp_path) as redis,
+        FakeDiscord() as discord,
+        fleet(redis.url, tmp_path, receiver, DISCORD_WEBHOOK_URL=discord.url) as some,
+    ):
+        for _ in range(3):
+            some.work(script=edits_soon)
+        some.publish(200, 50, processes=2, error="no RPC node answers")
+        some.published(timeout=100)
+
+        eventually(lambda: "× 10,000" in str(discord.embeds), "the message has the count", timeout=30)
+
+        assert discord.requests <= 3  # the first, a count of what was known by then, and that of all
+        assert len(discord.messages) == 1
+        assert "10,000 on 200 executors" in str(discord.embeds)
+        assert discord.limited == 0
+        eventually(lambda: receiver.events >= 200 * 50, "who does not fold gets all of it")
+    receiver.close()
+
+
+def test_a_channel_of_some_executors_gets_theirs_alone_and_its_limits_are_kept(tmp_path: Path) -> None:
+    receiver = Receiver()
+    with (
+        running_redis(tmp_path) as redis,
+        FakeDiscord() as discord,
+        fleet(
+            redis.url,
+            tmp_path,
+            receiver,
+            DISCORD_WEBHOOK_URL=discord.url,
+            DISCORD_EXECUTORS="executor-1,executor-2,executor-3",
+        ) as some,
+    ):
+        for _ in range(4):
+            some.work()
+        some.publish(8, _EACH, processes=2, pause=0.02)
+        some.published(timeout=60)
+        eventually(lambda: len(discord.embeds) >= 3 * _EACH, "all has arrived", timeout=30)
+        some.workers[0].kill()
+
+        told = [f"{embed['author']['name']} {embed['title'].rpartition(' ')[2]}" for embed in discord.embeds]
+        assert set(told) == {text for text in expected(4, _EACH) if not text.startswith("executor-0 ")}
+        assert disordered(told) == []
+        assert (discord.limited, discord.too_early) == (0, 0)
+    receiver.close()
