@@ -8,7 +8,7 @@ From the environment, or from a secrets file below it (`notify.setup(env_file=â€
 counts as unset. A file that others can read is refused. `notify env` shows this table with what is set; `notify doctor` checks it.
 
 Every backend has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS` under its name: a backend passed as `backends={"sink": â€¦}` or named
-in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO) and `SINK_TOPICS` (all).
+in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO) and `SINK_TOPICS` (all). In `notify relay` each has `<BACKEND>_EXECUTORS`, too.
 
 Levels are logging's names, `TRADE`, `TRADE_HIGH`, a number, or `off`. Topics are free text; these are in use:
 `log`, `startup`, `shutdown`, `cycle`, `trade`, `decision`, `position`, `gas`, `data`, `account`, `watchdog`, `crash`, `alert`.

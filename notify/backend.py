@@ -27,7 +27,7 @@ Optional attributes, with what a lane assumes without them:
                              text. It is replaced before the first send() by one that outlives the process
     passes_matters: bool     False; True: hands on events to where repeats are counted, for many programs together. It
                              folds nothing, gets every event with its matter, and learns of every end
-    in_order: bool = False   for readers who read along: no event overtakes another
+    in_order: bool = False   for readers who read along, and who count by it: no event overtakes another
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
 

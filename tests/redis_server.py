@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from services import free_ports, program
 
 _START_TIMEOUT = 20.0  # seconds; it takes a few hundredths, and longer when it has much to read again
 _END_TIMEOUT = 10.0  # seconds after SIGTERM
 _LOOK_EVERY = 0.02  # seconds between looks whether it answers
+_ONCE = Retry(NoBackoff(), 0)
 _TRIES = 3  # starts with other ports, when somebody has taken one meanwhile
 
 # As the page of the relay tells people to run it.
@@ -43,8 +46,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self, **options: object) -> redis.Redis:
-        """Return a client for the test itself, which ends with the server. *options* are those of `redis.Redis`."""
-        self._clients.append(redis.Redis(host="127.0.0.1", port=self.port, **options))
+        """Return a client for the test itself, which tries nothing twice and ends with the server.
+
+        *options* are those of `redis.Redis`.
+        """
+        self._clients.append(redis.Redis(host="127.0.0.1", port=self.port, **{"retry": _ONCE, **options}))
         return self._clients[-1]
 
     def start(self) -> None:
@@ -77,7 +83,7 @@ class RedisServer:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
-        with redis.Redis(host="127.0.0.1", port=self.port) as probe:
+        with redis.Redis(host="127.0.0.1", port=self.port, retry=_ONCE) as probe:
             while True:
                 assert self._process is not None
                 assert self._process.poll() is None, f"it ended: {self.log.read_text(errors='replace')}"

@@ -16,6 +16,7 @@ import pytest
 from children import ENDING, environment, python
 from machine import missing
 from outboxes import an_event, opened
+from redis_server import running_redis
 from set_up import secrets_file
 from typer.testing import CliRunner, Result
 
@@ -553,6 +554,39 @@ def test_doctor_warns_when_nothing_leaves_the_machine_and_says_what_would(pager:
         f"nothing leaves this machine: {switch} is true; otherwise events would go to discord_ops, logstash, "
         "telegram, apprise, pager",
     )
+
+
+@pytest.mark.process
+def test_doctor_says_what_is_behind_the_relay_and_what_it_leaves_without_effect(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--requirepass", CANARY) as server:
+        url = server.url.replace("://", f"://:{CANARY}@")
+        env = {"NOTIFY_RELAY_URL": url, "DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_EXECUTORS": "eth-1"}
+        well = invoke("doctor", "--json", env=env)
+        ill = invoke("doctor", "--json", env={**env, "NOTIFY_RELAY_URL": server.url})
+
+    assert well.exit_code == 0
+    verdict, text = found(well)["relay"]
+    assert verdict == "ok"
+    assert text.startswith("Redis ")
+    assert text.endswith(
+        "append-only file, noeviction; 0 entries in the stream; without TLS; gets INFO and above, topics: all"
+    )
+    told = [(row["subject"], row["text"]) for row in json.loads(well.stdout) if row["verdict"] == "warning"]
+    assert told == [
+        ("DISCORD_EXECUTORS", "has no effect here: it is for `notify relay`, where many executors speak"),
+        ("DISCORD_WEBHOOK_URL", "has no effect with NOTIFY_RELAY_URL: `notify relay` reaches people from there"),
+    ]
+    assert ill.exit_code == 1
+    assert found(ill)["relay"] == ("wrong", "Redis asks for a password; gets INFO and above, topics: all")
+    assert CANARY not in well.stdout + well.stderr + ill.stdout + ill.stderr
+
+
+def test_doctor_says_offline_that_events_would_go_to_the_relay() -> None:
+    env = {"NOTIFY_RELAY_URL": "redis://queue", "DISCORD_WEBHOOK_URL": WEBHOOK, "LOGSTASH_SERVER": "logs"}
+
+    result = invoke("doctor", "--json", env={**env, "UNIT_TESTING": "true"})
+
+    assert found(result)["network"][1].endswith("; otherwise events would go to relay, logstash")
 
 
 def test_doctor_names_secrets_that_are_too_short_to_be_recognised(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import json
 
-from notify.backends.text import visible
-from notify.clip import clip_end
+from notify.backends.text import visible, whole_characters
 from notify.event import Event
 from notify.levels import level_name
 from notify.plain import clean, iso_time, jsonable, safe_str
@@ -16,7 +15,8 @@ def speaker(event: Event) -> str:
     """Return who said *event*, in one line, when it comes from where many speak; empty when that is clear."""
     origin = event.origin
     named = () if origin is None else (" ".join(visible(name).split()) for name in (origin.name, origin.executor))
-    return clip_end(next(filter(None, named), ""), _SPEAKER)
+    shown = next(filter(None, named), "")
+    return shown if len(shown) <= _SPEAKER else shown[: whole_characters(shown, _SPEAKER - 1)] + "…"
 
 
 def whole_text(event: Event) -> str:

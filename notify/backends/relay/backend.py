@@ -1,6 +1,5 @@
 """The relay backend: publishes events to Redis, where the relay's workers take them."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from notify import diagnostics
 from notify.backends.relay.address import parse_address
 from notify.backends.relay.lines import MOST, Lines
-from notify.backends.relay.server import look, open_client, unfit
+from notify.backends.relay.server import REQUEST_SECONDS, look, open_client, unfit
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS, LOGSTASH, Entry, fields_of
 from notify.errors import DeliveryError, Rejected
@@ -42,6 +41,7 @@ class RelayBackend:
     durable = True
     folds = False
     passes_matters = True
+    in_order = True  # the workers count by it, and have what is urgent overtake
     max_batch = 100
 
     def __init__(self, url: str, origin: Origin, *, lines: Lines | None = None) -> None:
@@ -51,7 +51,6 @@ class RelayBackend:
         self._origin = Origin(clean(origin.executor), clean(origin.name), clean(origin.icon_url))
         self._lines = lines
         self._client: redis.Redis | None = None
-        self._process = os.getpid()
 
     def send(self, events: Sequence[Event], /) -> int:
         """Publish some of *events*, from the first on, and return how many.
@@ -76,7 +75,7 @@ class RelayBackend:
         try:
             client = self._opened()
             server = look(client)
-            said = [str(server), f"{client.xlen(EVENTS):,} events in the stream", *unfit(server)]
+            said = [str(server), f"{client.xlen(EVENTS):,} entries in the stream", *unfit(server)]
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble(error) from None
         return "; ".join([*said, *([] if self._address.tls else ["without TLS"])])
@@ -89,11 +88,8 @@ class RelayBackend:
             client.close()
 
     def _opened(self) -> "redis.Redis":
-        if self._process != os.getpid():  # forked: the parent's connection is not ours to write to, nor to end
-            self._client = None
-            self._process = os.getpid()
-        if self._client is None:
-            self._client = open_client(self._address)
+        if self._client is None:  # in a forked child it is there, and connects anew: redis-py sees to that
+            self._client = open_client(self._address, request_seconds=REQUEST_SECONDS)
         return self._client
 
     def _publish(self, events: Sequence[Event]) -> int:

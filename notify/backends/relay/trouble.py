@@ -20,13 +20,13 @@ _PASSING = {
 _LASTING = {
     "WRONGPASS": "Redis refuses the name or the password",
     "NOAUTH": "Redis asks for a password",
-    "NOPERM": "Redis does not allow this user to publish",
+    "NOPERM": "Redis does not allow this user what the relay needs",
     "WRONGTYPE": "a key in Redis that should be the relay's is somebody else's",
     "MOVED": "Redis is a cluster, which has no one place for a stream",
     "ERR": "Redis does not know what it is asked: it is too old, or has another set-up",
 }
 _QUOTED = " of pipeline caused error: "  # what redis-py puts before a server's text, after the command
-_CODE = re.compile(r"[A-Z]{2,20}(?=\s|$)")
+_CODE = re.compile(r"[A-Z]{3,20}(?=\s|$)")
 
 
 def trouble(error: Exception) -> DeliveryError:
@@ -57,6 +57,10 @@ def _code(error: Exception) -> str:
         (exceptions.AuthenticationError, "WRONGPASS"),
         (exceptions.AuthorizationError, "NOPERM"),
         (exceptions.ExecAbortError, "EXECABORT"),
+        (exceptions.MasterDownError, "MASTERDOWN"),
+        (exceptions.ClusterDownError, "CLUSTERDOWN"),
+        (exceptions.TryAgainError, "TRYAGAIN"),
+        (exceptions.MovedError, "MOVED"),
     )
     for kind, code in classes:
         if isinstance(error, kind):
@@ -70,7 +74,7 @@ def _code(error: Exception) -> str:
 def _why(error: Exception) -> str:
     from redis import exceptions
 
+    if isinstance(error, exceptions.TimeoutError):
+        return "no answer in time"
     why = reason(error)
-    if why == type(error).__name__:
-        return "no answer in time" if isinstance(error, exceptions.TimeoutError) else "connection lost"
-    return why
+    return "connection lost" if why == type(error).__name__ else why
