@@ -37,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--signals", type=int, default=10_000, metavar="N", help="signals whose handler notifies (10000)")
     group.addoption("--forks", type=int, default=200, metavar="N", help="forks while something is delivered (200)")
     group.addoption("--strategies", type=int, default=100, metavar="N", help="strategies that are watched (100)")
+    group.addoption("--executors", type=int, default=100, metavar="N", help="executors behind one relay (100)")
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 

@@ -1,4 +1,4 @@
-"""A fleet around a real Redis: processes that publish, workers that deliver, a destination that counts; all to be killed."""
+"""A fleet around a real Redis: processes that publish, workers, and a destination that counts; all may be killed."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 
@@ -52,10 +53,10 @@ def from_env(env):
     return Counting(int(env["COUNTING_PORT"]))
 '''
 
-# Leases of three seconds: of the thirty that they are, a test would wait for most.
+# Leases of five seconds: of the thirty that they are, a test would wait for most.
 _SHORT_LEASE = """
 from notify.relay import fence, service, worker
-service.LEASE, fence.SLOWEST = 3.0, 1.0
+service.LEASE, fence.SLOWEST = 5.0, 1.0
 """
 _WORK = """
 import sys
@@ -79,14 +80,14 @@ from notify.backends.relay.backend import RelayBackend
 from notify.event import Origin
 from notify.notifier import Notifier
 
-url, first, last, each, pause = sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5])
+url, first, last, each, pause, text = sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5]), sys.argv[6]
 AT_ONCE = 25
 for begin in range(first, last, AT_ONCE):
     names = [f"executor-{number}" for number in range(begin, min(begin + AT_ONCE, last))]
     notifiers = {name: Notifier({"relay": RelayBackend(url, Origin(name, name))}) for name in names}
     for number in range(each):
         for name, notifier in notifiers.items():
-            notifier.notify(f"{name} {number}", level=25)
+            notifier.notify(text or f"{name} {number}", level=40 if text else 25)
         time.sleep(pause)
     for name, notifier in notifiers.items():
         notifier.close(90)
@@ -186,11 +187,14 @@ class Fleet:
         """Return what a worker has written."""
         return (self._directory / f"worker-{self.workers.index(worker)}.log").read_text()
 
-    def publish(self, executors: int, each: int, *, processes: int = 4, pause: float = 0.0) -> None:
-        """Have *executors* say *each* events, from some processes, *pause* seconds between two of the same executor."""
+    def publish(self, executors: int, each: int, *, processes: int = 4, pause: float = 0.0, error: str = "") -> None:
+        """Have *executors* say *each* events, from some processes, *pause* seconds between two of the same executor.
+
+        With an *error* all say this one, at level ERROR.
+        """
         edges = [executors * number // processes for number in range(processes + 1)]
-        for first, last in zip(edges, edges[1:], strict=False):
-            arguments = [str(part) for part in (self._url, first, last, each, pause)]
+        for first, last in pairwise(edges):
+            arguments = [str(part) for part in (self._url, first, last, each, pause, error)]
             command = [sys.executable, "-c", _PUBLISH, *arguments]
             self._publishers.append(subprocess.Popen(command, stderr=subprocess.PIPE, env=self._env))
 

@@ -1,18 +1,17 @@
--- Takes over, piece by piece, from a worker that is dead. ARGV: worker, entries at most, bytes, seconds of a lease,
--- deliveries at most. Returns entries in order, how many were set aside, whether there is more.
+-- Takes over, piece by piece, from a worker that is dead. ARGV: worker, entries at most, bytes, deliveries at most,
+-- '1': also from one that has left without a word. Returns entries in order, how many were set aside, whether there is
+-- more.
 local worker, most, most_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local lease, deliveries = tonumber(ARGV[4]), tonumber(ARGV[5])
+local deliveries, is_sure = tonumber(ARGV[4]), ARGV[5] == '1'
 if not is_held(worker) then return redis.error_reply(LOST) end
 
--- A server that has just begun could not be told that anybody lives.
-local up = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)'))
 local now = seconds()
 local found, score
 for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', events, group)) do
   local name = each[2]
   local ends = redis.call('ZSCORE', workers, name)
   local heir = redis.call('HGET', heirs, name)
-  local is_dead = not ends or tonumber(ends) == 0 or (tonumber(ends) <= now and up >= lease)
+  local is_dead = not ends or tonumber(ends) == 0 or (is_sure and tonumber(ends) <= now)
   -- What an heir that is dead, too, has taken over already comes first.
   local is_free = not heir or heir == worker or not redis.call('ZSCORE', workers, heir)
   if name ~= worker and is_dead and is_free then found, score = name, tonumber(ends or 1) break end

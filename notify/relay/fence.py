@@ -24,7 +24,9 @@ class Fence:
     def __init__(self, clock: Clock, lease: float) -> None:
         self._clock = clock
         self._lasts = lease - SLOWEST
+        self._gap = lease / 3
         self._until = 0.0
+        self._renewed_at = self._steady_since = -lease
         self._shut = False
 
     def now(self) -> float:
@@ -33,7 +35,16 @@ class Fence:
 
     def renewed(self, asked_at: float) -> None:
         """Note that the lease was renewed after *asked_at*."""
+        now = self._clock.monotonic()
+        if now - self._renewed_at > self._gap:
+            self._steady_since = now
+        self._renewed_at = now
         self._until = asked_at + self._lasts
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the server was there for long enough that others could have renewed their leases, too."""
+        return self._clock.monotonic() - self._steady_since > self._gap
 
     def shut(self) -> None:
         """Let nothing through any more."""

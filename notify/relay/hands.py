@@ -1,11 +1,12 @@
 """What a worker has in hand: the entries whose events are in its lanes' memory, and what became of them."""
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notify import diagnostics
+from notify.event import Event
 from notify.relay.stream import Away, LeaseLost, Settled, Stream
 
 ROOM = 1000  # events that one lane has in memory: more than the fastest destination takes while the next are fetched
@@ -24,6 +25,7 @@ class Hand:
         wanted: the backends that are to have its event.
         has: those of them that have it.
         weights: by backend, of the event that its lane has in memory.
+        event: that.
     """
 
     entry: str
@@ -31,6 +33,7 @@ class Hand:
     wanted: frozenset[str]
     has: set[str]
     weights: dict[str, int] = field(default_factory=dict)
+    event: Event | None = None
 
 
 class Hands:
@@ -55,6 +58,8 @@ class Hands:
         """Whether the server may know less than it was told, or tell more than was heard."""
         self.is_lost = False
         """Whether others have taken over."""
+        self.refused: deque[tuple[Event, str]] = deque(maxlen=_REMEMBERED)
+        """Events that were set aside, and the backend of each. For the worker to take out."""
 
     # ---- the worker's side
 
@@ -73,11 +78,12 @@ class Hands:
         """Settle whole entries that no lane has. Raises `Away` and `LeaseLost`."""
         self._stream.settle(entries)
 
-    def hold(self, event_id: str, hand: Hand, weights: Mapping[str, int]) -> None:
-        """Note that the lanes named in *weights* are about to be given the event of *hand*."""
+    def hold(self, event: Event, hand: Hand, weights: Mapping[str, int]) -> None:
+        """Note that the lanes named in *weights* are about to be given *event*, the one of *hand*."""
         with self._lock:
             hand = self._by_entry.setdefault(hand.entry, hand)
-            self._by_event[event_id] = hand
+            hand.event = event
+            self._by_event[event.id] = hand
             for name, weight in weights.items():
                 hand.weights[name] = weight
                 self._counts[name] += 1
@@ -107,7 +113,10 @@ class Hands:
 
     def dead(self, destination: str, event_id: str, reason: str) -> None:
         """Set aside what *destination* refuses, with the *reason*."""
-        self._note(destination, [event_id], reason)
+        hand = self._by_event.get(event_id)
+        if hand is not None and hand.event is not None:
+            self.refused.append((hand.event, destination))
+        self._note(destination, [event_id], reason or "it gave no reason")
 
     def park(self, destination: str, event_ids: Iterable[str]) -> None:
         """Have what a lane gives back handed out once more."""
@@ -160,6 +169,8 @@ class Hands:
 
     def _forget(self, hand: Hand) -> None:
         self._by_entry.pop(hand.entry, None)
+        if hand.event is not None:
+            self._by_event.pop(hand.event.id, None)
         if hand.wanted <= hand.has:
             self._settled[hand.entry] = None
             if len(self._settled) > _REMEMBERED:

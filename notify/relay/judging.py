@@ -55,6 +55,10 @@ class Judging(Protocol):
         """Publish what is to be said of matters that go on."""
         ...
 
+    def lost(self, event: Event, backends: frozenset[str]) -> None:
+        """Note that *backends* have refused *event*, which tells how a matter goes on."""
+        ...
+
 
 class NoJudging:
     """Everybody gets everything."""
@@ -68,4 +72,7 @@ class NoJudging:
         return Judged(((given.event, given.wanted),))
 
     def due(self) -> None:
+        """Do nothing."""
+
+    def lost(self, event: Event, backends: frozenset[str]) -> None:
         """Do nothing."""

@@ -87,7 +87,7 @@ def look(client: "Redis") -> Overview:
     """Return how the relay is that uses the server of *client*. Changes nothing. Raises what redis raises."""
     server = look_at_server(client)
     memory: Any = client.info("memory")
-    seconds, micros = client.time()  # type: ignore[misc]  # as the synchronous client answers
+    seconds, micros = client.time()
     now = seconds + micros / 1e6
     group = _group(client)
     waiting, more = _waiting(client, group)
@@ -104,7 +104,7 @@ def look(client: "Redis") -> Overview:
         rate=sum(rate for each in workers if isinstance(rate := each.report.get("rate"), int | float)),
         workers=workers,
         limits=_limits(client, now),
-        dead=client.xlen(DEAD),  # type: ignore[arg-type]  # as above
+        dead=client.xlen(DEAD),
         dead_since=max(0.0, now - _at(last[0][0])) if last else None,
         dead_of=reason,
         memory=int(memory.get("used_memory", 0)),
@@ -123,7 +123,7 @@ def _group(client: "Redis") -> Mapping[str, Any]:
 def _waiting(client: "Redis", group: Mapping[str, Any]) -> tuple[int, bool]:
     """Return how many entries nobody has taken yet, and whether there are more."""
     if not group:
-        return client.xlen(EVENTS), False  # type: ignore[return-value]  # as above
+        return client.xlen(EVENTS), False
     lag = group.get("lag")
     if lag is not None:
         return int(lag), False
@@ -141,7 +141,7 @@ def _oldest(client: "Redis", group: Mapping[str, Any], pending: bytes | None, no
 
 def _workers(client: "Redis", now: float, *, is_there: bool) -> list[Seen]:
     leases: Any = client.zrange(keys.WORKERS, 0, -1, withscores=True)
-    ends = {name: at for name, at in leases}
+    ends = dict(leases)
     consumers: Any = client.xinfo_consumers(EVENTS, GROUP) if is_there else []
     pending = {each["name"]: each["pending"] for each in consumers}
     found = []

@@ -11,11 +11,12 @@ from notify.backends.relay.address import Address, parse_address
 from notify.backends.relay.server import look as look_at_server
 from notify.backends.relay.server import open_client, unfit
 from notify.backends.relay.trouble import trouble
+from notify.backends.relay.wire import EVENTS
 from notify.clock import SystemClock
 from notify.destinations import destinations
 from notify.errors import ConfigError, Gone
-from notify.relay.judging import NoJudging
 from notify.relay.look import Overview, look
+from notify.relay.matters import SharedFolding
 from notify.relay.report import Reporter
 from notify.relay.share import share
 from notify.relay.stream import LEASE, LeaseLost, Stream
@@ -125,13 +126,13 @@ class Service:
             self._live(stop)
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """Return the counts of this worker's lanes, and `relay`: those of all."""
+        """Return the counts of this worker's lanes, and under `notify:events` what is measured of all."""
         told: dict[str, dict[str, Any]] = {} if self._worker is None else self._worker.stats()
         client = open_client(address_of(self._config), request_seconds=_LOOK_SECONDS)
         try:
-            told["relay"] = numbers(look(client))
+            told[EVENTS] = numbers(look(client))
         except Exception as error:  # noqa: BLE001 - redis-py's; what this worker knows is told all the same
-            told["relay"] = {"away": str(trouble(error))}
+            told[EVENTS] = {"away": str(trouble(error))}
         finally:
             client.close()
         return told
@@ -140,7 +141,7 @@ class Service:
         to, self._destinations = self._destinations or open_destinations(self._config), None
         share(to.backends, self._client)
         name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(3)}"
-        stream = Stream(self._client, name)
+        stream = Stream(self._client, name, lease=LEASE)
         reporter = Reporter(stream)
 
         def refreshed() -> None:
@@ -151,7 +152,14 @@ class Service:
             stream,
             to.backends,
             to.routes,
-            judging=NoJudging(),
+            judging=SharedFolding(
+                self._client,
+                name,
+                to.backends,
+                to.routes,
+                interval=self._config.get(settings.NOTIFY_REPEAT_INTERVAL),
+                storm_limit=self._config.get(settings.NOTIFY_STORM_LIMIT),
+            ),
             redact=self._redactor.events,
             redact_text=self._redactor.text,
             clock=SystemClock(),

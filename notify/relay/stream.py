@@ -56,13 +56,15 @@ class Taken(NamedTuple):
         found: entries, oldest first.
         cursor: the last entry that was looked at.
         duplicates: how many were there for the second time.
+        caught_up: whether all that was pending for this worker has been read.
         end: of the stream, when there is nothing more.
     """
 
     found: Sequence[Found]
     cursor: str
-    duplicates: int = 0
-    end: str | None = None
+    duplicates: int
+    caught_up: bool
+    end: str | None
 
 
 class Settled(NamedTuple):
@@ -106,8 +108,8 @@ class Stream:
 
     def take(self, cursor: str, most: int) -> Taken:
         """Renew the lease, and return what is this worker's behind *cursor*, *most* entries at most."""
-        found, cursor_now, duplicates, end = self._call("take", self._lease, cursor, most, _MOST_BYTES)
-        return Taken(_found(found), cursor_now.decode(), duplicates, None if end is None else end.decode())
+        found, at, duplicates, caught_up, end = self._call("take", self._lease, cursor, most, _MOST_BYTES)
+        return Taken(_found(found), at.decode(), duplicates, bool(caught_up), None if end is None else end.decode())
 
     def wait(self, end: str, seconds: float) -> None:
         """Wait until there is something behind *end*, *seconds* at most."""
@@ -136,13 +138,13 @@ class Stream:
         """Forget what is parked. For who reads all that is pending for him once more."""
         self._call("rescan")
 
-    def claim(self, most: int) -> tuple[Sequence[Found], int, bool]:
-        """Take over from a worker that is dead.
+    def claim(self, most: int, *, is_sure: bool) -> tuple[Sequence[Found], int, bool]:
+        """Take over from a worker that has left, or, if *is_sure*, whose lease has ended.
 
         Returns entries, oldest first, which come before all that is taken later; how many were set aside, because
         each worker that had them was killed; and whether there is more.
         """
-        found, poison, more = self._call("claim", most, _MOST_BYTES, self._lease, DELIVERIES)
+        found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure))
         return _found(found), poison, bool(more)
 
     def leave(self) -> None:

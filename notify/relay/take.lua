@@ -1,7 +1,7 @@
 -- Renews the lease, and returns what is the worker's to deliver, in the order of the stream.
 -- ARGV: worker, seconds of the lease, the last entry that it has read, how many more at most, how many bytes.
--- Returns entries, the last one that was looked at, how many duplicates there were, the end of the stream if there is
--- nothing more.
+-- Returns entries, the last one that was looked at, how many duplicates there were, whether all that was pending has
+-- been read, the end of the stream if there is nothing more.
 local worker, lease, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
 if not is_held(worker) then return redis.error_reply(LOST) end
@@ -14,7 +14,7 @@ local function take(entry, fields)
   bytes = bytes + size_of(fields)
 end
 
-if most == 0 then return {taken, cursor, 0, false} end
+if most == 0 then return {taken, cursor, 0, 0, false} end
 
 -- First what others have found meanwhile of executors that this worker has in hand.
 local rest = true
@@ -28,14 +28,15 @@ while rest and not is_full() do
     if is_full() then break end
   end
 end
-if is_full() then return {taken, cursor, duplicates, false} end
+if rest then return {taken, cursor, duplicates, 0, false} end
 
 -- Then what nobody has seen yet.
 local looked = 0
 while not is_full() and looked < 4 * most do
-  local got = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', 16, 'STREAMS', events, '>')
+  local count = math.min(16, most - #taken)
+  local got = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', events, '>')
   if not got then
-    return {taken, cursor, duplicates, redis.call('XINFO', 'STREAM', events)[8]}  -- last-generated-id, see below
+    return {taken, cursor, duplicates, 1, redis.call('XINFO', 'STREAM', events)[8]}  -- the id that was given last
   end
   for _, each in ipairs(got[1][2]) do
     local entry, fields = each[1], each[2]
@@ -62,4 +63,4 @@ while not is_full() and looked < 4 * most do
     end
   end
 end
-return {taken, cursor, duplicates, false}
+return {taken, cursor, duplicates, 1, false}

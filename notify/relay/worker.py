@@ -13,6 +13,7 @@ from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
+from notify.event import Phase
 from notify.relay.fence import Fence, Fenced
 from notify.relay.hands import Hand, Hands
 from notify.relay.judging import Given, Judged, Judging
@@ -88,7 +89,7 @@ class Worker:
         self._announcer.lanes = lanes
         self._parked = dict.fromkeys(self._lanes, 0)
         self._cursor = "0-0"
-        self._read_up_to = "0-0"  # until then the worker reads once more what it has read before
+        self._caught_up = False  # with what is pending
         self._claims = False  # there is more to take over
         self._next: defaultdict[str, float] = defaultdict(float)  # monotonic seconds
         self._told: dict[str, Counter[str]] = {}
@@ -179,6 +180,7 @@ class Worker:
         self.counts["duplicates"] += taken.duplicates
         self._deliver(taken.found)
         self._cursor = taken.cursor  # last: whatever fails before that is read again
+        self._caught_up |= taken.caught_up
         if not is_roomy:
             self._hands.wait_for_room(_WHILE_PARKED)
         elif taken.end is not None and not taken.found:
@@ -187,7 +189,7 @@ class Worker:
     def _begin_anew(self) -> None:
         """Read all that is pending once more: what is in memory is known, and the rest is handed out in its order."""
         self._hands.is_unsure = False
-        self._read_up_to = max(self._cursor, self._read_up_to, key=_place)
+        self._caught_up = False
         self._stream.rescan()
         self._parked = dict.fromkeys(self._lanes, 0)
         self._cursor = "0-0"
@@ -195,17 +197,25 @@ class Worker:
     def _look_after_others(self) -> None:
         # What is taken over comes behind what is read once more, or the order would not be kept.
         is_time = self._is_time("look", _LOOK_EVERY)
-        if _place(self._cursor) >= _place(self._read_up_to) and (is_time or self._claims):
-            found, poison, self._claims = self._stream.claim(_AT_ONCE)
+        if self._caught_up and (is_time or self._claims):
+            found, poison, self._claims = self._stream.claim(_AT_ONCE, is_sure=self._fence.is_steady)
             self.counts["claimed"] += len(found)
             self.counts["aside"] += poison
             self._deliver(found)
         if is_time:
+            self._tell_refused()
             self._judging.due()
         if self._is_time("trim", _TRIM_EVERY):
             self._stream.trim()
         if self._is_time("tell", _TELL_EVERY):
             self._tell_dropped()
+
+    def _tell_refused(self) -> None:
+        while self._hands.refused:
+            event, name = self._hands.refused[0]
+            if event.matter is not None and event.matter.phase in (Phase.COUNTED, Phase.REMINDED):
+                self._judging.lost(event, frozenset({name}))
+            self._hands.refused.popleft()
 
     def _is_time(self, what: str, every: float) -> bool:
         now = time.monotonic()
@@ -229,21 +239,20 @@ class Worker:
 
     def _judge(self, readable: Sequence[Read]) -> list[Judged]:
         given = [Given(each.found.entry, each.found.executor, each.event, self._wanted(each)) for each in readable]
-        fresh = [one for one, each in zip(given, readable, strict=True) if self._is_fresh(each.found)]
-        judged = iter(self._judging.judge_batch(fresh))
-        return [
-            next(judged) if self._is_fresh(each.found) else self._judged_before(one, each.found)
-            for one, each in zip(given, readable, strict=True)
-        ]
+        known = [self._judged_before(one, each) for one, each in zip(given, readable, strict=True)]
+        fresh = iter(
+            self._judging.judge_batch([one for one, is_known in zip(given, known, strict=True) if not is_known])
+        )
+        return [next(fresh) if each is None else each for each in known]
 
-    def _is_fresh(self, found: Found) -> bool:
-        return found.judged is None and self._hands.of(found.entry) is None
-
-    def _judged_before(self, given: Given, found: Found) -> Judged:
-        if found.judged is not None:
-            return self._judging.judged_before(given, found.judged)
+    def _judged_before(self, given: Given, one: Read) -> Judged | None:
+        """Return what is known to become of an event: of what was judged before, and of what the relay itself says."""
+        if one.found.judged is not None:
+            return self._judging.judged_before(given, one.found.judged)
         hand = self._hands.of(given.entry)
-        return Judged(((given.event, given.wanted if hand is None else hand.wanted),))
+        if hand is not None or one.to:
+            return Judged(((given.event, given.wanted if hand is None else hand.wanted),))
+        return None
 
     def _wanted(self, one: Read) -> frozenset[str]:
         if one.to:
@@ -272,7 +281,7 @@ class Worker:
                         fitting.append(name)
                         queued[name].append(entry)
                 if fitting:
-                    self._hands.hold(event.id, hand, dict.fromkeys(fitting, entry.weight))
+                    self._hands.hold(event, hand, dict.fromkeys(fitting, entry.weight))
         for name, entries in queued.items():
             self._lanes[name].put(entries)
         for name, ids in parked.items():
@@ -296,7 +305,7 @@ class Worker:
             mine = [event for event, names in verdict.said if name in names]
             if mine and name in hand.wanted - hand.has - hand.weights.keys():
                 entry = Entry.of(mine[0], None, stored=True)
-                self._hands.hold(entry.event.id, hand, {name: entry.weight})
+                self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
@@ -321,8 +330,3 @@ class Worker:
         except Away:  # then each worker says it
             pass
         self._announcer.say(text, level=level, but_not_to=but_not_to)
-
-
-def _place(entry: str) -> tuple[int, int]:
-    ms, _, sequence = entry.partition("-")
-    return int(ms), int(sequence or 0)
