@@ -73,7 +73,7 @@ def _internal_errors_fail(
 def _limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a ban that another one has drawn upon the process."""
     monkeypatch.setattr(limiter, "_of_process", limiter.ProcessLimiter())
-    monkeypatch.setattr(telegram_limiter, "_of_process", telegram_limiter.Limiter())
+    monkeypatch.setattr(telegram_limiter, "_of_process", telegram_limiter.ProcessLimiter())
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 import redis
 from redis_server import RedisServer, running_redis
 
-_TIMES = {"closed_until", "probed_until", "counted_until"}
+_TIMES = {"closed_until", "probed_until", "counted_until", "paid_until"}
 
 
 @pytest.fixture(scope="module")

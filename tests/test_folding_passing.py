@@ -205,3 +205,19 @@ def test_the_next_process_passes_what_this_one_could_not_with_its_matters(clock:
 
     assert matters(relay.events)[:3] == [(RPC, Phase.ANNOUNCED), (RPC, Phase.ANNOUNCED), (RPC, Phase.RESOLVED)]
     assert people.messages == ["the RPC is down"]
+
+
+def test_what_a_process_before_could_not_pass_on_is_not_counted_here(clock: FakeClock, state: Path) -> None:
+    unreachable = Passing([ConnectionError()] * 100, durable=True)
+    first = Notifier({"relay": unreachable}, outbox=Outbox(state, clock=clock), clock=clock)
+    down(first)
+    first.close(0)
+    relay, people = Passing(durable=True), People(durable=True)
+
+    with speaking(clock, state, relay=relay, people=people) as second:
+        assert len(relay.wait_for(1)) == 1
+        down(second)
+
+    (told,) = people.events
+    assert told.matter is not None
+    assert told.matter.count == 1  # the one that these people are told of

@@ -153,11 +153,11 @@ def test_what_a_program_says_arrives_with_who_says_it(server: RedisServer) -> No
         assert notifier.flush(LONG)
 
     found = published(server)
-    assert [event.message for event in found] == ["Bought", "an INFO", "down", "Resolved: down"]
+    assert [event.message for event in found] == ["Bought", "an INFO", "down", ""]
     assert {event.origin for event in found} == {Origin("eth-1", "ETH strategy")}
     assert [event.matter and event.matter.phase for event in found] == [None, None, Phase.ANNOUNCED, Phase.RESOLVED]
     lines = [json.loads(line) for line in server.client().lrange(LOGSTASH, 0, -1)]
-    assert [line["message"] for line in lines] == ["Bought", "an INFO", "down", "Resolved: down"]
+    assert [line["message"] for line in lines] == ["Bought", "an INFO", "down", "Resolved: rpc"]
     assert [line["event_id"] for line in lines] == [event.id for event in found]
     assert {(line["application"], *line["tags"]) for line in lines} == {("executor-eth-1", "live")}
 

@@ -5,12 +5,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from relays import client, server  # noqa: F401 - fixtures
 
-from notify.backends.discord import DiscordBackend
-from notify.backends.memory import MemoryBackend
 from notify.errors import RetryLater
-from notify.relay.limits import SharedLimiter
 from notify.relay.posted import SharedPosted
-from notify.relay.share import share
 
 
 @pytest.fixture
@@ -99,17 +95,3 @@ def test_while_redis_is_away_reading_says_later_and_writing_says_nothing_but_on_
 
     said = capsys.readouterr().err.splitlines()
     assert said == ["notify: a message cannot be noted in Redis and will not be changed: ConnectionError"]
-
-
-def test_backends_share_what_they_have_to_share(client):  # noqa: F811
-    discord = DiscordBackend("https://discord.com/api/webhooks/1/x")
-    trades = DiscordBackend("https://discord.com/api/webhooks/2/x")
-    machine = MemoryBackend()
-
-    share({"discord": discord, "discord_trades": trades, "machine": machine}, client)
-
-    assert isinstance(discord.limiter, SharedLimiter)
-    assert discord.limiter is trades.limiter
-    discord.posted["a"] = "1"
-    assert dict(SharedPosted(client, "discord")) == {"a": "1"}
-    assert not hasattr(machine, "posted")

@@ -5,28 +5,20 @@ one process, and beyond that the requests are counted, so that none is refused: 
 the last answer said would be too many together.
 """
 
-import os
-import threading
-from collections import defaultdict, deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from notify import diagnostics
 from notify.backends.discord.limiter import LONGEST, LOOK_AGAIN, PROBE, SHORTEST, SHORTEST_LAST
 from notify.backends.discord.limits import allowance_of, limit_of
 from notify.backends.http import Answer, parsed
 from notify.backends.relay.wire import PREFIX
-from notify.clock import Clock, SystemClock
-from notify.plain import class_name
-from notify.relay.scripts import HEAD, source
+from notify.clock import Clock
+from notify.relay.permits import KEPT, MARGIN, Permits
 
 if TYPE_CHECKING:
     from redis import Redis
 
 _LIMIT = f"{PREFIX}limit:"
-_AWAY = 5.0  # seconds until Redis is asked again that did not answer
-_KEPT = 86400  # seconds after which what nobody has used is forgotten: the longest stop is an hour
-_UNTOLD = 1000  # answers that may wait for Redis
 
 
 class Window(NamedTuple):
@@ -41,10 +33,9 @@ class Window(NamedTuple):
     seconds: float
 
 
-_MARGIN = 1.05  # on what Discord counts: its clock and this one need not run alike
 # Discord's staff says 5 in 2 s for a webhook; 30 in 60 s for a channel is what is seen (discord-api-docs #367, #4043).
-WEBHOOK = Window(5, 2.0 * _MARGIN)
-CHANNEL = Window(30, 60.0 * _MARGIN)
+WEBHOOK = Window(5, 2.0 * MARGIN)
+CHANNEL = Window(30, 60.0 * MARGIN)
 
 
 class SharedLimiter:
@@ -63,69 +54,41 @@ class SharedLimiter:
     """
 
     def __init__(self, client: "Redis", clock: Clock | None = None) -> None:
-        self._script = client.register_script(HEAD + _constants() + source("limits"))
-        self._clock: Clock = clock or SystemClock()
-        self._lock = threading.Lock()
-        self._under_way: defaultdict[str, list[str]] = defaultdict(list)
-        self._untold: deque[tuple[float, str, list[str]]] = deque(maxlen=_UNTOLD)
+        constants: dict[str, float | str] = {
+            "LONGEST": LONGEST,
+            "SHORTEST": SHORTEST,
+            "SHORTEST_LAST": SHORTEST_LAST,
+            "PROBE": PROBE,
+            "LOOK_AGAIN": LOOK_AGAIN,
+            "KEPT": KEPT,
+            "WEBHOOK_MOST": WEBHOOK.most,
+            "WEBHOOK_SECONDS": WEBHOOK.seconds,
+            "CHANNEL_MOST": CHANNEL.most,
+            "CHANNEL_SECONDS": CHANNEL.seconds,
+            "CHANNEL_KEY": f"{_LIMIT}channel:",
+            "SENT": ":sent",
+        }
+        self._permits = Permits(client, "limits", constants, "Discord", clock)
 
     def ready_in(self, webhook: str) -> float:
         """Return the seconds until a request to *webhook*, a URL, is welcome."""
-        return self._ask(webhook, "ready", "")
+        return self._permits.ready_in(_keys(webhook))
 
     def acquire(self, webhook: str) -> float:
         """Return 0 if a request to *webhook* may go out now, and otherwise the seconds until it is worth asking again.
 
         Whoever gets 0 sends, and calls `answered`.
         """
-        request = os.urandom(8).hex()
-        wait = self._ask(webhook, "acquire", request)
-        if not wait:
-            with self._lock:
-                self._under_way[webhook].append(request)
-        return wait
+        return self._permits.acquire(_keys(webhook))
 
     def answered(self, webhook: str, answer: Answer | None) -> None:
         """Note what came of a request to *webhook*; None when there was no answer."""
-        with self._lock:
-            waiting = self._under_way[webhook]
-            request = waiting.pop(0) if waiting else os.urandom(8).hex()
-        self._untold.append((self._clock.monotonic(), webhook, [request, *_said(answer)]))
-        self._tell()
+        self._permits.answered(_keys(webhook), *_said(answer))
 
-    def _ask(self, webhook: str, what: str, request: str) -> float:
-        """Return the seconds to wait. Never less than Redis has said, whatever becomes of asking it."""
-        if not self._tell():
-            return _AWAY
-        wait = self._run(webhook, [what, request])
-        return _AWAY if wait is None else wait
 
-    def _tell(self) -> bool:
-        """Tell Redis what it does not know yet, and say whether it knows everything."""
-        while self._untold:
-            try:
-                told = self._untold.popleft()
-            except IndexError:  # another thread was quicker
-                break
-            at, webhook, (request, *said) = told
-            ago = max(0.0, self._clock.monotonic() - at)
-            if self._run(webhook, ["answered", request, repr(ago), *said]) is None:
-                self._untold.appendleft(told)
-                return False
-        return True
-
-    def _run(self, webhook: str, arguments: list[str]) -> float | None:
-        from redis import RedisError
-
-        gate = f"{_LIMIT}webhook:{_digest(webhook)}"
-        try:
-            return float(self._script(keys=[gate, f"{gate}:sent", f"{_LIMIT}all"], args=arguments))
-        except (RedisError, OSError, ValueError) as error:
-            diagnostics.report(
-                "relay limits",
-                f"Redis does not tell Discord's limits ({class_name(error)}): until it does nothing is sent there",
-            )
-            return None
+def _keys(webhook: str) -> tuple[str, ...]:
+    gate = f"{_LIMIT}webhook:{_digest(webhook)}"
+    return gate, f"{gate}:sent", f"{_LIMIT}all"
 
 
 def _digest(webhook: str) -> str:
@@ -145,22 +108,3 @@ def _said(answer: Answer | None) -> list[str]:
         "1",
         *((str(allowance.left), repr(allowance.seconds)) if allowance else ("", "0")),
     ]
-
-
-def _constants() -> str:
-    """Return the lines of Lua that name what both sides know."""
-    known: dict[str, float | str] = {
-        "LONGEST": LONGEST,
-        "SHORTEST": SHORTEST,
-        "SHORTEST_LAST": SHORTEST_LAST,
-        "PROBE": PROBE,
-        "LOOK_AGAIN": LOOK_AGAIN,
-        "KEPT": _KEPT,
-        "WEBHOOK_MOST": WEBHOOK.most,
-        "WEBHOOK_SECONDS": WEBHOOK.seconds,
-        "CHANNEL_MOST": CHANNEL.most,
-        "CHANNEL_SECONDS": CHANNEL.seconds,
-        "CHANNEL_KEY": f"{_LIMIT}channel:",
-        "SENT": ":sent",
-    }
-    return "".join(f"local {name} = {value!r}\n" for name, value in known.items())

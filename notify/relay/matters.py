@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _FOLLOW_EVERY = 5.0  # seconds: whoever told of a matter may be dead when there is more to say of it
 _OURS = (Phase.COUNTED, Phase.REMINDED)  # what the relay itself says of a matter
 _Result = TypeVar("_Result")
+_MOST_NAMED = 16_384  # enough for 10,000 executors, most of which are low on gas at a time; a kilobyte each
 _KEPT = 86400.0  # seconds, at least, that a matter's executors are remembered
 
 
@@ -138,7 +139,7 @@ class SharedFolding:
 
     def _begin_anew(self) -> None:
         self._groups = {
-            group: Grouping(self._lanes, interval=self._interval, storm_limit=self._storm_limit)
+            group: Grouping(self._lanes, interval=self._interval, storm_limit=self._storm_limit, most_named=_MOST_NAMED)
             for group in self._group_of.values()
         }
         self._storms = {group: _storm(grouping) for group, grouping in self._groups.items()}

@@ -37,7 +37,7 @@ for at = 5, #ARGV, 2 do acknowledge(ARGV[at], ARGV[at + 1]) end
 
 local change = ''
 if #names > 0 then
-  change = redis.call('XADD', log, 'MAXLEN', '~', 10000, '*', 'by', token, 'names', table.concat(names, ' '))
+  change = redis.call('XADD', log, 'MAXLEN', '~', 1000, '*', 'by', token, 'names', table.concat(names, ' '))
 end
 redis.call('DEL', lock)
 return {'noted', change}

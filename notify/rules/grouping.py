@@ -67,12 +67,14 @@ class Grouping:
         lanes: the backends that fold.
         interval: seconds between two reminders of a matter that goes on, and of silence that end one.
         storm_limit: different matters announced a minute. What is CRITICAL is announced all the same.
+        most_named: matters that the program has named, which are known at a time.
     """
 
-    def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int) -> None:
+    def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int, most_named: int = _MAX_NAMED) -> None:
         self._lanes = lanes
         self._interval = interval
         self.storm = Storm(storm_limit)
+        self._most_named = most_named
         # In the order in which they last happened.
         self._named: dict[str, Going] = {}
         self._others: dict[str, Going] = {}
@@ -302,7 +304,7 @@ class Grouping:
 
     def _insert(self, going: Going, now: float) -> None:
         self._place(going)
-        for matters, most in ((self._named, _MAX_NAMED), (self._others, _MAX_OTHERS)):
+        for matters, most in ((self._named, self._most_named), (self._others, _MAX_OTHERS)):
             while len(matters) > most:
                 self._forget(next(iter(matters.values())), now)
 

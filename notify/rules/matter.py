@@ -8,7 +8,7 @@ from notify.event import Event, Matter, Origin, Phase
 
 _TITLE = 300  # code points
 _NAME = 200  # of a topic, a key or the name of a logger
-_ORIGIN = (_NAME, _NAME, 2048)  # of who announced it: the two names, and the address of a picture as Discord takes it
+_ORIGIN = 3000  # code points of two names and an address; they are no use when they are cut
 _BACKENDS = 100  # that one matter was told to
 
 
@@ -71,8 +71,8 @@ class Going:
         self.topic = clip_end(event.topic, _NAME)
         self.key = None if event.key is None else clip_end(event.key, _NAME)
         self.logger = clip_end(event.logger, _NAME)
-        if (origin := event.origin) is not None:
-            self.origin = Origin(*(clip_end(text, most) for text, most in zip(_said_by(origin), _ORIGIN, strict=True)))
+        if (origin := event.origin) is not None and sum(map(len, _said_by(origin))) <= _ORIGIN:
+            self.origin = origin
 
     def matter(self, phase: Phase) -> Matter:
         """Return it as an event has it that says *phase* of it."""

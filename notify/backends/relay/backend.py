@@ -1,6 +1,5 @@
 """The relay backend: publishes events to Redis, where the relay's workers take them."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -52,7 +51,6 @@ class RelayBackend:
         self._origin = Origin(clean(origin.executor), clean(origin.name), clean(origin.icon_url))
         self._lines = lines
         self._client: redis.Redis | None = None
-        self._process = os.getpid()
 
     def send(self, events: Sequence[Event], /) -> int:
         """Publish some of *events*, from the first on, and return how many.
@@ -90,10 +88,7 @@ class RelayBackend:
             client.close()
 
     def _opened(self) -> "redis.Redis":
-        if self._process != os.getpid():  # forked: the parent's connection is not ours to write to, nor to end
-            self._client = None
-            self._process = os.getpid()
-        if self._client is None:
+        if self._client is None:  # in a forked child it is there, and connects anew: redis-py sees to that
             self._client = open_client(self._address, request_seconds=REQUEST_SECONDS)
         return self._client
 

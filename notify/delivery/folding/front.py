@@ -119,7 +119,8 @@ class Folding:
         passed = None
         if wanted & self.passing:
             passed = Matter(subject.id, Phase.LIVING if subject.living else Phase.ANNOUNCED)
-        if not (subject.named or wanted & self.names):
+            wanted -= self.passing  # what is known here is what others have been told
+        if not (wanted & self.names or (subject.named and (wanted or passed is None))):
             return None if passed is None else Judged(draft, passed=passed)
         with self._alone() as alone:
             if not alone:
