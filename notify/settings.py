@@ -153,8 +153,8 @@ NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "the user's state directory / `notify` / `EXECUTOR_ID`",
 )  # fmt: skip
 NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
-    "NOTIFY_DURABLE_LEVEL", parse_least_level, TRADE, "least level that is on disk before the call returns; `off`: none",
-    "TRADE",
+    "NOTIFY_DURABLE_LEVEL", parse_least_level, TRADE,
+    "least level that is on disk before the call returns; `off`: none", "TRADE",
 )  # fmt: skip
 NOTIFY_REPEAT_INTERVAL: Setting[float] = Setting(
     "NOTIFY_REPEAT_INTERVAL", parse_interval, 3600.0, "seconds between reminders of a matter that goes on", "3600"
