@@ -20,7 +20,7 @@ _STEPS = st.one_of(
     st.tuples(st.just("take"), _WHO, st.integers(1, 5)),
     st.tuples(st.just("deliver"), _WHO, st.integers(1, 3)),
     st.tuples(st.just("claim"), _WHO, st.integers(1, 3)),
-    st.tuples(st.sampled_from(["kill", "leave", "forget answer"]), _WHO, st.just(0)),
+    st.tuples(st.sampled_from(["kill", "leave", "lose take", "lose claim"]), _WHO, st.just(0)),
 )
 
 
@@ -59,8 +59,12 @@ class Model:
         self.delivered += [(each.executor, each.entry) for each in now]
         return len(now)
 
-    def forget_answer(self) -> None:
-        """Do what a worker does that does not know whether Redis has heard it."""
+    def lose(self, what: str) -> None:
+        """Ask, and never hear the answer."""
+        if what == "lose take":
+            self._stream.take(self._cursor, 2)
+        elif self._caught_up:
+            self._stream.claim(2, is_sure=True)
         self._stream.rescan()
         self._cursor, self._caught_up = "0-0", False
 
@@ -104,8 +108,8 @@ def test_each_event_is_delivered_once_and_in_its_executors_order(
                 worker.leave()
                 living[who] = born()
                 return 0
-            if what == "forget answer":
-                worker.forget_answer()
+            if what.startswith("lose"):
+                worker.lose(what)
                 return 0
             before = len(worker.delivered)
             done = {"take": worker.take, "claim": worker.claim, "deliver": worker.deliver}[what](count)
