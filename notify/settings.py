@@ -153,12 +153,9 @@ NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "the user's state directory / `notify` / `EXECUTOR_ID`",
 )  # fmt: skip
 NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
-    "NOTIFY_DURABLE_LEVEL",
-    parse_least_level,
-    TRADE,
-    "least level that is on disk before the call returns; `off`: none",
-    "TRADE",
-)
+    "NOTIFY_DURABLE_LEVEL", parse_least_level, TRADE,
+    "least level that is on disk before the call returns; `off`: none", "TRADE",
+)  # fmt: skip
 NOTIFY_REPEAT_INTERVAL: Setting[float] = Setting(
     "NOTIFY_REPEAT_INTERVAL", parse_interval, 3600.0, "seconds between reminders of a matter that goes on", "3600"
 )
@@ -166,32 +163,21 @@ NOTIFY_STORM_LIMIT: Setting[int] = Setting(
     "NOTIFY_STORM_LIMIT", parse_count, 60, "different matters announced a minute; the rest comes as a digest", "60"
 )
 NOTIFY_HANG_AFTER: Setting[float | None] = Setting(
-    "NOTIFY_HANG_AFTER",
-    parse_seconds_or_off,
-    None,
-    "seconds without `run_state.refresh()` after which a hang is told",
+    "NOTIFY_HANG_AFTER", parse_seconds_or_off, None, "seconds without `run_state.refresh()` after which a hang is told",
     "off",
-)
+)  # fmt: skip
 NOTIFY_STALE_AFTER: Setting[float] = Setting(
-    "NOTIFY_STALE_AFTER",
-    parse_seconds,
-    3600.0,
-    "seconds without `run_state.refresh()` after which `/healthz` says stale",
-    "3600",
-)
+    "NOTIFY_STALE_AFTER", parse_seconds, 3600.0,
+    "seconds without `run_state.refresh()` after which `/healthz` says stale", "3600",
+)  # fmt: skip
 NOTIFY_QUIET_HOURS: Setting[QuietHours | None] = Setting(
-    "NOTIFY_QUIET_HOURS",
-    parse_quiet_hours,
-    None,
+    "NOTIFY_QUIET_HOURS", parse_quiet_hours, None,
     "`22:00-07:00 Europe/Helsinki`: then posts below CRITICAL make no sound; nothing is withheld",
-)
+)  # fmt: skip
 HTTP_ENABLED: Setting[bool] = Setting(
-    "HTTP_ENABLED",
-    parse_flag,
-    False,
-    "serve the status of this run, also after a crash, until somebody stops it",
+    "HTTP_ENABLED", parse_flag, False, "serve the status of this run, also after a crash, until somebody stops it",
     "false",
-)
+)  # fmt: skip
 HTTP_HOST: Setting[str] = Setting(
     "HTTP_HOST", parse_text, "127.0.0.1", "address that the status server listens on", "127.0.0.1"
 )
@@ -206,12 +192,9 @@ HTTP_PUBLIC_LOGS: Setting[bool] = Setting(
     "HTTP_PUBLIC_LOGS", parse_flag, False, "serve `/logs` also without a password", "false"
 )
 HTTP_WAIT_GOOD_STARTUP_SECONDS: Setting[float] = Setting(
-    "HTTP_WAIT_GOOD_STARTUP_SECONDS",
-    parse_seconds,
-    60.0,
-    "a crash before that ends the process, and `notify run`; after that the status server stays up",
-    "60",
-)
+    "HTTP_WAIT_GOOD_STARTUP_SECONDS", parse_seconds, 60.0,
+    "a crash before that ends the process, and `notify run`; after that the status server stays up", "60",
+)  # fmt: skip
 HEARTBEAT_URL: Setting[str | None] = Setting(
     "HEARTBEAT_URL", parse_web_address, None, "pinged while the run makes progress, as of healthchecks.io", secret=True
 )

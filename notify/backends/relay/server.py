@@ -111,9 +111,9 @@ class _Socket:
         self._limit = seconds
         self._inner.settimeout(seconds)
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, size: int, *flags: int) -> bytes:
         self._bound()
-        return self._inner.recv(size)
+        return self._inner.recv(size, *flags)
 
     def recv_into(self, *where: Any) -> int:  # for hiredis
         self._bound()
@@ -124,6 +124,8 @@ class _Socket:
         self._inner.sendall(data)  # takes its limit for the whole, TLS or not
 
     def _bound(self) -> None:
+        if self._limit == 0:  # a look that waits for nothing: whether an idle connection has been ended
+            return
         remaining = self._connection.ends_at - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("the deadline of a request is over")

@@ -1,13 +1,12 @@
 """Deciding on the caller's thread, once for each event, whether people get it or a count of it."""
 
-from dataclasses import replace
 from logging import WARNING
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
 from notify.delivery.intake import Draft
 from notify.delivery.ticket import Ticket
-from notify.event import Event, Matter
+from notify.event import Event, Matter, with_matter
 from notify.levels import severity
 from notify.plain import class_name
 
@@ -53,7 +52,7 @@ class Judged:
         """Make the event."""
         event = self._draft.event()
         matter = self.matter or self.passed
-        return event if matter is None else replace(event, matter=matter)
+        return event if matter is None else with_matter(event, matter)
 
 
 class Addressed:
