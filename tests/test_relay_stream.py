@@ -9,8 +9,6 @@ from redis_server import RedisServer, running_redis
 from relays import client, server  # noqa: F401 - fixtures
 from services import eventually
 
-from notify.backends.relay.address import parse_address
-from notify.backends.relay.server import open_client
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.event import Event, Origin, new_id
 from notify.relay.stream import LeaseLost, Settled, Stream
@@ -24,7 +22,7 @@ Join = Callable[..., Stream]
 
 @pytest.fixture
 def join(server: RedisServer, client: redis_package.Redis) -> Iterator[Join]:  # noqa: F811
-    own = open_client(parse_address(server.url))
+    own = server.client(protocol=2)
 
     def joined(name: str, lease: float = LONG) -> Stream:
         stream = Stream(own, name, lease=lease)
@@ -269,7 +267,7 @@ def test_a_full_server_can_be_emptied(tmp_path_factory: pytest.TempPathFactory) 
             fill(client, event)
         count = client.xlen(EVENTS)
         assert count > 10  # three megabytes, of which an empty server uses one
-        one = Stream(open_client(parse_address(full.url)), "one")
+        one = Stream(full.client(protocol=2), "one")
 
         one.join()
         cursor, taken = "0-0", 0

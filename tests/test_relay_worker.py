@@ -11,8 +11,6 @@ from redis_server import RedisServer, running_redis
 
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
-from notify.backends.relay.address import parse_address
-from notify.backends.relay.server import open_client
 from notify.backends.relay.wire import EVENTS, Entry, fields_of
 from notify.clock import SystemClock
 from notify.errors import RetryLater
@@ -47,7 +45,7 @@ def publish(server: RedisServer, *events: Event) -> list[str]:
 
 
 def worker(server: RedisServer, name: str, lease: float = 30.0, **backends: Backend) -> Worker:
-    client = open_client(parse_address(server.url))
+    client = server.client(protocol=2)
     return Worker(
         Stream(client, name, lease=lease),
         backends,

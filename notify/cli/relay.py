@@ -39,6 +39,7 @@ def work(env: Environment, *, any_redis: bool) -> int:
     client = open_client(address)
     service = Service(config, client, to, redactor=search, run_state=run_state)
     with _stopping() as stop, ExitStack() as stack:
+        stack.callback(client.close)
         if config.get(settings.HTTP_ENABLED):
             from notify.status.serving import serve, serving  # with the whole server, for who asks for it
 

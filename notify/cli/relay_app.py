@@ -9,7 +9,7 @@ from notify.cli.nagios import NagiosCommand
 from notify.cli.options import EnvFile, Insecure, Json
 from notify.env_file import above_file
 
-app = typer.Typer(help="Deliver what executors publish to Redis (NOTIFY_RELAY_URL): a worker, of any number.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
@@ -21,7 +21,7 @@ def relay(
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
-    """Deliver what executors publish to Redis (NOTIFY_RELAY_URL): a worker, of any number.
+    """Deliver what executors publish to Redis (NOTIFY_RELAY_URL): one worker, of as many as you like.
 
     It reads the same settings as one program does, and `<BACKEND>_EXECUTORS`: a comma list of the executors that a
     backend is for. SIGTERM ends it within five seconds; what it has not delivered by then the others do.

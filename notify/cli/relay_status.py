@@ -72,17 +72,17 @@ def _wrong(overview: Overview, living: int, max_age: float) -> Iterator[tuple[Co
         waits = overview.waiting + overview.pending
         yield (Code.CRITICAL, "no worker lives, and events wait") if waits else (Code.WARNING, "no worker lives")
     if overview.oldest is not None and overview.oldest > max_age:
-        yield Code.WARNING, f"the oldest event waits for {duration(overview.oldest)}"
+        yield Code.WARNING, f"the oldest event waits for {duration(round(overview.oldest))}"
     if overview.dead_since is not None and overview.dead_since < _DAY:
-        yield Code.WARNING, f"something was set aside {duration(overview.dead_since)} ago ({overview.dead_of})"
+        yield Code.WARNING, f"something was set aside {duration(round(overview.dead_since))} ago ({overview.dead_of})"
     if overview.memory_limit and overview.memory > _FULL * overview.memory_limit:
         yield Code.WARNING, f"Redis uses {overview.memory / overview.memory_limit:.0%} of its memory"
 
 
 def _print_tables(overview: Overview) -> None:
     if overview.workers:
-        columns = ("worker", "lease", "under way", "events/s", "backends")
-        print_table("Workers", columns, [_row(each) for each in overview.workers], unfolded="worker")
+        columns = ("worker", "lease", "under way", "backend", "delivered", "waiting", "last error")
+        print_table("Workers", columns, [row for each in overview.workers for row in _rows(each)], unfolded="worker")
     if overview.limits:
         rows = [(limit.of, f"{limit.seconds:.0f} s") for limit in overview.limits]
         print_table("Limits in force", ("of", "for another"), rows)
@@ -90,15 +90,15 @@ def _print_tables(overview: Overview) -> None:
         print(f"{overview.dead:,} in notify:dead, the last because {overview.dead_of}")
 
 
-def _row(worker: Seen) -> tuple[str, ...]:
+def _rows(worker: Seen) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each backend of a worker, the first of which has its name."""
+    who = (worker.name, f"{worker.lease:.0f} s" if worker.lives else "dead", f"{worker.pending:,}")
     backends = worker.report.get("backends")
-    told = []
-    for name, each in backends.items() if isinstance(backends, dict) else ():
-        waits = f", {each['pending']:,} wait" if each.get("pending") else ""
-        error = f" ({each['last_error']})" if each.get("pending") and each.get("last_error") else ""
-        told.append(f"{name}: {each.get('delivered', 0):,} delivered{waits}{error}")
-    lease = f"{worker.lease:.0f} s" if worker.lives else "dead"
-    return worker.name, lease, str(worker.pending), f"{worker.report.get('rate', 0):g}", "\n".join(told)
+    for name, each in backends.items() if isinstance(backends, dict) and backends else (("", {}),):
+        waiting = each.get("pending", 0)
+        error = each.get("last_error") if waiting else None
+        yield *who, name, f"{each.get('delivered', 0):,}", f"{waiting:,}", error or ""
+        who = ("", "", "")
 
 
 def _as_json(overview: Overview, code: Code, text: str) -> dict[str, Any]:

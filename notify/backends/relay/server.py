@@ -68,7 +68,7 @@ def open_client(address: Address, *, request_seconds: float = REQUEST_SECONDS) -
     if address.tls:
         options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": address.ca_file}
     kind = _bounded(SSLConnection if address.tls else Connection)
-    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **options))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **options))  # which closes it, too
 
 
 def look(client: "redis.Redis") -> Server:
