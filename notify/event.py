@@ -244,7 +244,10 @@ def event_of_record(
 
 
 def with_matter(event: Event, matter: Matter | None) -> Event:
-    """Return *event* as one of *matter*, or of none. `dataclasses.replace` takes five times as long, and callers wait for this."""
+    """Return *event* as one of *matter*, or of none.
+
+    `dataclasses.replace` takes five times as long, and callers wait for this.
+    """
     changed = _Unfrozen()
     for name in Event.__slots__:
         setattr(changed, name, getattr(event, name))
