@@ -243,8 +243,11 @@ def event_of_record(
     return cast("Event", event)
 
 
-def with_matter(event: Event, matter: Matter) -> Event:
-    """Return *event* as one of *matter*. `dataclasses.replace` takes five times as long, and callers wait for this."""
+def with_matter(event: Event, matter: Matter | None) -> Event:
+    """Return *event* as one of *matter*, or of none.
+
+    `dataclasses.replace` takes five times as long, and callers wait for this.
+    """
     changed = _Unfrozen()
     for name in Event.__slots__:
         setattr(changed, name, getattr(event, name))

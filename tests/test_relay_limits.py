@@ -332,12 +332,12 @@ def test_what_discord_said_while_redis_was_away_counts_as_soon_as_it_is_back(cli
 
 
 def test_a_redis_that_was_killed_knows_the_limits_when_it_is_back(client, server, one):  # noqa: F811
-    ask(one, ONE, limited(30))
+    ask(one, ONE, limited(300))
 
     server.kill()
     server.start()
 
-    assert one.acquire(ONE) == pytest.approx(29, abs=1)  # seconds; the start takes some of them
+    assert 200 < one.acquire(ONE) < 300  # seconds, of which the start takes a few
 
 
 # ---- processes

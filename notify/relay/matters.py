@@ -22,7 +22,7 @@ from notify.backends.relay.wire import Entry
 from notify.clock import Clock, SystemClock
 from notify.delivery.folding import texts
 from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
-from notify.event import Event, Matter, Phase
+from notify.event import Event, Matter, Phase, with_matter
 from notify.levels import severity
 from notify.relay import noted
 from notify.relay.judging import Given, Judged
@@ -228,14 +228,14 @@ class SharedFolding:
                 grouping.expect(going.id)
                 plan.announced[f"{group}/{going.id}"] = case.given.entry
                 phase = Phase.LIVING if subject.living else Phase.ANNOUNCED
-                announced.append((replace(event, matter=going.matter(phase)), wanted))
+                announced.append((with_matter(event, going.matter(phase)), wanted))
                 continue
             if verdict is Verdict.HOLD:
                 grouping.storm.sample(folding, event.message)
             folded |= folding
             plain |= wanted - folding
         if plain:
-            announced.append((replace(event, matter=None), plain))
+            announced.append((with_matter(event, None), plain))
         return Judged(tuple(announced), folded)
 
     def _end(self, case: _Case) -> Judged:
@@ -302,7 +302,7 @@ def _plain(given: Given) -> Event:
     matter = given.event.matter
     if matter is None or matter.phase in _OURS:
         return given.event
-    return replace(given.event, matter=replace(matter, id=_id_of(given, matter)))
+    return with_matter(given.event, replace(matter, id=_id_of(given, matter)))
 
 
 def _id_of(given: Given, matter: Matter) -> str:
