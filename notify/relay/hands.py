@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from notify import diagnostics
 from notify.event import Event
-from notify.relay.stream import Away, LeaseLost, Settled, Stream
+from notify.relay.stream import Away, Found, LeaseLost, Settled, Stream
 
 ROOM = 1000  # events that one lane has in memory: more than the fastest destination takes while the next are fetched
 ROOM_BYTES = 8 * 2**20  # the same of their texts and files
 _AGAIN = 0.2  # seconds between two tries to reach the server
-_REMEMBERED = 10_000  # entries that were settled last
+_REMEMBERED = 10_000  # entries that lanes have had last
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Hands:
         self._stream = stream
         self._by_event: dict[str, Hand] = {}
         self._by_entry: dict[str, Hand] = {}
-        self._settled: OrderedDict[str, None] = OrderedDict()
+        self._let_gone: OrderedDict[str, Hand] = OrderedDict()  # those that were in memory last
         self._counts = dict.fromkeys(names, 0)
         self._weights = dict.fromkeys(self._counts, 0)
         self._lock = threading.Lock()
@@ -72,7 +72,22 @@ class Hands:
 
     def was_settled(self, entry: str) -> bool:
         """Say whether all have that entry, as far as this worker remembers."""
-        return entry in self._settled
+        hand = self._let_gone.get(entry)
+        return hand is not None and hand.wanted <= hand.has
+
+    def look_up(self, found: Found, wanted: frozenset[str]) -> tuple[Hand, frozenset[str]]:
+        """Return what is known of an entry, and which backends have it neither behind them nor in memory.
+
+        Args:
+            found: as it was when Redis was asked: lanes go on meanwhile.
+            wanted: who is to have it, where nothing is known yet.
+        """
+        with self._lock:
+            hand = self._by_entry.get(found.entry) or self._let_gone.get(found.entry)
+            if hand is None:
+                hand = Hand(found.entry, found.executor, wanted, set(found.has))
+            hand.has |= found.has
+            return hand, frozenset(hand.wanted - hand.has - hand.weights.keys())
 
     def settle(self, entries: Iterable[Settled]) -> None:
         """Settle whole entries that no lane has. Raises `Away` and `LeaseLost`."""
@@ -81,7 +96,7 @@ class Hands:
     def hold(self, event: Event, hand: Hand, weights: Mapping[str, int]) -> None:
         """Note that the lanes named in *weights* are about to be given *event*, the one of *hand*."""
         with self._lock:
-            hand = self._by_entry.setdefault(hand.entry, hand)
+            self._by_entry[hand.entry] = hand
             hand.event = event
             self._by_event[event.id] = hand
             for name, weight in weights.items():
@@ -171,7 +186,7 @@ class Hands:
         self._by_entry.pop(hand.entry, None)
         if hand.event is not None:
             self._by_event.pop(hand.event.id, None)
-        if hand.wanted <= hand.has:
-            self._settled[hand.entry] = None
-            if len(self._settled) > _REMEMBERED:
-                self._settled.popitem(last=False)
+            hand.event = None
+        self._let_gone[hand.entry] = hand
+        if len(self._let_gone) > _REMEMBERED:
+            self._let_gone.popitem(last=False)

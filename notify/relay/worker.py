@@ -15,7 +15,7 @@ from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.event import Phase
 from notify.relay.fence import Fence, Fenced
-from notify.relay.hands import Hand, Hands
+from notify.relay.hands import Hands
 from notify.relay.judging import Given, Judged, Judging
 from notify.relay.reading import Read, Redact, read
 from notify.relay.stream import Away, Found, LeaseLost, Settled, Stream
@@ -265,8 +265,7 @@ class Worker:
         over: list[Settled] = []
         for one, verdict in zip(readable, judged, strict=True):
             found = one.found
-            hand = self._hands.of(found.entry) or Hand(found.entry, found.executor, verdict.lanes, set(found.has))
-            missing = hand.wanted - hand.has - hand.weights.keys()
+            hand, missing = self._hands.look_up(found, verdict.lanes)
             for name in verdict.folded:
                 self._lanes[name].fold()
             if not hand.wanted - hand.has:
@@ -298,12 +297,9 @@ class Worker:
         readable, _ = read(found, self._redact)
         entries = []
         for one, verdict in zip(readable, self._judge(readable), strict=True):
-            found_one = one.found
-            hand = self._hands.of(found_one.entry) or Hand(
-                found_one.entry, found_one.executor, verdict.lanes, set(found_one.has)
-            )
+            hand, missing = self._hands.look_up(one.found, verdict.lanes)
             mine = [event for event, names in verdict.said if name in names]
-            if mine and name in hand.wanted - hand.has - hand.weights.keys():
+            if mine and name in missing:
                 entry = Entry.of(mine[0], None, stored=True)
                 self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
