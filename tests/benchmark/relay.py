@@ -134,7 +134,9 @@ def _processor(client: Any) -> float:
 def weight(redis: RedisServer, kinds: str) -> tuple[float, float]:
     """Return the most megabytes that a worker has had, and how many events it has delivered meanwhile."""
     client = redis.client()
-    client.delete(*(key for key in client.scan_iter("notify:*", count=10_000) if key != b"notify:events"))
+    for key in client.scan_iter("notify:*", count=10_000):
+        if key != b"notify:events":
+            client.delete(key)
     if client.xinfo_groups("notify:events"):
         client.xgroup_destroy("notify:events", "notify")
     with _workers(redis, [kinds]) as (worker,):
