@@ -1,6 +1,7 @@
 """`notify relay` and `notify relay status`, as people and monitors run them."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from redis_server import RedisServer, running_redis
 from relays import client, server  # noqa: F401 - fixtures
 from services import eventually, free_ports
 
+from notify.backends.relay.backend import RelayBackend
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.cli.nagios import Code
 from notify.cli.relay_status import judged, status
@@ -59,13 +61,13 @@ def worker(server: RedisServer, client: redis_package.Redis) -> Iterator["subpro
             process.kill()
 
 
-def served(worker: "subprocess.Popen[str]", path: str) -> str:
+def well(worker: "subprocess.Popen[str]") -> str:
+    """Return where a worker serves its status, as soon as it is well."""
     assert worker.stderr is not None
-    line = worker.stderr.readline()
-    url = line.split()[-1].removesuffix("/status")
+    url = worker.stderr.readline().split()[-1].removesuffix("/status")
     assert "delivers to stdout" in worker.stderr.readline()
     eventually(lambda: '"ok"' in fetched(f"{url}/healthz"), "it is well")
-    return fetched(f"{url}{path}")
+    return url
 
 
 def fetched(url: str) -> str:
@@ -96,8 +98,12 @@ def test_a_worker_prints_what_comes_and_ends_when_it_is_told_to(worker, client) 
 def test_a_worker_serves_its_health_and_the_numbers_of_the_relay(worker, client) -> None:  # noqa: F811
     publish(client, 3)
 
-    told = served(worker, "/metrics")
+    url = well(worker)
+    eventually(lambda: "notify_relay_events_pending 0" in fetched(f"{url}/metrics"), "all is delivered")
+    told = fetched(f"{url}/metrics")
+    checked = python("-m", "notify", "check", url)
 
+    assert (checked.returncode, checked.stdout[:18]) == (0, "NOTIFY OK - relay ")
     assert "notify_relay_workers 1" in told
     assert "notify_relay_dead_letters 0" in told
     assert 'notify_events_total{backend="stdout",outcome="delivered"}' in told
@@ -167,6 +173,38 @@ def test_it_is_taken_all_the_same_by_who_says_so(tmp_path: Path) -> None:
             assert "delivers to stdout" in process.stderr.readline()
             process.terminate()
             assert process.wait(10) == 0
+
+
+def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "relay.md").read_text()
+    users = re.findall(r"^user .*$", page, re.MULTILINE)
+    (tmp_path / "users.acl").write_text("".join(f"{line}\n" for line in users))
+    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:  # noqa: F811
+        at = server.url.removeprefix("redis://")
+        backend = RelayBackend(f"redis://publisher:password@{at}", Origin("a", "A"), lines=None)
+        now = time.time()
+        backend.send([Event(id=new_id(now), time=now, message="event 0", level=25)])
+        assert "Redis 7" in backend.check()
+        backend.close()
+        publisher = server.client(username="publisher", password="password")
+        with pytest.raises(redis_package.exceptions.NoPermissionError):
+            publisher.xrange(EVENTS)
+        env = environment(NOTIFY_RELAY_URL=f"redis://relay:password@{at}", NOTIFY_STDOUT="text", EXECUTOR_ID="relay")
+        with subprocess.Popen(
+            [sys.executable, "-m", "notify", "relay"],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().rstrip().endswith("event 0")
+            run = relay("status", NOTIFY_RELAY_URL=f"redis://relay:password@{at}")
+            process.terminate()
+            _, complaints = process.communicate(timeout=10)
+
+    assert run.returncode == Code.OK, run.stdout
+    assert complaints == "notify: delivers to stdout (Ctrl-C ends it)\n"
 
 
 # ---- status
