@@ -1,6 +1,8 @@
 """What a worker has in hand: the entries whose events are in its lanes' memory, and what became of them."""
 
+import math
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ class Hand:
         has: those of them that have it.
         weights: by backend, of the event that its lane has in memory.
         event: that.
+        since: when it came into memory, in monotonic seconds; infinite when it is known to kill nobody.
     """
 
     entry: str
@@ -34,6 +37,7 @@ class Hand:
     has: set[str]
     weights: dict[str, int] = field(default_factory=dict)
     event: Event | None = None
+    since: float = field(default_factory=time.monotonic)
 
 
 class Hands:
@@ -103,6 +107,14 @@ class Hands:
                 hand.weights[name] = weight
                 self._counts[name] += 1
                 self._weights[name] += weight
+
+    def harmless(self, seconds: float) -> list[str]:
+        """Return the entries that this worker has survived for so many *seconds*, each once."""
+        with self._lock:
+            found = [hand for hand in self._by_entry.values() if time.monotonic() - hand.since >= seconds]
+            for hand in found:
+                hand.since = math.inf
+            return [hand.entry for hand in found]
 
     def room(self, name: str, *, part: float = 1.0) -> int:
         """Return how many more events the lane *name* may have in memory, 0 unless *part* of its room is free."""

@@ -24,6 +24,7 @@ from notify.rules.routing import Route
 _AT_ONCE = 256  # entries
 _LOOK_EVERY = 1.0  # seconds between two looks for workers that are dead, and for what is to be said
 _TRIM_EVERY = 5.0  # seconds
+_SURVIVED = 60.0  # seconds that a worker has lived with an event in hand, which so is not what kills workers
 _TELL_EVERY = 60.0  # seconds between two announcements of what was set aside
 _PATIENCE = 1.0  # seconds that nothing new is waited for
 _WHILE_PARKED = 0.1  # the same while a lane is short of room
@@ -126,6 +127,9 @@ class Worker:
                 self._hands.is_unsure = True
                 diagnostics.report("relay away", f"{error}; it is tried again, and nothing is lost meanwhile")
                 stop.wait(_AGAIN)
+            except LeaseLost:
+                self._hands.is_lost = True
+                raise
 
     def close(self, timeout: float) -> None:
         """Deliver what is in hand, *timeout* seconds at most, and leave the rest to others."""
@@ -207,6 +211,7 @@ class Worker:
             self._judging.due()
         if self._is_time("trim", _TRIM_EVERY):
             self._stream.trim()
+            self._stream.absolve(self._hands.harmless(_SURVIVED))
         if self._is_time("tell", _TELL_EVERY):
             self._tell_dropped()
 
