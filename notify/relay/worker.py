@@ -1,6 +1,5 @@
 """One worker: takes events from the stream, and has them delivered in the order in which each executor said them."""
 
-import logging
 import threading
 import time
 from collections import Counter, defaultdict
@@ -19,6 +18,7 @@ from notify.relay.hands import Hands
 from notify.relay.judging import Given, Judged, Judging
 from notify.relay.reading import Read, Redact, read
 from notify.relay.stream import Away, Found, LeaseLost, Settled, Stream
+from notify.relay.telling import Telling
 from notify.rules.routing import Route
 
 _AT_ONCE = 256  # entries
@@ -71,7 +71,8 @@ class Worker:
         self._hands = Hands(stream, backends)
         lock = threading.RLock()
         settled = threading.Condition(lock)
-        self._announcer = Announcer(clock)
+        announcer = Announcer(clock)
+        self._telling = Telling(stream, announcer)
         lanes = [
             Lane(
                 name,
@@ -81,19 +82,18 @@ class Worker:
                 lock=lock,
                 settled=settled,
                 outbox=self._hands,
-                on_gone=self._say_gone,
+                on_gone=self._telling.gone,
                 redact=redact_text,
             )
             for name, backend in backends.items()
         ]
         self._lanes = {lane.name: lane for lane in lanes}
-        self._announcer.lanes = lanes
+        announcer.lanes = lanes
         self._parked = dict.fromkeys(self._lanes, 0)
         self._cursor = "0-0"
         self._caught_up = False  # with what is pending
         self._claims = False  # there is more to take over
         self._next: defaultdict[str, float] = defaultdict(float)  # monotonic seconds
-        self._told: dict[str, Counter[str]] = {}
         self.counts: Counter[str] = Counter()
         """What came of entries: taken, duplicates, aside, claimed."""
 
@@ -213,7 +213,7 @@ class Worker:
             self._stream.trim()
             self._stream.absolve(self._hands.harmless(_SURVIVED))
         if self._is_time("tell", _TELL_EVERY):
-            self._tell_dropped()
+            self._telling.dropped(list(self._lanes.values()))
 
     def _tell_refused(self) -> None:
         while self._hands.refused:
@@ -310,24 +310,3 @@ class Worker:
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
-
-    # ---- what people are told
-
-    def _say_gone(self, about: str, text: str) -> None:
-        self._say(text, level=logging.ERROR, but_not_to=about)
-
-    def _tell_dropped(self) -> None:
-        for name, lane in self._lanes.items():
-            dropped = lane.dropped()
-            for reason, count in (dropped - self._told.get(name, Counter())).items():
-                events = "1 event" if count == 1 else f"{count} events"
-                self._say(f"Not delivered to {name}: {events} ({reason}), kept in notify:dead.", but_not_to=name)
-            self._told[name] = dropped
-
-    def _say(self, text: str, *, level: int = logging.WARNING, but_not_to: str) -> None:
-        try:
-            if not self._stream.is_first_to_say(text):
-                return
-        except Away:  # then each worker says it
-            pass
-        self._announcer.say(text, level=level, but_not_to=but_not_to)
