@@ -36,7 +36,7 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--waiting", type=int, default=1_000_000, help="0: memory is not measured")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with TemporaryDirectory() as directory, running_redis(Path(directory), "--maxmemory", "2gb") as redis:
@@ -63,17 +63,22 @@ def main() -> None:
              )],
         ))  # fmt: skip
         print()
-        publish(redis, options.waiting, fresh=True)
-        size = redis.client().memory_usage("notify:events", samples=0)
-        print(f"An event in the stream takes {size / options.waiting:.0f} bytes of Redis' memory.\n")
-        print(table.markdown(
-            ["a worker's memory, MB", "most", "events delivered meanwhile"],
-            [[name, *map(table.number, weight(redis, kind))]
-             for name, kind in (
-                 (f"before {options.waiting:,} events, its destination dead", "dead"),
-                 ("the same, one destination dead beside one that takes all", "dead,quick"),
-             )],
-        ))  # fmt: skip
+        if options.waiting:
+            _weights(redis, options.waiting)
+
+
+def _weights(redis: RedisServer, count: int) -> None:
+    publish(redis, count, fresh=True)
+    size = redis.client().memory_usage("notify:events", samples=0)
+    print(f"An event in the stream takes {size / count:.0f} bytes of Redis' memory.\n")
+    print(table.markdown(
+        ["a worker's memory, MB", "most", "events delivered meanwhile"],
+        [[name, *map(table.number, weight(redis, kind))]
+         for name, kind in (
+             (f"before {count:,} events, its destination dead", "dead"),
+             ("the same, one destination dead beside one that takes all", "dead,quick"),
+         )],
+    ))  # fmt: skip
 
 
 _NOWHERE = "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68  # a proxy that is not there refuses
