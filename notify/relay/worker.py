@@ -23,7 +23,7 @@ from notify.rules.routing import Route
 
 _AT_ONCE = 256  # entries
 _LOOK_EVERY = 1.0  # seconds between two looks for workers that are dead, and for what is to be said
-_TRIM_EVERY = 5.0  # seconds
+_TRIM_EVERY = 1.0  # seconds: a Redis that is full has room again that soon
 _SURVIVED = 60.0  # seconds that a worker has lived with an event in hand, which so is not what kills workers
 _TELL_EVERY = 60.0  # seconds between two announcements of what was set aside
 _PATIENCE = 1.0  # seconds that nothing new is waited for
@@ -211,6 +211,7 @@ class Worker:
             self._judging.due()
         if self._is_time("trim", _TRIM_EVERY):
             self._stream.trim()
+        if self._is_time("absolve", _SURVIVED / 4):
             self._stream.absolve(self._hands.harmless(_SURVIVED))
         if self._is_time("tell", _TELL_EVERY):
             self._telling.dropped(list(self._lanes.values()))
