@@ -80,9 +80,7 @@ def _set_up(
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing
     config = Settings(above_file(os.environ if env is None else env, env_file))
-    for name, near in config.unknown():
-        hint = f"; did you mean {near}?" if near else ""
-        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
+    report_unknown(config)
     for name, why in without_effect(config):
         diagnostics.report(f"no effect {name}", f"{name} {why}")
 
@@ -135,6 +133,13 @@ def _set_up(
     _close_at_exit(notifier)
     set_notifier(notifier)
     return notifier
+
+
+def report_unknown(config: Settings) -> None:
+    """Report each variable that nothing reads and that is called as ours are."""
+    for name, near in config.unknown():
+        hint = f"; did you mean {near}?" if near else ""
+        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
 
 def redactor(config: Settings) -> "Redactor":
