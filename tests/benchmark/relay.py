@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import table
 
@@ -32,6 +32,20 @@ _PAUSE = 0.0005  # seconds between paced calls
 _WATCHED = 20.0  # seconds that a worker is watched before a long stream
 
 
+class Rate(NamedTuple):
+    """How quickly workers deliver.
+
+    Args:
+        events: a second.
+        workers: microseconds of their processor an event.
+        redis: the same of Redis'.
+    """
+
+    events: float
+    workers: float
+    redis: float
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -43,13 +57,11 @@ def main() -> None:
         versions = f"Python {platform.python_version()}, Redis {redis.client().info('server')['redis_version']}"
         print(f"{options.rounds} rounds of {options.events:,} events of {_EXECUTORS:,} executors. {versions}, "
               f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.\n")  # fmt: skip
-        rates = {count: [rate(redis, count, options.events) for _ in range(options.rounds)] for count in (1, 2, 4)}
-        one = median(each[0] for each in rates[1])
+        # One after the other in each round, so that a machine that is busy with something else counts for all of them.
+        rounds = [{count: rate(redis, count, options.events) for count in (1, 2, 4)} for _ in range(options.rounds)]
         print(table.markdown(
-            ["workers", "events/s", "× one", "µs of processor an event, workers", "Redis"],
-            [[str(count), *(table.number(median(column)) if at != 1 else table.ratio(median(column) / one)
-                            for at, column in enumerate(zip(*[(f[0], f[0], f[1], f[2]) for f in found], strict=True)))]
-             for count, found in rates.items()],
+            ["workers", "events/s", "most", "× one", "µs of processor an event, workers", "Redis"],
+            [_row(count, [each[count] for each in rounds], [each[1] for each in rounds]) for count in rounds[0]],
         ))  # fmt: skip
         print()
         print(table.markdown(
@@ -65,6 +77,17 @@ def main() -> None:
         print()
         if options.waiting:
             _weights(redis, options.waiting)
+
+
+def _row(count: int, found: Sequence[Rate], ones: Sequence[Rate]) -> list[str]:
+    return [
+        str(count),
+        table.number(median(each.events for each in found)),
+        table.number(max(each.events for each in found)),
+        table.ratio(median(each.events / one.events for each, one in zip(found, ones, strict=True))),
+        table.number(median(each.workers for each in found)),
+        table.number(median(each.redis for each in found)),
+    ]
 
 
 def _weights(redis: RedisServer, count: int) -> None:
@@ -109,8 +132,8 @@ def _batched(count: int) -> Iterator[range]:
     return (range(first, min(first + _BATCH, count)) for first in range(0, count, _BATCH))
 
 
-def rate(redis: RedisServer, count: int, events: int) -> tuple[float, float, float]:
-    """Return how many events a second *count* workers deliver, and microseconds of processor: theirs and Redis'."""
+def rate(redis: RedisServer, count: int, events: int) -> Rate:
+    """Return how quickly *count* workers deliver *events*."""
     publish(redis, events, fresh=True)
     client = redis.client()
     with _workers(redis, ["quick"] * count) as workers:
@@ -123,7 +146,7 @@ def rate(redis: RedisServer, count: int, events: int) -> tuple[float, float, flo
         seconds = time.monotonic() - began
         used = _processor(client) - before
         processors = [float(_say(worker, "end").split()[1]) for worker in workers]
-    return events / seconds, sum(processors) / events * 1e6, used / events * 1e6
+    return Rate(events / seconds, sum(processors) / events * 1e6, used / events * 1e6)
 
 
 def _is_done(client: Any) -> bool:
