@@ -29,7 +29,8 @@ _TELL_EVERY = 60.0  # seconds between two announcements of what was set aside
 _PATIENCE = 1.0  # seconds that nothing new is waited for
 _WHILE_PARKED = 0.1  # the same while a lane is short of room
 _AGAIN = 0.5  # seconds between two tries to reach the server
-_LAST_MOMENT = 0.5  # seconds that threads are given to end
+_UNDER_WAY = 1.5  # seconds, of those for closing, that are left for what is being sent to arrive, and be noted
+_LAST_MOMENT = 0.1  # seconds that threads are given to end when no time is left
 
 
 class Worker:
@@ -136,13 +137,13 @@ class Worker:
         deadline = time.monotonic() + timeout
         if self._hands.is_lost or timeout <= 0:
             self._fence.shut()
-        while len(self._hands) and not self._hands.is_lost and time.monotonic() < deadline - 2 * _LAST_MOMENT:
+        while len(self._hands) and not self._hands.is_lost and time.monotonic() < deadline - _UNDER_WAY:
             self._renew()
             self._hands.wait_for_room(0.1)
         for lane in self._lanes.values():
             lane.stop()
         self._fence.shut()
-        ends = time.monotonic() + _LAST_MOMENT
+        ends = max(deadline, time.monotonic() + _LAST_MOMENT)
         for lane in self._lanes.values():
             lane.join(max(0.0, ends - time.monotonic()))
         self._hands.end()
