@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from notify import diagnostics, settings
@@ -13,13 +14,11 @@ from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
 from notify.event import Event
-from notify.rules.routing import Route
-from notify.setting import NEVER, Setting
-from notify.settings import Settings, program_name, route_settings
+from notify.rules.routing import Route, wrong_fallback
+from notify.setting import NEVER, NO_BACKENDS, Setting
+from notify.settings import Settings, fallback_setting, program_name, route_settings
 
 T = TypeVar("T")
-
-_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
 
 
 def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
@@ -43,7 +42,7 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
     for name, candidate in passed.items():
-        if name in _TAKEN:
+        if name in NO_BACKENDS:
             raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
         if name in reached:
             reached[name].close()
@@ -52,7 +51,23 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         except ValueError as error:
             raise ConfigError(f"backends[{name!r}]: {error}") from None
         routes[name] = _route(config, name)
-    return reached, routes
+    return reached, _with_fallbacks(config, routes)
+
+
+def _with_fallbacks(config: Settings, routes: Mapping[str, Route]) -> dict[str, Route]:
+    """Return *routes*, each with its fallback."""
+    names = {name.lower(): name for name in routes}
+    found: dict[str, Route] = {}
+    for name, route in routes.items():
+        named = config.get(fallback_setting(name))
+        fallback = None if named is None else names.get(named, named)
+        itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
+        missing = fallback not in routes and settings.is_offline(config)  # where hardly any backend is made
+        found[name] = route if itself or missing else replace(route, fallback=fallback)
+    for name in found:
+        if (wrong := wrong_fallback(name, found)) is not None:
+            raise ConfigError(f"{fallback_setting(name).name}: {wrong}")
+    return found
 
 
 def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:

@@ -44,7 +44,7 @@ class Floor:
                 clock=SystemClock(),
                 lock=lock,
                 settled=self.settled,
-                outbox=self.ledger,  # type: ignore[arg-type]  # all that a lane calls
+                outbox=self.ledger if name.startswith("durable") else None,
             )
             for name, route in routes.items()
         ]

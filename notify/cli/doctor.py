@@ -211,7 +211,8 @@ def _option(where: Path) -> str:
 def _described(route: Route) -> str:
     if route.level == NEVER:
         return "gets nothing: its level is off"
-    return f"gets {level_name(route.level)} and above, topics: {route.topics}"
+    stand_in = "" if route.fallback is None else f"; while it is gone, {route.fallback} gets that"
+    return f"gets {level_name(route.level)} and above, topics: {route.topics}{stand_in}"
 
 
 def _destination(name: str, backend: Backend, route: str) -> Finding:
