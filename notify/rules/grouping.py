@@ -145,7 +145,7 @@ class Grouping:
         self._changed[subject_id] = None
 
     def moved(self, subject_id: str, old: str, new: str, *, first: bool) -> None:
-        """Note that *new* is told of a matter in the place of the backend *old*, which if *first* knows nothing of it."""
+        """Note that *new* is told of a matter in the place of *old*, which if it is the *first* of it knows nothing."""
         going = self.find(subject_id)
         if going is not None:
             going.told |= {new}
