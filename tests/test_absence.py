@@ -13,7 +13,7 @@ import pytest
 from children import ended, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lanes import LONG, Gate, Hanging, Scripted, pass_time, until
+from lanes import LONG, Gate, Hanging, Scripted, pass_time, until, waits
 from traders import titles
 
 from notify.backends.discord import DiscordBackend
@@ -103,7 +103,9 @@ def wait_for_both_gone(notifier: Notifier, waiting: int) -> None:
     def so() -> bool:
         first, second = (notifier.stats()[name] for name in ("first", "second"))
         # The second has nothing but the news that the first is gone.
-        return second["last_error"] == GONE and (first["pending"], second["pending"]) == (waiting, 1)
+        known = first["last_error"] == second["last_error"] == GONE
+        idle = waits("lane-first", "wait") and waits("lane-second", "wait")
+        return known and idle and (first["pending"], second["pending"]) == (waiting, 1)
 
     until(so)
 

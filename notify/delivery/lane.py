@@ -71,6 +71,7 @@ class Lane(Holdings):
         self._not_before = 0.0  # monotonic seconds
         self._absence = Absence(self, self, disk, on_gone=on_gone, on_moved=on_moved)
         self._hands_over: StandIn | None = None  # to whom the batch goes that was taken last
+        self._has_guests = False  # what came in the place of others may be here
         self._stopping = False
         self._worker = threads.Worker(f"lane-{name}", self._run)
 
@@ -86,6 +87,7 @@ class Lane(Holdings):
             if self._closed:
                 self._leave(entries, "closed")
                 return
+            self._has_guests = self._has_guests or (bool(entries) and entries[0].home is not None)
             fitting = [entry for entry in entries if self._queue.fits(entry)]
             surplus = self._queue.put(fitting)
             self._leave(surplus, "queue full")
@@ -226,11 +228,19 @@ class Lane(Holdings):
                 if room := self._absence.room():
                     self._hands_over = stand_in
                     return self._queue.take(min(room, AT_ONCE))
+                if sends_home := self._cannot_help():
+                    self._has_guests = False
+            if sends_home:
+                self._absence.send_home()
         return []
 
     def _look_again(self) -> None:
         with self._lock:
             self._changed.notify()
+
+    def _cannot_help(self) -> bool:
+        """Say whether others had better wait for their own destination than for this one."""
+        return self._has_guests and self._absence.is_gone
 
     def _is_due(self) -> bool:
         return self._not_before <= self._clock.monotonic()
@@ -240,7 +250,7 @@ class Lane(Holdings):
         with self._lock:
             while not self._stopping:
                 waiting = len(self._queue) > 0
-                if waiting and (self._is_due() or self._absence.room()):
+                if waiting and (self._is_due() or self._absence.room() or self._cannot_help()):
                     return True
                 self._clock.wait_until(self._changed, self._not_before if waiting else None)
             return False
@@ -256,8 +266,6 @@ class Lane(Holdings):
             if verdict is Verdict.GONE:
                 self._absence.begin(outcome.reason)  # first, so that who closes the notifier waits for the stand-in
             self._try_again(self._retry.wait(outcome), outcome.reason)
-            if not self._absence.room():
-                self._absence.send_home()
 
     def _acknowledge(self, delivered: Sequence[Entry]) -> None:
         if stored := stored_ids(delivered):
