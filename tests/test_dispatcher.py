@@ -94,6 +94,17 @@ def test_an_event_that_no_lane_wants_is_settled_all_the_same() -> None:
         assert house.say("unheard").wait(60) == {}
 
 
+def test_events_that_no_lane_wants_are_counted_and_others_are_not() -> None:
+    with floor(people=Route(logging.ERROR), gas=Route(topics=parse_topics("gas"))) as house:
+        for _ in range(3):
+            house.say("unheard").wait(60)
+        house.say("heard", level=logging.ERROR).wait(60)
+        house.say("heard by one", topic="gas").wait(60)
+
+        counts = house.intake.stats()
+        assert (counts["accepted"], counts["unrouted"], counts["dropped"]) == (3, 3, {})
+
+
 def test_a_draft_that_breaks_its_promise_ends_nothing(internal_errors: list[str]) -> None:
     def broken() -> Event:
         raise ValueError("broken")

@@ -125,7 +125,7 @@ class Dispatcher:
                 if draft.ticket is not None:
                     draft.ticket.routed(dict.fromkeys((lane.name for lane in self._lanes), f"dropped: {NOT_MADE}"))
                 continue
-            if not known:
+            if not known and (judged is None or judged.to is None):
                 self._intake.count_unrouted()
             if judged is not None:
                 known = self._as_judged(event, judged, draft.ticket, known)
