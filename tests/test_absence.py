@@ -263,7 +263,8 @@ def test_when_the_fallback_is_there_again_it_gets_what_waits() -> None:
             notifier.notify(f"{number}")
         wait_for_both_gone(notifier, 20)
         second.gone = False
-        pass_time(notifier, clock)
+        clock.advance(PROBE_INTERVAL)
+        assert notifier.flush(LONG)  # the first has not to wait for its own next attempt
 
         assert counts(notifier, "first") == (20, 0, 20)
         assert_all_is_accounted_for(notifier)
@@ -355,6 +356,7 @@ def test_a_count_that_only_changes_a_message_is_not_handed_over() -> None:
         until(lambda: first.asked == 2)
         assert notifier.flush(LONG)
 
+        assert counts(notifier, "first") == (3, 1, 0)  # the announcement, a repeat and the count
         assert_all_is_accounted_for(notifier)
     assert second.messages == []
 
