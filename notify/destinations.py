@@ -21,8 +21,13 @@ from notify.settings import Settings, fallback_setting, program_name, route_sett
 T = TypeVar("T")
 
 
-def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
+def destinations(config: Settings, passed: Mapping[str, object] | None) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
+
+    Args:
+        config: the settings.
+        passed: what the program passes to `setup()`. None: that is not known here, and so a fallback that is not among
+            the backends may be one of these, and is left out.
 
     Raises `ConfigError`, naming the variable or the argument.
     """
@@ -41,7 +46,7 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
     else:
         for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
-    for name, candidate in passed.items():
+    for name, candidate in (passed or {}).items():
         if name in NO_BACKENDS:
             raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
         if name in reached:
@@ -51,10 +56,10 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         except ValueError as error:
             raise ConfigError(f"backends[{name!r}]: {error}") from None
         routes[name] = _route(config, name)
-    return reached, _with_fallbacks(config, routes)
+    return reached, _with_fallbacks(config, routes, all_known=passed is not None)
 
 
-def _with_fallbacks(config: Settings, routes: Mapping[str, Route]) -> dict[str, Route]:
+def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known: bool) -> dict[str, Route]:
     """Return *routes*, each with its fallback."""
     names = {name.lower(): name for name in routes}
     found: dict[str, Route] = {}
@@ -62,7 +67,8 @@ def _with_fallbacks(config: Settings, routes: Mapping[str, Route]) -> dict[str, 
         named = config.get(fallback_setting(name))
         fallback = None if named is None else names.get(named, named)
         itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
-        missing = fallback not in routes and settings.is_offline(config)  # where hardly any backend is made
+        # Without a network hardly any backend is made.
+        missing = fallback not in routes and (not all_known or settings.is_offline(config))
         found[name] = route if itself or missing else replace(route, fallback=fallback)
     for name in found:
         if (wrong := wrong_fallback(name, found)) is not None:

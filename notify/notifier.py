@@ -50,6 +50,8 @@ class Notifier:
         remembers: whether what was announced outlives the process, beside the outbox. False for who speaks of another
             program, which remembers its own there.
         clock: tells the time and waits.
+
+    Raises `ConfigError` when a route names a fallback that is no backend here, the backend itself, or one in a circle.
     """
 
     def __init__(

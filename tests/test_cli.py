@@ -738,11 +738,14 @@ def test_doctor_names_the_fallback_and_one_that_cannot_be_one(monkeypatch: pytes
     env = {**PAGER, "NOTIFY_BACKENDS": "pager,other", "UNIT_TESTING": "false"}
 
     good = found(invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "Other"}))
-    wrong = invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "mother"})
+    wrong = invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "pager"})
+    unknown = invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "sink"})
 
     assert good["pager"] == ("ok", "gets INFO and above, topics: all; while it is gone, other gets that")
     assert wrong.exit_code == 1
-    assert found(wrong)["PAGER_FALLBACK"] == ("wrong", "not the name of a backend; here there is other")
+    assert found(wrong)["PAGER_FALLBACK"] == ("wrong", "a backend cannot stand in for itself")
+    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    assert [each["text"] for each in json.loads(unknown.stdout) if each["verdict"] == "warning"] == [text]
 
 
 def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
