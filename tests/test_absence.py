@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from children import ended, running
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lanes import LONG, Gate, Hanging, Scripted, pass_time, until, waits
+from outboxes import disk
 from traders import titles
 
 from notify.backends.discord import DiscordBackend
@@ -451,6 +452,28 @@ def test_while_the_disk_is_in_trouble_events_are_handed_over_all_the_same(
     assert second.messages == ["Bought"]
     assert len(moves) == 2  # it is written down before that it has arrived
     assert on_disk(state) == []
+
+
+@pytest.mark.process
+def test_on_a_full_disk_events_are_handed_over_and_what_is_left_there_is_cleared_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    clock, first, second = FakeClock(), Scripted(RetryLater(after=5), Gone(GONE), durable=True), Switch()
+    with disk(tmp_path / "disk", "size=4m"):
+        state, ballast = tmp_path / "disk" / "state", tmp_path / "disk" / "ballast"
+        with speaking(PAIR, clock=clock, state=state, first=first, second=second) as notifier:
+            assert notifier.trade("x" * 100_000).durable
+            until(lambda: notifier.stats()["first"]["retried"] == 1)
+            with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+            clock.advance(5)
+            assert notifier.flush(LONG)
+
+            assert notifier.stats()["outbox"]["broken"] == "the disk is full"
+            assert second.messages == ["x" * 100_000]
+            ballast.unlink()
+        assert on_disk(state) == []
 
 
 FALLING = """
