@@ -222,6 +222,23 @@ def test_one_event_alone_is_tried_so_that_the_others_need_not_wait_for_the_answe
     assert first.batches[:2] == ["a", "b"]
 
 
+def test_a_backend_that_is_gone_and_does_not_even_answer_is_tried_every_ten_minutes_too() -> None:
+    clock, second = FakeClock(), Switch()
+    first = Scripted(Gone(GONE), OSError("unreachable"), Gone(GONE))
+
+    with speaking(PAIR, clock=clock, first=first, second=second) as notifier:
+        notifier.notify("a").wait(LONG)
+        clock.advance(PROBE_INTERVAL)
+        notifier.notify("b").wait(LONG)
+        clock.advance(PROBE_INTERVAL - 1)
+        notifier.notify("c").wait(LONG)
+        clock.advance(1)
+        notifier.notify("d").wait(LONG)
+
+    assert first.batches == ["a", "b", "d"]
+    assert second.messages == ["a", "b", "c", "d"]
+
+
 # ---- more than one is gone
 
 

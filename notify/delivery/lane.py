@@ -11,7 +11,7 @@ from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
 from notify.delivery.disk import Disk, NoDisk
 from notify.delivery.holdings import Holdings, stored_ids
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
-from notify.delivery.retry import Retry
+from notify.delivery.retry import PROBE_INTERVAL, Retry
 from notify.delivery.ticket import DELIVERED
 from notify.event import Event
 from notify.rules.routing import Route
@@ -265,7 +265,10 @@ class Lane(Holdings):
         else:
             if verdict is Verdict.GONE:
                 self._absence.begin(outcome.reason)  # first, so that who closes the notifier waits for the stand-in
-            self._try_again(self._retry.wait(outcome), outcome.reason)
+            after = self._retry.wait(outcome)
+            if outcome.after is None and self._absence.is_gone and self._absence.stand_in is not None:
+                after = max(after, PROBE_INTERVAL)  # nobody waits for it
+            self._try_again(after, outcome.reason)
 
     def _acknowledge(self, delivered: Sequence[Entry]) -> None:
         if stored := stored_ids(delivered):
