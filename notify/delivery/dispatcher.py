@@ -176,7 +176,7 @@ class Dispatcher:
         lanes = [lane for lane in self._lanes if lane.name in said.to]
         said.ticket.routed({lane.name: PENDING for lane in lanes})
         for lane in lanes:
-            lane.put([Entry.of(said.event, said.ticket, to=said.to)])
+            lane.put([Entry.of(said.event, said.ticket)._replace(to=said.to)])
 
     def _park(self, kept: Kept) -> None:
         """Leave on disk what the intake had no room for. The lanes that do without the disk have lost it."""

@@ -43,9 +43,7 @@ class Entry(NamedTuple):
     home: "Home | None" = None
 
     @classmethod
-    def of(
-        cls, event: Event, ticket: Ticket | None, *, stored: bool = False, to: Collection[str] | None = None
-    ) -> Self:
+    def of(cls, event: Event, ticket: Ticket | None, *, stored: bool = False) -> Self:
         """Return the entry of *event*, weighed."""
         # Most events have few of these parts, and each of them costs a tenth of a microsecond to look at.
         weight = len(event.message)
@@ -63,7 +61,7 @@ class Entry(NamedTuple):
             weight += sum(map(len, event.tail))
         if event.attachments:
             weight += sum(len(attachment.data) for attachment in event.attachments)
-        return cls(event, ticket, weight, stored, to)
+        return cls(event, ticket, weight, stored)
 
 
 def _weight(value: object) -> int:
