@@ -16,6 +16,7 @@ from notify.version import __version__
 
 if _typing.TYPE_CHECKING:
     from notify.bootstrap import setup
+    from notify.capture.configured import NotifyHandler
     from notify.crash.guard import guard
     from notify.crash.report import report_crash
     from notify.integrations.structlog import structlog_processor
@@ -33,6 +34,7 @@ __all__ = [
     "Gone",
     "Notifier",
     "NotifyError",
+    "NotifyHandler",
     "Rejected",
     "RetryLater",
     "Threshold",
@@ -49,6 +51,7 @@ __all__ = [
 # a backend's author for one, does not pay for it.
 _LATER = {
     "Notifier": "notify.notifier",
+    "NotifyHandler": "notify.capture.configured",
     "Threshold": "notify.threshold",
     "get_notifier": "notify.notifier",
     "guard": "notify.crash.guard",

@@ -221,7 +221,7 @@ def _listen(notifier: Notifier) -> None:
             # Nobody has configured logging: WARNING is Python's default, not the program's choice.
             notifier.at_close(_lower(root, wanted))
     notifier.attach()
-    notifier.at_close(lambda: root.removeHandler(notifier.handler))
+    notifier.at_close(notifier.detach)
     notifier.at_close(_capture_warnings())
 
 

@@ -98,6 +98,8 @@ class Intake:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
+        self.trouble: str | None = None
+        """Why less comes in than the program says; None: all does."""
         self.revive: Callable[[], None] = lambda: None
         """Starts the dispatcher's thread again if it has died. Asked with what is important, or when it is late."""
 
@@ -170,7 +172,7 @@ class Intake:
             "pending": len(self.waiting) + self._left_on_disk,
             "dropped": dict(self._dropped),
             "last_success_at": None,
-            "last_error": None,
+            "last_error": self.trouble,
         }
 
     def close(self) -> None:
