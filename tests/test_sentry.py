@@ -238,7 +238,7 @@ assert notifier.flush()
 
         assert len(discord.messages) == 2
         # With the option on the page, Discord is not told of Sentry's traces and the program's release.
-        assert [request.headers.keys() & {"sentry-trace", "baggage"} for request in discord.requests] == [set(), set()]
+        assert [message.headers.keys() & {"sentry-trace", "baggage"} for message in discord.messages] == [set(), set()]
     assert set(stderr.splitlines()) == {"httplib False", "strategy True"}
     (event,) = told["sentry"]
     assert event["crumbs"] == [["strategy", "info", "Bought 0.25 ETH"]]
