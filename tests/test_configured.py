@@ -11,6 +11,7 @@ from lanes import LONG
 from set_up import bare_root, sink
 
 import notify
+from notify.backends.function import FunctionBackend
 from notify.backends.memory import MemoryBackend
 from notify.notifier import Notifier
 
@@ -191,6 +192,22 @@ def test_what_our_own_threads_log_does_not_come_back() -> None:
         assert notifier.flush(LONG)
 
     assert memory.messages == ["said"]
+
+
+def test_a_notifier_that_setup_did_not_make_is_not_missed_by_its_own_threads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bare_root()
+    configure(CLASS)
+
+    def deliver(event: notify.Event) -> None:
+        logging.getLogger("client").error("delivering")
+
+    with Notifier({"own": FunctionBackend(deliver)}) as notifier:
+        notifier.notify("said")
+        assert notifier.flush(LONG)
+
+    assert capsys.readouterr().err == ""
 
 
 def test_a_configuration_that_disables_the_loggers_there_are_disables_them_for_us_too() -> None:

@@ -167,7 +167,7 @@ class Hostile:
     __str__ = __repr__ = __bool__ = __eq__ = _refuse  # type: ignore[assignment]  # that is the point
 
     def __hash__(self) -> int:
-        return hash("event")
+        return hash("level")  # so that it is compared to that
 
     @property
     def __class__(self) -> type:  # type: ignore[override]  # that is the point, too
@@ -186,7 +186,7 @@ class Unreadable(dict):  # type: ignore[type-arg]  # anything
     [
         lambda: {"event": Hostile()},
         lambda: {"event": "said", "exc_info": Hostile(), "stack": Hostile(), "x": Hostile()},
-        lambda: {Hostile(): 1, "x": 2},
+        lambda: {Hostile(): 1, "event": "said"},
         lambda: Unreadable(event="said"),
     ],
 )
