@@ -8,11 +8,12 @@ Nothing here imports `sentry_sdk`. A program with hooks of its own calls these f
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from notify.levels import severity
 from notify.threads import is_ours
 
+T = TypeVar("T")  # a dict: Sentry's own type of it is not imported
 _NAMES = (
     (logging.CRITICAL, "fatal"),
     (logging.ERROR, "error"),
@@ -23,7 +24,7 @@ _NAMES = (
 _KNOWN = frozenset({"critical", *(name for _, name in _NAMES)})  # what Sentry's SDK sends of itself
 
 
-def before_breadcrumb(crumb: dict[str, Any], hint: Mapping[str, Any]) -> dict[str, Any] | None:
+def before_breadcrumb(crumb: T, hint: Mapping[str, Any]) -> T | None:
     """Return *crumb* with a level that Sentry knows, None for what our own threads do: their requests, their logs.
 
     Trades and decisions are `info`; other levels of the program's own become the next lower one that Sentry knows.
@@ -39,7 +40,7 @@ def before_breadcrumb(crumb: dict[str, Any], hint: Mapping[str, Any]) -> dict[st
     return crumb
 
 
-def before_send(event: dict[str, Any], hint: Mapping[str, Any]) -> dict[str, Any] | None:
+def before_send(event: T, hint: Mapping[str, Any]) -> T | None:
     """Return *event* with a level that Sentry knows, None for a decision that would be an issue by its number alone.
 
     Where TRADE_HIGH is above ERROR, so that a threshold selects it, Sentry's SDK takes each decision for an error. With
@@ -57,7 +58,7 @@ def before_send(event: dict[str, Any], hint: Mapping[str, Any]) -> dict[str, Any
     return event
 
 
-def _name_level(said: dict[str, Any], record: object) -> None:
+def _name_level(said: Any, record: object) -> None:
     level = said.get("level")
     if isinstance(record, logging.LogRecord):
         if level not in _KNOWN:
