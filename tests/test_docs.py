@@ -1,11 +1,14 @@
 """The README and the pages under docs/ say what is so."""
 
 import ast
+import logging
 import re
 import runpy
 from pathlib import Path
 
 import pytest
+import structlog
+from set_up import bare_root
 
 import notify
 from notify.notifier import current_notifier
@@ -27,8 +30,12 @@ def test_every_python_block_of_a_page_runs(page, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["daemon.py"])
     code = "\n".join(_blocks(page, "python"))
     names = {"__name__": page.stem}
+    bare_root()
 
     exec(compile(code, str(page), "exec"), names)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.setLoggerClass(logging.Logger)  # structlog's factory has put its own there
     if (notifier := current_notifier()) is not None:
         notifier.close()
 
