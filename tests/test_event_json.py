@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.delivery.event_json import decode, encode
 from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase, Source
+from notify.event_json import decode, encode
 from notify.plain import keep_fields
 
 FULL = Event(

@@ -1,4 +1,4 @@
-"""An event as the JSON that the outbox keeps, and back.
+"""An event as the JSON that outlives the process, in the outbox and in a relay, and back.
 
 JSON and not pickle, because a file that somebody tampered with must not run code. What JSON has no type for comes
 back as its text: Decimal and datetime as `str()` shows them, integers beyond 64 bits as digits, NaN as None.
