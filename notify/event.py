@@ -130,6 +130,7 @@ class Matter:
         count: how often it has happened by now.
         since: UTC epoch seconds of the first time.
         last: the same of the last time.
+        executors: how many programs have told of it, where a relay counts those of many together.
     """
 
     id: str
@@ -137,6 +138,12 @@ class Matter:
     count: int = 1
     since: float = 0.0
     last: float = 0.0
+    executors: int = 1
+
+    @property
+    def often(self) -> str:
+        """How often, as people read it: `× 10,000 on 200 executors`."""
+        return f"× {self.count:,}" + (f" on {self.executors:,} executors" if self.executors > 1 else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,8 +243,11 @@ def event_of_record(
     return cast("Event", event)
 
 
-def with_matter(event: Event, matter: Matter) -> Event:
-    """Return *event* as one of *matter*. `dataclasses.replace` takes five times as long, and callers wait for this."""
+def with_matter(event: Event, matter: Matter | None) -> Event:
+    """Return *event* as one of *matter*, or of none.
+
+    `dataclasses.replace` takes five times as long, and callers wait for this.
+    """
     changed = _Unfrozen()
     for name in Event.__slots__:
         setattr(changed, name, getattr(event, name))

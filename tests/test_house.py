@@ -22,7 +22,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations", "preview"], 3),
     **dict.fromkeys(["notifier", "status"], 4),
-    **dict.fromkeys(["crash", "fleet", "integrations", "threshold"], 5),
+    **dict.fromkeys(["crash", "fleet", "integrations", "relay", "threshold"], 5),
     **dict.fromkeys(["bootstrap", "supervisor"], 6),
     **dict.fromkeys(["__init__", "__main__", "cli", "testing", "pytest_plugin", "demo"], 7),
 }

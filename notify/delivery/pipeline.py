@@ -216,7 +216,7 @@ class Pipeline:
             ended = Matter(id_of_key(key), Phase.RESOLVED, since=event.time, last=event.time)
             said, level = replace(event, matter=ended), logging.WARNING
         else:
-            said, level = resolved(event, going), max(going.level, logging.WARNING)
+            said, level = resolved(event, going, event.time), max(going.level, logging.WARNING)
         self._take(Addressed(said, ticket, level=level, to=to), said, ticket)
 
     def _take(self, draft: Draft, event: Event, ticket: Ticket) -> None:

@@ -68,12 +68,16 @@ def open_client(address: Address, *, request_seconds: float = REQUEST_SECONDS) -
     if address.tls:
         options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": address.ca_file}
     kind = _bounded(SSLConnection if address.tls else Connection)
-    return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=kind, **options))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **options))  # which closes it, too
 
 
 def look(client: "redis.Redis") -> Server:
-    """Return what the server behind *client* says of itself. Raises what redis raises."""
+    """Return what the server behind *client* says of itself. Raises what redis raises, also while it reads its data."""
     said: Any = client.info("all")
+    if said.get("loading"):  # until then it says that it keeps no file
+        from redis import BusyLoadingError
+
+        raise BusyLoadingError("Redis is loading the dataset in memory")
     return Server(
         version=str(said.get("redis_version", "of an unknown version")),
         policy=str(said.get("maxmemory_policy", "an unknown maxmemory-policy")),

@@ -19,10 +19,11 @@ from notify.event import Event, Matter, Phase
 from notify.levels import severity
 from notify.plain import class_name
 from notify.rules.fingerprint import id_of_key
-from notify.rules.grouping import Grouping, Lanes, Saying, Verdict
+from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going
 from notify.rules.routing import Route
 from notify.rules.storm import Held
+from notify.rules.verdict import Saying, Verdict
 
 INTERVAL = 3600.0  # seconds between two reminders
 STORM_LIMIT = 60  # different matters announced a minute
