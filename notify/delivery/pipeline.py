@@ -76,13 +76,12 @@ class Pipeline:
         self._routes = {name: routes.get(name, Route()) for name in backends}
         self._durable = {name for name, backend in backends.items() if outbox is not None and durable(backend)}
         self._outbox = outbox
+        self._durable_level = durable_level
         self._redact = redact
         self._clock = clock
         self._closed = False
         self._begun = False  # a signal handler may notify before everything is there
-        journal: Journal | None = None
-        if outbox is not None and remembers:
-            journal = Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)
+        journal = _journal(outbox, clock) if outbox is not None and remembers else None
         self._folding = Folding(
             self._backends,
             self._routes,
@@ -92,13 +91,14 @@ class Pipeline:
             interval=repeat_interval,
             storm_limit=storm_limit,
         )
-        self.intake = Intake(wake_level=TRADE, keeper=Judging(self._folding, self._write_ahead(durable_level)))
+        self._remembers = remembers
+        self.intake = Intake(wake_level=TRADE, keeper=Judging(self._folding, self._write_ahead()))
         self.intake.revive = self.revive
         if outbox is not None:
             outbox.wake = lambda: self._housekeeping.wake()
         self._begin()
 
-    def _write_ahead(self, durable_level: int) -> WriteAhead | None:
+    def _write_ahead(self) -> WriteAhead | None:
         routes = {name: route for name, route in self._routes.items() if name in self._durable}
         if self._outbox is None or not routes:
             return None
@@ -106,7 +106,7 @@ class Pipeline:
             self._outbox,
             routes,
             folding=self._folding.names,
-            level=durable_level,
+            level=self._durable_level,
             redact=self._redact.events,
             broke=lambda: self._housekeeping.wake(),
         )
@@ -116,24 +116,10 @@ class Pipeline:
         for name, backend in self._backends.items():
             if edits(backend):
                 remember_in(backend, self._folding.posted(name))
-        lock = threading.RLock()
-        self._settled = threading.Condition(lock)
-        announcer = Announcer(self._clock)
-        self.lanes = announcer.lanes = tuple(
-            Lane(
-                name,
-                backend,
-                self._routes[name],
-                clock=self._clock,
-                lock=lock,
-                settled=self._settled,
-                outbox=self._outbox,
-                on_gone=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
-                on_room=lambda: self._housekeeping.adopt_soon(),
-                redact=self._redact.text,
-            )
-            for name, backend in self._backends.items()
-        )
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._announcer = announcer = Announcer(self._clock)
+        self.lanes = announcer.lanes = tuple(map(self._lane, self._backends))
         self._housekeeping = Housekeeping(
             self.intake,
             self.lanes,
@@ -152,6 +138,42 @@ class Pipeline:
         )
         self._housekeeping.begin()
         self._begun = True
+
+    def _lane(self, name: str) -> Lane:
+        announcer = self._announcer
+        return Lane(
+            name,
+            self._backends[name],
+            self._routes[name],
+            clock=self._clock,
+            lock=self._lock,
+            settled=self._settled,
+            outbox=self._outbox,
+            on_gone=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+            on_room=lambda: self._housekeeping.adopt_soon(),
+            redact=self._redact.text,
+        )
+
+    def add(self, name: str, backend: Backend, route: Route, outbox: "Outbox | None") -> None:
+        """Deliver to *backend*, too, from now on: see `Notifier.add`. One call at a time."""
+        if self._outbox is None and outbox is not None:
+            self._outbox = outbox
+            outbox.wake = lambda: self._housekeeping.wake()
+            if self._remembers:
+                self._folding.remember_in(_journal(outbox, self._clock))
+        self._backends[name] = backend
+        self._routes = {**self._routes, name: route}
+        if self._outbox is not None and durable(backend):
+            self._durable.add(name)
+        self._folding.add(name, backend, route)
+        if edits(backend):
+            remember_in(backend, self._folding.posted(name))
+        lane = self._lane(name)
+        self.lanes = self._announcer.lanes = (*self.lanes, lane)
+        # What was left for it on disk comes before what is said now.
+        self._housekeeping.add(lane, self._outbox)
+        self._dispatcher.add(lane)
+        self.intake.judge_with(Judging(self._folding, self._write_ahead()))
 
     def begin_in_child(self, *, closed: bool) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events.
@@ -175,6 +197,11 @@ class Pipeline:
     def least_level(self) -> int:
         """The lowest level that any backend wants."""
         return least_level(list(self._routes.values()))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the backends."""
+        return frozenset(self._backends)
 
     def ticket(self, event_id: str) -> Ticket:
         """Return the ticket of an event that is about to be accepted."""
@@ -304,6 +331,10 @@ class Pipeline:
         return not any(
             lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self.lanes
         )
+
+
+def _journal(outbox: "Outbox", clock: Clock) -> Journal:
+    return Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)
 
 
 class _Made(Draft):
