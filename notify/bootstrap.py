@@ -298,7 +298,6 @@ def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
         if run.marker is not None:
             run.marker.crash_reported()
 
-
     def failed(exception: BaseException | None) -> None:
         if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
             crashed(exception)

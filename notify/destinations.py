@@ -86,18 +86,15 @@ def _stdout(config: Settings) -> Backend | None:
     wanted = config.get(settings.NOTIFY_STDOUT)
     if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
         return None
-    if wanted == "auto" and _prints_to_console(logging.getLogger()):
+    if wanted == "auto" and any(map(prints_to_console, logging.getLogger().handlers)):
         return None
     return StdoutBackend(json=wanted == "json", env=config.env)
 
 
-def _prints_to_console(logger: logging.Logger) -> bool:
+def prints_to_console(handler: logging.Handler) -> bool:
+    """Say whether *handler* writes to standard output or standard error, by itself or by Rich."""
     consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
-    return any(
-        hasattr(handler, "console")  # Rich's
-        or any(getattr(handler, "stream", None) is console for console in consoles)
-        for handler in logger.handlers
-    )
+    return hasattr(handler, "console") or any(getattr(handler, "stream", None) is console for console in consoles)
 
 
 def _discord(config: Settings, prefix: str) -> Backend:
@@ -143,7 +140,8 @@ def _logstash(config: Settings) -> Backend:
         host,
         port,
         transport=transport,
-        application=f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}",
+        application=config.get(settings.LOGSTASH_APPLICATION)
+        or f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}",
         tags=config.get(settings.LOGSTASH_TAGS),
         ecs=config.get(settings.LOGSTASH_ECS),
     )

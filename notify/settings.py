@@ -102,6 +102,9 @@ LOGSTASH_SERVER: Setting[str | None] = Setting(
 LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
 LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+LOGSTASH_APPLICATION: Setting[str | None] = Setting(
+    "LOGSTASH_APPLICATION", parse_text, None, "`application` of every event", "executor-{EXECUTOR_ID}"
+)
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
     "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
@@ -202,8 +205,8 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
-    LOGSTASH_TOPICS,
-    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
+    LOGSTASH_TOPICS, LOGSTASH_APPLICATION, LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT,
+    NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
     NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER,
     NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,

@@ -128,6 +128,8 @@ class Folding:
         subject = about() if about is not None else None
         if subject is None:
             return None
+        if subject.reported:
+            return Judged(draft, folded=True)
         wanted = self._wanted_by(draft.level, subject.topic)
         if not (subject.named or wanted & self.names):
             return None
