@@ -261,6 +261,10 @@ class Notifier:
     def __contains__(self, name: object) -> bool:
         return name in self._pipeline.names
 
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name, whose `send` and `close` are its lane's alone. Raises `KeyError`."""
+        return self._pipeline.backend(name)
+
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.
 

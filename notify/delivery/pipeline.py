@@ -203,6 +203,10 @@ class Pipeline:
         """The names of the backends."""
         return frozenset(self._backends)
 
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name. Raises `KeyError`."""
+        return self._backends[name]
+
     def ticket(self, event_id: str) -> Ticket:
         """Return the ticket of an event that is about to be accepted."""
         return Ticket(event_id, changed=self._settled)

@@ -43,7 +43,8 @@ _known: WeakKeyDictionary[Notifier, _Known] = WeakKeyDictionary()
 def setup_discord_logging(name: str, webhook_url: str, avatar_url: str | None = None) -> None:
     """Have Discord get what is at TRADE and above. Returns at once.
 
-    The other `DISCORD_…` settings count as everywhere: a ping at errors, a thread, silence.
+    The other `DISCORD_…` settings count as everywhere: a ping at errors, a thread, silence. Called again for the same
+    channel it changes who speaks, for a strategy that says its name only when it is loaded.
 
     Args:
         name: who speaks.
@@ -53,6 +54,11 @@ def setup_discord_logging(name: str, webhook_url: str, avatar_url: str | None = 
     Raises `ConfigError` for an address that is none of a webhook.
     """
     wanted = {"DISCORD_WEBHOOK_URL": webhook_url, "DISCORD_USERNAME": name, "DISCORD_AVATAR_URL": avatar_url or ""}
+    notifier = current_notifier()
+    asked = {} if notifier is None or notifier.closed else _known.setdefault(notifier, _Known()).asked
+    if notifier is not None and asked.get("discord", {}).get("DISCORD_WEBHOOK_URL") == webhook_url:
+        _speak_as(notifier, name, avatar_url)
+        asked["discord"] = wanted
     _deliver_to("discord", wanted)
 
 
@@ -112,13 +118,16 @@ def setup_logstash_logging(
     return root
 
 
-def post_logging_discord_image(image: bytes) -> None:
+def post_logging_discord_image(image: bytes | None) -> None:
     """Have Discord show an image. Returns at once, and raises nothing; without Discord it does nothing.
 
     Args:
-        image: the bytes of a PNG, JPEG, WebP or GIF. Anything else is left out, and a warning says so. The image that
-            was shown last is not shown twice in a row.
+        image: the bytes of a PNG, JPEG, WebP or GIF. None is no image, and of anything else a warning says that it is
+            left out. The image that was shown last is not shown twice in a row.
     """
+    if image is None:  # what draws the charts had none to give, in each cycle
+        logger.info("There is no image for Discord")
+        return
     if not isinstance(image, bytes):
         logger.warning("An image was not shown on Discord: it is no bytes but %s", type(image).__name__)
         return
@@ -150,6 +159,17 @@ class _Sent(logging.Handler):
         """Wait until all was delivered, five seconds at most. Idempotent."""
         self._notifier.flush(_PATIENCE)
         super().close()
+
+
+def _speak_as(notifier: Notifier, name: str, avatar_url: str | None) -> None:
+    from notify.backends.discord import DiscordBackend  # for those who have it
+
+    backend = notifier.backend("discord") if "discord" in notifier else None
+    if isinstance(backend, DiscordBackend):
+        try:
+            backend.speak_as(name, avatar_url)
+        except ValueError as error:
+            raise ConfigError(f"DISCORD_AVATAR_URL: {error}") from None
 
 
 def _deliver_to(name: str, wanted: Mapping[str, str]) -> Notifier:
