@@ -20,9 +20,12 @@ from lanes import LONG
 from raw_server import raw, silent
 from wsgi import Response, basic, request
 
+from notify.fleet.observe import Observation
+from notify.fleet.outages import Fleet as Watched
+from notify.fleet.outages import observed
 from notify.fleet.poller import Poller
-from notify.fleet.strategies import parse_strategies
-from notify.fleet.verdict import State
+from notify.fleet.strategies import Strategy, parse_strategies
+from notify.fleet.verdict import State, judge
 from notify.integrations import trade_executor
 from notify.status import make_app
 
@@ -252,3 +255,20 @@ def test_frontend_557_the_time_of_a_crash_is_shown_as_it_is_and_how_long_ago(exe
     text = page.decode()
     assert crashed in text
     assert " ago" in text
+
+
+def test_issue_995_a_crash_is_told_again_until_somebody_has_seen_to_it(executor, app, clock):
+    fail(executor, RuntimeError("Big bada boom"))
+    crashed = judge(status(app), now=time.time(), max_age=3600.0)
+    gold = Strategy(id="gold", name="Gold", url="http://gold.example")
+    watched, told = Watched(), []
+
+    for _ in range(3 * 60):  # looks, one a minute
+        seen = Observation(strategy=gold, at=clock.time(), seconds=0.1, verdict=crashed)
+        watched, said = observed(watched, seen, intervals={"gold": 60.0})
+        told += [each.message for each in said]
+        clock.advance(60.0)
+
+    assert told[0] == "Gold has crashed: Big bada boom"
+    assert len(told) == 3  # at once, and after one hour and two, though three are not over
+    assert all("Down for" in each for each in told[1:])
