@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
@@ -66,7 +67,7 @@ def set_fail(run_state: object = None) -> None:
         diagnostics.report("run state", f"a failure could not be noted: {class_name(error)}")
 
 
-class CrashFilter(logging.Filter):
+class CrashFilter:
     """Lets every record pass, and reports the crash that one is said of.
 
     What the executor's command and its loop log at ERROR and above while they handle an exception ends them.
@@ -76,18 +77,19 @@ class CrashFilter(logging.Filter):
     """
 
     def __init__(self, notifier: Notifier) -> None:
-        super().__init__()
         self._notifier = notifier
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Report what *record* is said of, and mark it as being said of a crash."""
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        """Report what *record* is said of, and return a copy that says so: the record itself is for others, too."""
         if severity(record.levelno) < logging.ERROR or not _ends_the_loop(record.name):
             return True
         exc_info = record.exc_info
         raised = exc_info[1] if isinstance(exc_info, tuple) else sys.exception()
         if raised is not None:
             report_from_hook(raised, where=_WHERE, notifier=self._notifier, folds=False)
+            record = copy(record)
             record.__dict__.setdefault("topic", "crash")
+            return record
         return True
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import notify
@@ -181,7 +182,8 @@ def _deliver_to(name: str, wanted: Mapping[str, str]) -> Notifier:
         notifier = notify.setup(env=_environment(beyond=False))
         notifier.run_state.version = docker_version()
     if not any(isinstance(each, CrashFilter) for each in notifier.handler.filters):
-        notifier.handler.addFilter(CrashFilter(notifier))
+        crash_filter: Any = CrashFilter(notifier)  # returns records, as Python has it from 3.12 on
+        notifier.handler.addFilter(crash_filter)
     notifier.attach()
     known = _known.setdefault(notifier, _Known())
     if known.asked.get(name) != wanted:
