@@ -120,6 +120,7 @@ def executors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
                 root.removeHandler(handler)
                 handler.close()
             levels.number_trade_high(number)
+            logging._levelToName.pop(51, None)  # type: ignore[attr-defined]  # a name is never taken off otherwise
             for name, level in before.items():
                 logging.getLogger(name).setLevel(level)
             redaction._redactor.cache_clear()
