@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -68,11 +69,12 @@ def test_its_route_lowers_the_level_of_the_handler():
 def test_repeats_fold_for_it_too():
     people = People()
     with Notifier({}) as notifier:
-        notifier.notify("Late", level=logging.WARNING, key="late")  # nobody is told
-        notifier.add("people", people, Route())
+        notifier.notify("Late", level=logging.WARNING)  # nobody is told
+        assert notifier.flush(LONG)
 
+        notifier.add("people", people, Route())
         for _ in range(3):
-            notifier.notify("Low gas", level=logging.WARNING, key="gas")
+            notifier.notify("Low gas", level=logging.WARNING)
 
         assert notifier.flush(LONG)
         assert people.messages == ["Low gas"]
@@ -107,13 +109,18 @@ def test_what_was_left_for_it_on_disk_comes_first(state):
     assert late.messages == ["left", "now"]
 
 
-def test_nobody_is_told_of_what_is_left_for_a_backend_that_is_about_to_come(state):
+def test_nobody_is_told_at_once_of_what_is_left_for_a_backend_that_may_be_about_to_come(state, monkeypatch):
     leave(state, "left", "late")
-    people = People(durable=True)
+    people, outbox, looked, asked = People(durable=True), Outbox(state), threading.Event(), []
+    maintain, left_behind = outbox.maintain, outbox.left_behind
+    monkeypatch.setattr(outbox, "maintain", lambda: (looked.set(), maintain())[1])
+    monkeypatch.setattr(outbox, "left_behind", lambda names: asked.append(names) or left_behind(names))
     with Notifier({}) as notifier:
-        notifier.add("people", people, Route(), outbox=Outbox(state))
-        assert notifier.flush(LONG)
-    assert people.messages == []
+        notifier.add("people", people, Route(), outbox=outbox)
+        outbox.wake()  # somebody looks after everything
+
+        assert looked.wait(LONG)
+    assert (asked, people.messages) == ([], [])
 
 
 def test_a_forked_child_has_it_too():

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import threading
+import time
 
 import pytest
 from children import python
@@ -373,6 +374,19 @@ def test_a_chat_may_be_given_as_a_number(executor):
 
     assert executor.sent == ["💰 Rebalanced"]
     executor.loop.setLevel(logging.NOTSET)
+
+
+def test_at_the_end_of_the_program_the_handler_of_telegram_waits_for_nobody(executor):
+    handler = executor.to_telegram()
+    executor.telegram.answer_with(500)
+    executor.loop.error("not for Telegram")
+    executor.loop.trade_high("Rebalanced")
+    executor.notifier.close(0)
+
+    began = time.monotonic()
+    handler.close()  # as logging does at exit
+
+    assert time.monotonic() - began < 1.0  # second; it would wait for five
 
 
 def test_trades_and_images_are_on_disk_before_the_call_returns(executor):

@@ -206,10 +206,10 @@ def test_commit_d51d925d_decisions_go_to_telegram_whatever_their_number_and_noth
     executor.loop.error("A trade failed")
     executor.loop.critical("The loop hangs")
     executor.loop.trade_high("Rebalanced")
-    executor.notifier.notify("Said by its number", level=22 if enabled else 51, topic="decision")
+    executor.notifier.notify("Said by our number", level=notify.TRADE_HIGH, topic="decision")
 
     assert (51 if enabled else 22) == logging.TRADE_HIGH
-    assert executor.sent == ["💰 Rebalanced", "💰 Said by its number"]
+    assert executor.sent == ["💰 Rebalanced", "💰 Said by our number"]
 
 
 def test_commit_39de1bac_a_level_that_nobody_knows_is_shown(executor):

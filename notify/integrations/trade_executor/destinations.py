@@ -158,7 +158,8 @@ class _Sent(logging.Handler):
 
     def close(self) -> None:
         """Wait until all was delivered, five seconds at most. Idempotent."""
-        self._notifier.flush(_PATIENCE)
+        if not self._notifier.closed:  # at the end of the program it is, and has waited
+            self._notifier.flush(_PATIENCE)
         super().close()
 
 
