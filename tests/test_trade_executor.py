@@ -19,6 +19,8 @@ import notify
 from notify.errors import ConfigError
 from notify.integrations import trade_executor
 from notify.notifier import current_notifier
+from notify.testing import fake_telegram
+from notify.testing.fake_discord import HANG
 from notify.testing.fake_telegram import CHAT_ID, TOKEN
 
 
@@ -366,6 +368,42 @@ def test_what_cannot_be_right_is_an_error_that_names_the_setting(executor, call,
         call()
 
 
+def test_another_address_for_what_is_there_changes_nothing_and_somebody_is_told(executor, capfd):
+    executor.begin()
+
+    trade_executor.setup_discord_logging("My strategy", "https://discord.com/api/webhooks/1/c4nary")
+    executor.loop.trade("Bought ETH")
+
+    assert executor.titles == ["Bought ETH"]
+    said = capfd.readouterr().err
+    assert "there is a backend discord already, which stays as it is" in said
+    assert "c4nary" not in said
+
+
+def test_the_port_of_logstash_may_be_set_in_the_environment(executor, monkeypatch):
+    monkeypatch.setenv("LOGSTASH_PORT", str(executor.port))
+    trade_executor.setup_logging("info")
+
+    trade_executor.setup_logstash_logging("127.0.0.1", "executor-gold")
+    executor.loop.info("Loaded")
+
+    assert executor.documents[-1]["message"] == "Loaded"
+
+
+def test_nothing_waits_for_destinations_that_hang(executor):
+    executor.begin()
+    executor.discord.answer_with(*[HANG] * 5)
+
+    began = time.monotonic()
+    for number in range(200):
+        executor.loop.trade("Trade %d", number)
+        executor.loop.error("Error %d", number)
+    took = time.monotonic() - began
+
+    executor.notifier.close(0)
+    assert took < 5.0  # seconds, on a busy machine; with the handler that was, each would take five
+
+
 def test_a_chat_may_be_given_as_a_number(executor):
     trade_executor.setup_telegram_logging(TOKEN, CHAT_ID)
     executor.loop.setLevel(logging.INFO)
@@ -378,7 +416,7 @@ def test_a_chat_may_be_given_as_a_number(executor):
 
 def test_at_the_end_of_the_program_the_handler_of_telegram_waits_for_nobody(executor):
     handler = executor.to_telegram()
-    executor.telegram.answer_with(500)
+    executor.telegram.answer_with(fake_telegram.HANG)
     executor.loop.error("not for Telegram")
     executor.loop.trade_high("Rebalanced")
     executor.notifier.close(0)

@@ -158,8 +158,7 @@ class _Sent(logging.Handler):
 
     def close(self) -> None:
         """Wait until all was delivered, five seconds at most. Idempotent."""
-        if not self._notifier.closed:  # at the end of the program it is, and has waited
-            self._notifier.flush(_PATIENCE)
+        self._notifier.flush(_PATIENCE)  # at once when that is closed, as at the end of the program
         super().close()
 
 
