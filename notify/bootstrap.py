@@ -108,7 +108,8 @@ def extend(env: Mapping[str, str]) -> Notifier:
         reached, routes = destinations(config, {})
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
-            diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
+            if name != "stdout":  # which nobody has asked for once more
+                diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
         for name, backend in reached.items():
             notifier.add(name, backend, routes[name], outbox=outbox)

@@ -156,7 +156,36 @@ def test_in_tests_and_simulations_nothing_leaves(executor, monkeypatch, variable
     assert (executor.titles, executor.sent, executor.documents) == ([], [], [])
 
 
+def test_standard_output_may_be_had_besides(executor, monkeypatch, capfd):
+    monkeypatch.setenv("NOTIFY_STDOUT", "json")
+
+    executor.begin()
+    executor.loop.trade("Bought ETH")
+    executor.settle()
+
+    printed = capfd.readouterr()
+    assert [json.loads(line)["message"] for line in printed.out.splitlines()][-1] == "Bought ETH"
+    assert "already" not in printed.err
+
+
+def test_a_dry_run_says_what_would_go_where(executor, monkeypatch, capfd):
+    monkeypatch.setenv("NOTIFY_DRY_RUN", "true")
+
+    executor.begin()
+    executor.loop.trade_high("Rebalanced")
+
+    assert (executor.titles, executor.sent, executor.documents) == ([], [], [])
+    assert capfd.readouterr().out.count("Rebalanced") == 3  # for Discord, Telegram and Logstash
+
+
 # ---- levels
+
+
+def test_a_destination_that_comes_first_leaves_the_number_of_decisions_to_who_decides_it(executor):
+    executor.to_discord()
+    trade_executor.setup_logging(enable_trade_high=True)
+
+    assert logging.TRADE_HIGH == 51
 
 
 def test_the_caller_of_a_trade_is_who_calls_it(executor):

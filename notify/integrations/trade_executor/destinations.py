@@ -13,7 +13,6 @@ from notify.bootstrap import extend
 from notify.errors import ConfigError
 from notify.event import Attachment
 from notify.integrations.trade_executor.crash import CrashFilter
-from notify.integrations.trade_executor.levels import setup_custom_log_levels
 from notify.integrations.trade_executor.version import docker_version
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier
@@ -175,7 +174,6 @@ def _speak_as(notifier: Notifier, name: str, avatar_url: str | None) -> None:
 
 def _deliver_to(name: str, wanted: Mapping[str, str]) -> Notifier:
     """Have the one notifier deliver to *name*, as *wanted* says. What was asked for before is no news."""
-    setup_custom_log_levels()
     notifier = current_notifier()
     if notifier is None or notifier.closed:
         # Without destinations: all of them are added below, so that what is on disk for each finds it.
