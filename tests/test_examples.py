@@ -51,7 +51,7 @@ def test_a_page_shows_the_file_as_it_is(file: str, page: str) -> None:
 def test_every_example_is_on_a_page() -> None:
     linked = set(re.findall(r"\]\(examples/([^)]+)\)", "".join(page.read_text() for page in DOCS.glob("*.md"))))
 
-    assert {file.name for file in EXAMPLES.iterdir()} == PAGES.keys() | linked
+    assert {file.name for file in EXAMPLES.iterdir() if file.is_file()} == PAGES.keys() | linked
 
 
 # ---- Caddyfile
@@ -219,6 +219,7 @@ def test_every_command_line_is_one_that_we_have(line: list[str]) -> None:
 def start(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example, as a module."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # nothing is left beside the examples
     found = runpy.run_path(str(EXAMPLES / "executor_start.py"))
     yield found
     sys.modules.pop("executor_logging")
