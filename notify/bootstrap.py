@@ -6,8 +6,10 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from notify import diagnostics, settings, threads
 from notify.backend import Backend, durable
@@ -18,13 +20,11 @@ from notify.crash.signals import install as install_signals
 from notify.destinations import destinations, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
-from notify.notifier import Notifier, current_notifier, set_notifier
+from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
 from notify.setting import NEVER
 from notify.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from notify.crash.marker import RunMarker
     from notify.delivery.outbox import Outbox
     from notify.rules.redaction import Redactor
@@ -34,6 +34,31 @@ _setting_up = threading.RLock()  # two threads that begin at once get one notifi
 _end_serving: list[Callable[[], None]] = []  # what ends the status server of this process
 _NOTHING = (None, None, None)
 _asked_for: tuple[object, ...] = _NOTHING  # by the call that has made the notifier
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a notifier was made from, for what is added to it and for children of `multiprocessing`.
+
+    Args:
+        env: names and values, those that were added among them; None: the process environment.
+        env_file: below it.
+        marker: of this run, if it leaves a mark.
+    """
+
+    env: dict[str, str] | None
+    env_file: str | os.PathLike[str] | None
+    marker: "RunMarker | None" = None
+
+    def again(self) -> Notifier:
+        """Make such a notifier once more, in a child."""
+        return setup(self.env, self.env_file, signals=False)
+
+    def __reduce__(self) -> tuple[type["_Run"], tuple[object, ...]]:
+        return _Run, (self.env, self.env_file)  # the mark is of this process
+
+
+_runs: WeakKeyDictionary[Notifier, _Run] = WeakKeyDictionary()
 
 
 def setup(
@@ -66,6 +91,37 @@ def setup(
     """
     with _setting_up:
         return _set_up(env, env_file, backends, signals=signals)
+
+
+def extend(env: Mapping[str, str]) -> Notifier:
+    """Have the notifier that `setup()` made deliver to what *env* asks for, too, from now on. Waits for no network.
+
+    What is durable is kept on disk from now on, if that is wanted and nothing was until now, and the run leaves its
+    mark. A backend of a name that is there already stays as it is, and one line on stderr says so.
+
+    Args:
+        env: names and values, the whole of what is to count for the backends that are added.
+
+    Returns the notifier. Raises `ConfigError` when a setting is unusable, or there is no notifier.
+    """
+    with _setting_up:
+        notifier = get_notifier()
+        config = Settings(dict(env))
+        reached, routes = destinations(config, None)
+        for name in [name for name in reached if name in notifier]:
+            reached.pop(name).close()
+            if name != "stdout":  # which nobody has asked for once more
+                diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
+        outbox = None if notifier.has_outbox else open_outbox(config, reached)
+        for name, backend in reached.items():
+            notifier.add(name, backend, routes[name], outbox=outbox)
+            outbox = None  # it has it now
+        run = _runs.get(notifier)
+        if run is not None:
+            run.env = {**(os.environ if run.env is None else run.env), **env}
+            if notifier.has_outbox and run.marker is None and not hooks.is_interactive():
+                run.marker = _mark_run(notifier, config)
+        return notifier
 
 
 def _set_up(
@@ -121,13 +177,14 @@ def _set_up(
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
     _listen(notifier, heard=bool(reached))
+    run = _runs[notifier] = _Run(None if env is None else dict(env), env_file)
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
-        marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
-        again = partial(setup, None if env is None else dict(env), env_file, signals=False)
+        if outbox is not None:
+            run.marker = _mark_run(notifier, config)
         # Before the other hooks, which so come first.
         leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
-        _hear_of_crashes(notifier, marker, again)
+        _hear_of_crashes(notifier, run)
         if url is None:
             notifier.at_close(leave)
         else:
@@ -241,32 +298,31 @@ def _listen(notifier: Notifier, *, heard: bool) -> None:
     notifier.at_close(_capture_warnings())
 
 
-def _mark_run(notifier: Notifier, directory: "Path") -> "RunMarker":
+def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
     """Leave a mark of this run where the next one finds it, and say how those before it ended."""
     from notify.crash.aftermath import install as mark_run  # with JSON and faulthandler, for those who keep events
 
-    marker = mark_run(notifier, directory, notifier.run_state)
+    marker = mark_run(notifier, settings.state_dir(config), notifier.run_state)
     notifier.at_close(marker.end)
+    notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     return marker
 
 
-def _hear_of_crashes(notifier: Notifier, marker: "RunMarker | None", again: Callable[[], Notifier]) -> None:
+def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
     """Have every exception that nobody catches reported, and what the program says is its failure."""
 
     def crashed(exception: BaseException | None) -> None:
-        if marker is not None:
-            marker.crash_reported()
+        if run.marker is not None:
+            run.marker.crash_reported()
 
     def failed(exception: BaseException | None) -> None:
         if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
             crashed(exception)
 
-    if marker is not None:
-        notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     notifier.at_close(hooks.install(notifier, crashed=crashed))
     for install in (unraisable.install, asyncio_errors.install):
         notifier.at_close(install(notifier))
-    notifier.at_close(children.install(notifier, again))
+    notifier.at_close(children.install(notifier, run.again))
     notifier.at_close(notifier.run_state.listen(failed=failed))
 
 

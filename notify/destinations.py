@@ -15,9 +15,10 @@ from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
 from notify.event import Event, Origin
+from notify.route_setting import executors_setting, fallback_setting
 from notify.rules.routing import Route, wrong_fallback
 from notify.setting import NEVER, NO_BACKENDS, Setting
-from notify.settings import Settings, executors_setting, fallback_setting, program_name, route_settings
+from notify.settings import Settings, program_name, route_settings
 
 if TYPE_CHECKING:
     from notify.backends.relay.lines import Lines
@@ -153,18 +154,15 @@ def _stdout(config: Settings) -> Backend | None:
     wanted = config.get(settings.NOTIFY_STDOUT)
     if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
         return None
-    if wanted == "auto" and _prints_to_console(logging.getLogger()):
+    if wanted == "auto" and any(map(prints_to_console, logging.getLogger().handlers)):
         return None
     return StdoutBackend(json=wanted == "json", env=config.env)
 
 
-def _prints_to_console(logger: logging.Logger) -> bool:
+def prints_to_console(handler: logging.Handler) -> bool:
+    """Say whether *handler* writes to standard output or standard error, by itself or by Rich."""
     consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
-    return any(
-        hasattr(handler, "console")  # Rich's
-        or any(getattr(handler, "stream", None) is console for console in consoles)
-        for handler in logger.handlers
-    )
+    return hasattr(handler, "console") or any(getattr(handler, "stream", None) is console for console in consoles)
 
 
 def _discord(config: Settings, prefix: str) -> Backend:
@@ -238,7 +236,8 @@ def _lines(config: Settings) -> "Lines":
 
 
 def _application(config: Settings) -> str:
-    return f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}"
+    named = config.get(settings.LOGSTASH_APPLICATION)
+    return named or f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}"
 
 
 def _telegram(config: Settings) -> Backend:

@@ -78,6 +78,7 @@ class Notifier:
         self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._on_close: list[Callable[[], None]] = []
         self._placement = Placement()
+        self._has_outbox = outbox is not None
         self._pipeline = Pipeline(
             backends,
             routes or {},
@@ -242,6 +243,38 @@ class Notifier:
         What there is room for is in the lanes when this returns. Waits for the disk, and for no network.
         """
         self._pipeline.adopt()
+
+    def add(self, name: str, backend: Backend, route: Route, *, outbox: "Outbox | None" = None) -> None:
+        """Deliver to one more backend from now on. Waits for no network.
+
+        Args:
+            name: of the backend, in settings and `stats()`.
+            backend: where to.
+            route: what it gets.
+            outbox: keeps events for durable backends on disk from now on, when nothing has until now, and is closed
+                with the notifier.
+
+        Raises `ConfigError` when there is a backend of this name, or the notifier is closed; the backend is not
+        closed then.
+        """
+        with self._closing:
+            if self._closed or name in self._pipeline.names:
+                raise ConfigError(f"{name}: " + ("the notifier is closed" if self._closed else "there is one already"))
+            self._has_outbox |= outbox is not None
+            self._pipeline.add(name, backend, route, outbox)
+            self.handler.setLevel(min(self._pipeline.least_level, _RING_LEVEL))
+
+    @property
+    def has_outbox(self) -> bool:
+        """Whether events for durable backends are kept on disk."""
+        return self._has_outbox
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pipeline.names
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name, whose `send` and `close` are its lane's alone. Raises `KeyError`."""
+        return self._pipeline.backend(name)
 
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.

@@ -108,3 +108,23 @@ def test_every_test_of_a_fault_is_named_in_its_row():
 
     assert numbers
     assert [name for name, number in numbers.items() if name not in rows[number]] == []
+
+
+# ---- docs/trade-executor.md
+
+KNOWN = {
+    "D": ROOT / "tests" / "test_trade_executor_known_problems.py",
+    "S": ROOT / "tests" / "test_trade_executor_known_problems_status.py",
+}
+
+
+def test_every_known_problem_of_the_executor_names_its_test_and_every_test_its_problem():
+    page = (ROOT / "docs" / "trade-executor.md").read_text()
+    named = set(re.findall(r"([DS]) `(test_\w+)`", page))
+    there_are = {
+        (letter, name)
+        for letter, path in KNOWN.items()
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+    assert named == there_are

@@ -23,6 +23,7 @@ from notify.relay.stream import Away, LeaseLost, Settled
 from notify.rules.fingerprint import Subject, id_in_fleet, id_of_key
 from notify.rules.grouping import Grouping, Lanes
 from notify.rules.routing import Route
+from notify.rules.verdict import Verdict
 from notify.testing.clock import FakeClock
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -552,7 +553,6 @@ from relay_matters import Judge
 from notify.relay import ledger
 from notify.relay.ledger import Asked
 from notify.rules.routing import Route
-from notify.rules.verdict import Verdict
 
 ledger._LOCK_SECONDS = 1.0
 judge = Judge(redis.Redis(port=int(sys.argv[1])), "holder", backends={"chat": Chat()}, routes={"chat": Route()})

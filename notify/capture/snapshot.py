@@ -29,6 +29,7 @@ from notify.plain import (
     safe_repr,
     safe_str,
 )
+from notify.reported import report_of
 from notify.rules.fingerprint import Subject, subject_of_log
 
 # Attributes that every record has; extras come after them, since makeRecord() adds them last.
@@ -56,7 +57,9 @@ class Snapshot:
     a tuple and a small dict rather than a copy of the record's. Never raises an Exception.
     """
 
-    __slots__ = ("_body", "_created", "_extras", "_origin", "_template", "exception", "level", "message")
+    __slots__ = (
+        *("_body", "_created", "_extras", "_is_reported", "_origin", "_template", "exception", "level", "message"),
+    )
 
     ticket: Ticket | None = None
 
@@ -146,12 +149,15 @@ class Snapshot:
         """Remember what the message was before its arguments were put in. For records that may fold."""
         template = record.msg
         self._template = template if record.args and type(template) is str else self.message
+        self._is_reported = _is_reported(record)
 
     def subject(self) -> Subject | None:
         """Return what the record is about, None when it is sent whatever was sent before. See `note_template`."""
         topic = self._extras.get("topic")
         if type(topic) is not str or not topic:
             topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
+        if self._is_reported:
+            return Subject("", clean(topic), reported=True)
         raised = "" if self.exception is None else self.exception.place()
         return subject_of_log(self.logger, self._template, self.message, raised, clean(topic))
 
@@ -204,6 +210,17 @@ def _raised(exc_info: object) -> Raised | None:
     """Take what a record may have as exc_info: a triple, an exception, or something odd that a program made up."""
     exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
     return Raised(exception) if isinstance(exception, BaseException) else None
+
+
+def _is_reported(record: LogRecord) -> bool:
+    """Say whether *record* is said of a crash that was reported: it has its exception, or says so by its topic."""
+    exc_info = record.exc_info
+    if exc_info:
+        exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
+    else:
+        topic = record.__dict__.get("topic")
+        exception = sys.exception() if type(topic) is str and topic == "crash" else None
+    return isinstance(exception, BaseException) and report_of(exception) is not None
 
 
 def _number(value: object, otherwise: int) -> int:

@@ -18,11 +18,12 @@ from notify.destinations import destinations, without_effect
 from notify.errors import ConfigError, DeliveryError
 from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
+from notify.route_setting import fallback_setting
 from notify.rules.redaction import Redactor
 from notify.rules.routing import Route
 from notify.rules.secret_values import SHORTEST
 from notify.setting import NEVER, Setting
-from notify.settings import Settings, fallback_setting
+from notify.settings import Settings
 from notify.status.listening import listen
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"

@@ -67,6 +67,7 @@ class Housekeeping:
         self._unheard = unheard
         self._told: dict[str, Counter[str]] = {}
         self._told_left: set[str] = set()  # destinations
+        self._tells_left_at = 0.0  # monotonic seconds
         self._adopting = threading.RLock()
         # As in the intake: put() is one call into C, which a signal handler may make at any time.
         self._wake: SimpleQueue[_Wake] = SimpleQueue()
@@ -75,6 +76,16 @@ class Housekeeping:
     def begin(self) -> None:
         """Start the thread."""
         self._worker = threads.Worker("housekeeping", self._run)
+
+    def add(self, lane: Lane, outbox: "Outbox | None") -> None:
+        """Look after *lane*, too, and bring what was left for it on disk into it.
+
+        Whose backend is not there yet may be about to be added: that is told a while later.
+        """
+        self._tells_left_at = time.monotonic() + _INTERVAL
+        self._lanes = {**self._lanes, lane.name: lane}
+        self._outbox = outbox
+        self.adopt()
 
     def adopt(self) -> None:
         """Bring what dead processes left behind into the lanes, in order, as far as there is room."""
@@ -152,7 +163,8 @@ class Housekeeping:
         if self._outbox is not None:
             self._look_at_disk(self._outbox)
             self.adopt()
-            self._tell_left(self._outbox)
+            if time.monotonic() >= self._tells_left_at:
+                self._tell_left(self._outbox)
         self.tell_drops()
         self.tell_unheard(people=True)
 

@@ -85,10 +85,12 @@ class Intake:
     # interrupt and repeat. A Condition or queue.Queue deadlocks there, and costs the caller 28 to 37 us instead of 3.6.
 
     def __init__(self, *, wake_level: int = logging.INFO + 1, keeper: Keeper | None = None) -> None:
-        self.wake_level = wake_level if keeper is None else min(wake_level, keeper.level)
+        self.wake_level = self._wakes_from = wake_level
         self.capacity = CAPACITY
         self._reserve = RESERVE
-        self._keeper = keeper
+        self._keeper: Keeper | None = None
+        if keeper is not None:
+            self.judge_with(keeper)
         self._closed = False
         self._dropped: Counter[str] = Counter()
         self._left_on_disk = 0  # for the next process
@@ -103,6 +105,11 @@ class Intake:
         """Why less comes in than the program says; None: all does."""
         self.revive: Callable[[], None] = lambda: None
         """Starts the dispatcher's thread again if it has died. Asked with what is important, or when it is late."""
+
+    def judge_with(self, keeper: Keeper) -> None:
+        """Have *keeper* see what is durable from now on."""
+        self._keeper = keeper
+        self.wake_level = min(self._wakes_from, keeper.level)
 
     def __len__(self) -> int:
         return len(self.waiting)

@@ -46,7 +46,8 @@ class Grouping:
     """
 
     def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int, most_named: int = _MAX_NAMED) -> None:
-        self._lanes = lanes
+        self.lanes = lanes
+        """May be replaced when there are more backends."""
         self._interval = interval
         self.storm = Storm(storm_limit)
         self._most_named = most_named
@@ -81,7 +82,7 @@ class Grouping:
         if going is not None and self._is_over(going, now):
             self._forget(going, now)
             going = None
-        folding = wanted & self._lanes.folding
+        folding = wanted & self.lanes.folding
         holds = bool(folding) and gravity < CRITICAL and not subject.living and self.storm.is_full(now)
         if going is None:
             if holds:
@@ -331,8 +332,8 @@ class Grouping:
 
     def _told(self, going: Going) -> tuple[frozenset[str], frozenset[str]]:
         """Return the folding backends that know of it: those that have a message to change, and the others."""
-        folding = going.told & self._lanes.folding
-        editing = folding & self._lanes.editing if going.own else frozenset()
+        folding = going.told & self.lanes.folding
+        editing = folding & self.lanes.editing if going.own else frozenset()
         return editing, folding - editing
 
     def _sayings(self, going: Going, now: float) -> Iterator[Saying]:

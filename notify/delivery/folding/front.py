@@ -97,9 +97,28 @@ class Folding:
         self._is_inside = False
         self._ended: list[str] = []  # by who has interrupted us
         if journal is not None:
-            found = journal.read()
-            self._grouping.restore(found.matters, self._now())
-            self._grouping.storm.restore(found.held, self._now())
+            self._restore(journal)
+
+    def _restore(self, journal: Journal) -> None:
+        found = journal.read()
+        self._grouping.restore(found.matters, self._now())
+        self._grouping.storm.restore(found.held, self._now())
+
+    def add(self, name: str, backend: Backend, route: Route) -> None:
+        """Know of one more backend."""
+        with self._lock:
+            if folds(backend):
+                self.names |= {name}
+                self._editing |= {name} if edits(backend) else set()
+                self._grouping.lanes = Lanes(self.names, self._editing)
+            self._routes = {**self._routes, name: route}
+            self._wanted = {}
+
+    def remember_in(self, journal: Journal) -> None:
+        """Remember from now on beyond the process, and know what *journal* has of earlier ones."""
+        with self._lock:
+            self._journal = journal
+            self._restore(journal)
 
     def posted(self, backend: str) -> Posted:
         """Return the place where *backend* notes what it needs to find its messages again."""
@@ -116,6 +135,8 @@ class Folding:
         subject = about() if about is not None else None
         if subject is None:
             return None
+        if subject.reported:
+            return Judged(draft, folded=True)
         wanted = self._wanted_by(draft.level, subject.topic)
         passed = None
         if wanted & self.passing:
@@ -269,13 +290,14 @@ class Folding:
                 self._lock.release()
 
     def _wanted_by(self, level: int, topic: str) -> frozenset[str]:
-        known = self._wanted.get((level, topic))
+        remembered = self._wanted  # replaced when there is one more backend
+        known = remembered.get((level, topic))
         if known is None:
-            if len(self._wanted) >= _ROUTES:
-                self._wanted = {}
+            if len(remembered) >= _ROUTES:
+                remembered.clear()
             asked = Event(id="", time=0.0, message="", level=level, topic=topic)
             known = frozenset(name for name, route in self._routes.items() if route.wants(asked))
-            self._wanted[level, topic] = known
+            remembered[level, topic] = known
         return known
 
     def _settle(self) -> None:
