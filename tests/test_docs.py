@@ -6,18 +6,15 @@ import runpy
 from pathlib import Path
 
 import pytest
+from pages import PAGES, ROOT, blocks
 
 import notify
 from notify.notifier import current_notifier
 from notify.settings import TABLE
 
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md")])
-_FENCE = re.compile(r"^```(\w*)( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
 
 def _blocks(page: Path, language: str) -> list[str]:
-    return [code for kind, skipped, code in _FENCE.findall(page.read_text()) if kind == language and not skipped]
+    return [block.code for block in blocks(page) if block.language == language and block.excuse is None]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
@@ -39,10 +36,11 @@ def test_every_python_block_of_a_page_runs(page, monkeypatch, capsys):
             test(outbox)
 
 
-def test_the_settings_page_is_what_the_table_says():
-    page = runpy.run_path(str(ROOT / "docs" / "settings_page.py"))["page"]()
+@pytest.mark.parametrize(("page", "script"), [("settings.md", "settings_page.py"), ("commands.md", "commands_page.py")])
+def test_a_page_that_a_script_prints_is_what_it_prints(page, script):
+    printed = runpy.run_path(str(ROOT / "docs" / script))["page"]()
 
-    assert (ROOT / "docs" / "settings.md").read_text() == page
+    assert (ROOT / "docs" / page).read_text() == printed
 
 
 def test_every_setting_is_on_the_settings_page():

@@ -1,0 +1,88 @@
+"""How the site is built: `tox -e docs`, or `sphinx-build -W -b html docs site` with the extra `docs` installed.
+
+Nothing is asked of a network: the pages are those that are read in the repository, and the references are made of the
+package itself.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pygments.lexers.dsls import PuppetLexer
+from pygments.lexers.shell import BashLexer
+from sphinx.util import logging
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+import notify
+
+HERE = Path(__file__).parent
+# Pages that a script prints, which are in the repository for those who read them there.
+PRINTED = {"settings.md": "settings_page.py", "commands.md": "commands_page.py"}
+
+project = "notify"
+version = release = notify.__version__
+project_copyright = "MIT licence"
+language = "en"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "examples"]
+
+# The pages' own links, `page.md#a-heading`, work as on GitHub.
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "mixed"
+autodoc_preserve_defaults = True
+add_module_names = False
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
+# What stands between single backticks is a name: a link where the reference has it, and code everywhere.
+default_role = "py:obj"
+
+# Every name of this package that a signature or a page names has to be found. Those of others are on their own sites,
+# which this build does not ask.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:obj", ".*"),
+    ("py:.*", r"(?!notify\.).*"),
+    # Types in signatures that no program has to name.
+    (
+        "py:class",
+        r"notify\.(delivery\.pipeline\.Redaction|rules\.routing\.Topics|arguments\.Parts|testing\.\w+\.(Received|Reply))",
+    ),
+]
+
+html_theme = "furo"
+html_title = f"notify {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0b6b4f", "color-brand-content": "#0b6b4f"},
+    "dark_css_variables": {"color-brand-primary": "#4fd1a5", "color-brand-content": "#4fd1a5"},
+    "navigation_with_keys": True,
+}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+
+
+def check_printed_pages(app: "Sphinx") -> None:
+    """Warn, which ends the build, of a page that is not what its script prints any more."""
+    sys.path.insert(0, str(HERE))
+    for page, script in PRINTED.items():
+        if (HERE / page).read_text() != runpy.run_path(str(HERE / script))["page"]():
+            logging.getLogger(__name__).warning("docs/%s is old: python docs/%s > docs/%s", page, script, page)
+
+
+def setup(app: "Sphinx") -> None:
+    """Have the build know the languages of the pages' blocks, and look at the printed pages."""
+    app.add_lexer("caddyfile", BashLexer)
+    app.add_lexer("dotenv", BashLexer)
+    app.add_lexer("logstash", PuppetLexer)
+    app.add_lexer("nftables", BashLexer)
+    app.connect("builder-inited", check_printed_pages)
