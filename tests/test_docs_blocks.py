@@ -15,6 +15,7 @@ import pytest
 import yaml
 from logstash_config import plugins
 from pages import BLOCKS, DOCS, PAGES, ROOT, Block, blocks, of_language
+from services import free_ports
 from typer.testing import CliRunner
 
 from notify.backends.logstash.wire import Origin, ecs
@@ -64,9 +65,19 @@ PLACEHOLDERS = {
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000001/token",
     "TELEGRAM_API_KEY": "123456789:AAF-123456789012345678901234567890",
     "HEARTBEAT_URL": "https://hc-ping.com/1",
+    "LOGSTASH_SERVER": "logs.example.com",
 }
 SERVED = {"/ping", "/status", "/healthz", "/metrics", "/logs", "/metadata", "/"}
-PLAIN = {"cd", "mkdir", ".", "kill", "python3", "tox"}  # there is nothing to check in how they are called
+PLAIN = {
+    "cd",
+    "mkdir",
+    ".",
+    "kill",
+    "python3",
+    "touch",
+    "rm",
+    "tox",
+}  # there is nothing to check in how they are called
 # They end by themselves, reach nobody with NOTIFY_DRY_RUN, and have all they need on the page.
 RUN = {"notify doctor", "notify env", "notify test", "notify caddyfile", "notify outbox list", "notify preview"}
 
@@ -142,7 +153,9 @@ def wrong(words: list[str], page: str) -> str:
     if words[:2] == ["sudo", "ufw"]:
         return "" if ufw(" ".join(arguments[1:])) else f"no rule: {words}"
     return (
-        "" if program in {"cd", "mkdir", ".", "kill", "python3", "tox"} else f"a program that nobody checks: {program}"
+        ""
+        if program in {"cd", "mkdir", ".", "kill", "python3", "touch", "rm", "tox"}
+        else f"a program that nobody checks: {program}"
     )
 
 
@@ -190,7 +203,8 @@ def test_the_commands_of_a_page_that_end_by_themselves_run(
         (tmp_path / name).chmod(0o600)
     for name in ("DISCORD_WEBHOOK_URL", "LOGSTASH_SERVER"):
         monkeypatch.delenv(name, raising=False)
-    env = {"NOTIFY_DRY_RUN": "true", "NOTIFY_STATE_DIR": str(tmp_path / "state")}
+    (port,) = free_ports(1)  # doctor looks whether it can be had
+    env = {"NOTIFY_DRY_RUN": "true", "NOTIFY_STATE_DIR": str(tmp_path / "state"), "HTTP_PORT": str(port)}
 
     for words in runs(page):
         more = ["--no-browser"] if named(words) == "notify preview" else []
