@@ -87,8 +87,18 @@ def test_every_row_names_a_test_or_says_that_there_is_none_yet():
     assert wrong == []
 
 
-def test_every_test_that_the_page_of_faults_names_exists():
-    assert set(_NAMED.findall(FAULTS)) - _tests_there_are() == set()
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if _NAMED.search(page.read_text())], ids=lambda page: page.name
+)
+def test_every_test_that_a_page_names_exists(page):
+    assert set(_NAMED.findall(page.read_text())) - _tests_there_are() == set()
+
+
+def test_every_guarantee_stands_in_its_place_and_names_tests():
+    _, *guarantees = re.split(r"^## (?=\d+\. )", (ROOT / "docs" / "guarantees.md").read_text(), flags=re.MULTILINE)
+
+    assert [int(each.partition(".")[0]) for each in guarantees] == list(range(1, 13))  # the twelve
+    assert [each[:40] for each in guarantees if not _NAMED.search(each)] == []
 
 
 def test_every_test_of_a_fault_is_named_in_its_row():
