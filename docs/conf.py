@@ -1,11 +1,10 @@
-"""How the site is built: `tox -e docs`, or `sphinx-build -W -b html docs site` with the extra `docs` installed.
+"""How the site is built: `tox run -e docs`, or `sphinx-build -W docs docs/_build/html` with the extra `docs` installed.
 
 Nothing is asked of a network: the pages are those that are read in the repository, and the references are made of the
 package itself.
 """
 
 import runpy
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,7 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"notify {release}"
 html_copy_source = False
 html_show_sphinx = False
@@ -73,7 +73,6 @@ html_css_files = ["site.css"]
 
 def check_printed_pages(app: "Sphinx") -> None:
     """Warn, which ends the build, of a page that is not what its script prints any more."""
-    sys.path.insert(0, str(HERE))
     for page, script in PRINTED.items():
         if (HERE / page).read_text() != runpy.run_path(str(HERE / script))["page"]():
             logging.getLogger(__name__).warning("docs/%s is old: python docs/%s > docs/%s", page, script, page)

@@ -56,6 +56,27 @@ def test_every_link_between_pages_leads_somewhere(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def _headings(page: Path) -> set[str]:
+    """Return how the headings of a page are linked to, on GitHub and on the site."""
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_finds_it(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text())
+
+    assert [link for link in links if link[1] not in _headings(page.parent / link[0] if link[0] else page)] == []
+
+
+def test_every_page_is_in_the_contents_of_the_site():
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = re.findall(r"^([a-z-]+)$", "".join(re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.M | re.S)), re.M)
+
+    assert sorted(listed) == sorted(page.stem for page in PAGES if page.parent != ROOT and page.stem != "index")
+
+
 def test_the_changelog_speaks_of_this_version():
     assert f"## {notify.__version__} " in (ROOT / "CHANGELOG.md").read_text()
 
