@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ _ROW = re.compile(r"^\| (\d+) \| .*$", re.MULTILINE)
 _NAMED = re.compile(r"`(test_\w+\.py::test_\w+)`")
 
 
+@cache
 def _tests_there_are() -> set[str]:
     return {
         f"{path.name}::{node.name}"
