@@ -35,7 +35,6 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
-autodoc_preserve_defaults = True
 add_module_names = False
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
@@ -78,6 +77,14 @@ def check_printed_pages(app: "Sphinx") -> None:
             logging.getLogger(__name__).warning("docs/%s is old: python docs/%s > docs/%s", page, script, page)
 
 
+def mark_code(_app: object, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Mark what is indented after a blank line of a docstring as the code that it is."""
+    for index in range(len(lines) - 2, 0, -1):
+        above = lines[index - 1]
+        if not lines[index].strip() and above[:1].strip() and lines[index + 1].startswith("    "):
+            lines[index:index] = ["", ".. code-block:: python"]
+
+
 def setup(app: "Sphinx") -> None:
     """Have the build know the languages of the pages' blocks, and look at the printed pages."""
     app.add_lexer("caddyfile", BashLexer)
@@ -85,3 +92,4 @@ def setup(app: "Sphinx") -> None:
     app.add_lexer("logstash", PuppetLexer)
     app.add_lexer("nftables", BashLexer)
     app.connect("builder-inited", check_printed_pages)
+    app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pages import PAGES, ROOT, blocks
 
-import notify
+import notify.status
+import notify.testing
 from notify.notifier import current_notifier
 from notify.settings import TABLE
 
@@ -76,6 +77,13 @@ def test_every_page_is_in_the_contents_of_the_site():
     listed = re.findall(r"^([a-z-]+)$", "".join(re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.M | re.S)), re.M)
 
     assert sorted(listed) == sorted(page.stem for page in PAGES if page.parent != ROOT and page.stem != "index")
+
+
+def test_every_public_name_is_on_the_page_of_the_python_interface():
+    page = (ROOT / "docs" / "api.md").read_text()
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^\.\. auto\w+:: (\S+)$", page, re.MULTILINE)}
+
+    assert {*notify.__all__, *notify.testing.__all__, *notify.status.__all__} - shown == {"__version__"}
 
 
 def test_the_changelog_speaks_of_this_version():
