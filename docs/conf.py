@@ -85,6 +85,20 @@ def mark_code(_app: object, _what: str, _name: str, _obj: object, _options: obje
             lines[index:index] = ["", ".. code-block:: python"]
 
 
+as_written: dict[str, list[str]] = {}
+
+
+def keep_attribute(_app: object, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Keep what an attribute says of itself from napoleon, which takes the words before a colon for its type."""
+    if what in ("attribute", "property"):
+        as_written[name] = list(lines)
+
+
+def restore_attribute(_app: object, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Put back what was kept."""
+    lines[:] = as_written.pop(name, lines)
+
+
 def setup(app: "Sphinx") -> None:
     """Have the build know the languages of the pages' blocks, and look at the printed pages."""
     app.add_lexer("caddyfile", BashLexer)
@@ -92,4 +106,6 @@ def setup(app: "Sphinx") -> None:
     app.add_lexer("logstash", PuppetLexer)
     app.add_lexer("nftables", BashLexer)
     app.connect("builder-inited", check_printed_pages)
-    app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon, whose priority is 500
+    app.connect("autodoc-process-docstring", keep_attribute, priority=400)
+    app.connect("autodoc-process-docstring", restore_attribute, priority=600)

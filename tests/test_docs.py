@@ -81,7 +81,7 @@ def test_every_page_is_in_the_contents_of_the_site():
 
 def test_every_public_name_is_on_the_page_of_the_python_interface():
     page = (ROOT / "docs" / "api.md").read_text()
-    shown = {name.rpartition(".")[2] for name in re.findall(r"^\.\. auto\w+:: (\S+)$", page, re.MULTILINE)}
+    shown = {name.rpartition(".")[2] for name in re.findall(r"^\.\. (?:auto\w+|py:data):: (\S+)$", page, re.MULTILINE)}
 
     assert {*notify.__all__, *notify.testing.__all__, *notify.status.__all__} - shown == {"__version__"}
 
