@@ -114,7 +114,7 @@ def _set_up(
             "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
-    _listen(notifier)
+    _listen(notifier, heard=bool(reached))
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
         marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
@@ -206,11 +206,11 @@ def _is_unasked(config: Settings) -> bool:
     return not settings.is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
-def _listen(notifier: Notifier) -> None:
-    """Have logging and warnings go through *notifier*."""
+def _listen(notifier: Notifier, *, heard: bool) -> None:
+    """Have logging and warnings go through *notifier*, which has a backend if anything is *heard*."""
     root = logging.getLogger()
     wanted = notifier.handler.level
-    if root.level > wanted and notifier.stats():
+    if root.level > wanted and heard:
         if root.handlers:
             diagnostics.report(
                 "root level",

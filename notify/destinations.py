@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from notify import diagnostics, settings
@@ -13,17 +14,20 @@ from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
 from notify.event import Event
-from notify.rules.routing import Route
-from notify.setting import NEVER, Setting
-from notify.settings import Settings, program_name, route_settings
+from notify.rules.routing import Route, wrong_fallback
+from notify.setting import NEVER, NO_BACKENDS, Setting
+from notify.settings import Settings, fallback_setting, program_name, route_settings
 
 T = TypeVar("T")
 
-_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
 
-
-def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[str, Backend], dict[str, Route]]:
+def destinations(config: Settings, passed: Mapping[str, object] | None) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
+
+    Args:
+        config: the settings.
+        passed: what the program passes to `setup()`. None: that is not known here, and so a fallback that is not among
+            the backends may be one of these, and is left out.
 
     Raises `ConfigError`, naming the variable or the argument.
     """
@@ -42,8 +46,8 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
     else:
         for name, backend, route in _networked(config):
             reached[name], routes[name] = backend, route
-    for name, candidate in passed.items():
-        if name in _TAKEN:
+    for name, candidate in (passed or {}).items():
+        if name in NO_BACKENDS:
             raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
         if name in reached:
             reached[name].close()
@@ -52,7 +56,24 @@ def destinations(config: Settings, passed: Mapping[str, object]) -> tuple[dict[s
         except ValueError as error:
             raise ConfigError(f"backends[{name!r}]: {error}") from None
         routes[name] = _route(config, name)
-    return reached, routes
+    return reached, _with_fallbacks(config, routes, all_known=passed is not None)
+
+
+def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known: bool) -> dict[str, Route]:
+    """Return *routes*, each with its fallback."""
+    names = {name.lower(): name for name in routes}
+    found: dict[str, Route] = {}
+    for name, route in routes.items():
+        named = config.get(fallback_setting(name))
+        fallback = None if named is None else names.get(named, named)
+        itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
+        # Without a network hardly any backend is made.
+        missing = fallback not in routes and (not all_known or settings.is_offline(config))
+        found[name] = route if itself or missing else replace(route, fallback=fallback)
+    for name in found:
+        if (wrong := wrong_fallback(name, found)) is not None:
+            raise ConfigError(f"{fallback_setting(name).name}: {wrong}")
+    return found
 
 
 def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:

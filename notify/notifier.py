@@ -22,7 +22,7 @@ from notify.delivery.timeout import seconds
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
-from notify.rules.routing import Route
+from notify.rules.routing import Route, wrong_fallback
 from notify.run_state import RunState
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Notifier:
         remembers: whether what was announced outlives the process, beside the outbox. False for who speaks of another
             program, which remembers its own there.
         clock: tells the time and waits.
+
+    Raises `ConfigError` when a route names a fallback that is no backend here, the backend itself, or one in a circle.
     """
 
     def __init__(
@@ -66,6 +68,10 @@ class Notifier:
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
+        known = {name: (routes or {}).get(name, Route()) for name in backends}
+        for name in known:
+            if (wrong := wrong_fallback(name, known)) is not None:
+                raise ConfigError(f"routes[{name!r}]: fallback: {wrong}")
         self._closed = False
         self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._on_close: list[Callable[[], None]] = []
@@ -236,8 +242,11 @@ class Notifier:
         """Return counts per backend.
 
         The keys are accepted, delivered, retried, pending, dropped (by reason), folded (counted in a message rather
-        than sent), last_success_at (epoch seconds) and last_error. What was accepted was delivered, dropped or folded,
-        or is pending. What was dropped before it was known where it should go stands under `intake`, if anything was.
+        than sent), handed_over (to the backend that stands in for one that is gone), last_success_at (epoch seconds)
+        and last_error. What was accepted was delivered, dropped, folded or handed over, or is pending. What was
+        dropped before it was known where it should go stands under `intake`, if anything was, and so does as
+        `unrouted` what no backend wants. Log records below the least level of all backends are never looked at, and
+        not counted.
         Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
         not at present, and is None while all is well.
         """

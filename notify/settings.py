@@ -15,6 +15,7 @@ from notify.rules.silence import Silence, parse_silence
 from notify.setting import (
     Setting,
     one_of,
+    parse_backend_name,
     parse_backend_names,
     parse_chat_id,
     parse_count,
@@ -53,6 +54,9 @@ DISCORD_LEVEL: Setting[int] = Setting("DISCORD_LEVEL", parse_least_level, TRADE,
 DISCORD_TOPICS: Setting[Topics] = Setting(
     "DISCORD_TOPICS", parse_topics, Topics(), "topics that go there: a comma list, `!x` leaves out", "all"
 )
+DISCORD_FALLBACK: Setting[str | None] = Setting(
+    "DISCORD_FALLBACK", parse_backend_name, None, "backend that gets what goes there while the webhook is gone"
+)
 DISCORD_USERNAME: Setting[str | None] = Setting("DISCORD_USERNAME", parse_text, None, "name of the sender", "NAME")
 DISCORD_AVATAR_URL: Setting[str | None] = Setting(
     "DISCORD_AVATAR_URL", parse_web_address, None, "picture of the sender", "ICON_URL"
@@ -65,8 +69,8 @@ DISCORD_SILENT: Setting[Silence | None] = Setting(
 )
 DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", parse_snowflake, None, "thread of the channel")
 DISCORD: tuple[Setting[object], ...] = (
-    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_USERNAME, DISCORD_AVATAR_URL, DISCORD_MENTION,
-    DISCORD_SILENT, DISCORD_THREAD_ID,
+    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_FALLBACK, DISCORD_USERNAME, DISCORD_AVATAR_URL,
+    DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
 TELEGRAM_API_KEY: Setting[str | None] = Setting(
@@ -80,11 +84,14 @@ TELEGRAM_TOPICS: Setting[Topics] = Setting(
     "TELEGRAM_TOPICS", parse_topics, Topics(frozenset({"decision"})),
     "topics that go there; `!x` alone is all but that one", "decision",
 )  # fmt: skip
+TELEGRAM_FALLBACK: Setting[str | None] = Setting(
+    "TELEGRAM_FALLBACK", parse_backend_name, None, "backend that gets what goes there while the chat is gone"
+)
 TELEGRAM_API_BASE: Setting[str | None] = Setting(
     "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
 )
 TELEGRAM: tuple[Setting[object], ...] = (
-    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_API_BASE,
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_FALLBACK, TELEGRAM_API_BASE,
 )  # fmt: skip
 
 APPRISE_URLS: Setting[str | None] = Setting(
@@ -94,7 +101,11 @@ APPRISE_URLS: Setting[str | None] = Setting(
 )  # fmt: skip
 APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
 APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS)
+APPRISE_FALLBACK: Setting[str | None] = Setting(
+    "APPRISE_FALLBACK", parse_backend_name, None,
+    "backend that gets what goes to a service while that is gone; may be one of the services, which has none itself",
+)  # fmt: skip
+APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_FALLBACK)
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
     "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
@@ -102,6 +113,9 @@ LOGSTASH_SERVER: Setting[str | None] = Setting(
 LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
 LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
+LOGSTASH_FALLBACK: Setting[str | None] = Setting(
+    "LOGSTASH_FALLBACK", parse_backend_name, None, "backend that gets what goes there while it is gone"
+)
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
     "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
@@ -111,6 +125,9 @@ LOGSTASH_ECS: Setting[bool] = Setting(
 
 LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
+STDOUT_FALLBACK: Setting[str | None] = Setting(
+    "STDOUT_FALLBACK", parse_backend_name, None, "backend that gets what goes there once nobody reads it any more"
+)
 NOTIFY_STDOUT: Setting[str] = Setting(
     "NOTIFY_STDOUT", one_of("auto", "text", "json", "off"), "auto",
     "`text`, `json`, `off`; `auto` is text, unless the root logger already prints to a console", "auto",
@@ -118,7 +135,7 @@ NOTIFY_STDOUT: Setting[str] = Setting(
 
 NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
     "NOTIFY_BACKENDS", parse_backend_names, (),
-    "comma list of third-party backends to load; each has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`",
+    "comma list of third-party backends to load; each has `<BACKEND>_LEVEL`, `…_TOPICS` and `…_FALLBACK`",
 )  # fmt: skip
 NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "NOTIFY_STATE_DIR", parse_text, None, "directory for what outlives the process, this user's alone: the outbox",
@@ -202,10 +219,10 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
-    LOGSTASH_TOPICS,
-    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_STATE_DIR,
-    NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS, NOTIFY_HANG_AFTER,
-    NOTIFY_STALE_AFTER,
+    LOGSTASH_TOPICS, LOGSTASH_FALLBACK,
+    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, STDOUT_FALLBACK, NOTIFY_STDOUT, NOTIFY_BACKENDS,
+    NOTIFY_STATE_DIR, NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS,
+    NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
@@ -265,6 +282,7 @@ class Settings:
         with suppress(ConfigError):
             for name in self.get(NOTIFY_BACKENDS):
                 yield from route_settings(name)
+                yield fallback_setting(name)
 
     def secrets(self) -> list[str]:
         """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
@@ -315,6 +333,9 @@ _ROUTES: dict[str, tuple[Setting[int], Setting[Topics]]] = {
 }
 
 
+_FALLBACKS = (DISCORD_FALLBACK, TELEGRAM_FALLBACK, APPRISE_FALLBACK, LOGSTASH_FALLBACK, STDOUT_FALLBACK)
+
+
 def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
     """Return the two settings of a backend's route: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`, LOG_LEVEL for stdout."""
     if backend in _ROUTES:
@@ -324,6 +345,16 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
+
+
+def fallback_setting(backend: str) -> Setting[str | None]:
+    """Return the setting of a backend's route that names its stand-in: `<BACKEND>_FALLBACK`."""
+    prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
+    if re.fullmatch("APPRISE_[0-9]+", prefix):  # these share a route
+        prefix = "APPRISE"
+    meaning = f"backend that gets what goes to {backend} while that is gone"
+    known = {setting.name: setting for setting in _FALLBACKS}
+    return known.get(f"{prefix}_FALLBACK") or Setting(f"{prefix}_FALLBACK", parse_backend_name, None, meaning)
 
 
 def is_offline(config: Settings) -> bool:

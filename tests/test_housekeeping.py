@@ -137,7 +137,7 @@ def test_only_durable_lanes_with_room_are_asked_for(bench: Bench, kept: Callable
     gate = Gate(durable=True)
     full = bench.lane(gate, outbox=Ledger(), capacity=2)
     bench.put(full, "a", "b")  # more than half of two
-    bench.lane(MemoryBackend(), outbox=Ledger())
+    bench.lane(MemoryBackend())
     durable_lane(bench)
     shelf = Shelf()
 

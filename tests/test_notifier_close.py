@@ -382,7 +382,7 @@ INTERRUPTED = """if True:
     import faulthandler, os, signal, sys
     from pathlib import Path
     from notify.backends.memory import MemoryBackend
-    from notify.delivery import comparison, dispatcher, housekeeping, intake, lane, pipeline, ticket, write_ahead
+    from notify.delivery import comparison, dispatcher, housekeeping, intake, lane, pipeline, tally, ticket, write_ahead
     from notify.delivery.outbox import Outbox
     from notify.notifier import Notifier
 
@@ -441,7 +441,7 @@ INTERRUPTED = """if True:
         ("intake.Intake._refuse", "full"),
         ("ticket.Ticket.routed", "full"),
         ("ticket.Ticket.wait", "wait"),
-        ("lane.Tally.as_stats", "stats"),  # within the lane's locks
+        ("tally.Tally.as_stats", "stats"),  # within the lane's locks
         ("lane.Lane.roomy", "adopt"),
         ("lane.Lane.fall_behind", "adopt"),
     ],

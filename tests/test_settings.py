@@ -26,6 +26,11 @@ FORMS: dict[str, list[tuple[str, object]]] = {
         ("trade, gas", Topics(frozenset({"trade", "gas"}))),
         ("!log", Topics(unwanted=frozenset({"log"}))),
     ],
+    "DISCORD_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "TELEGRAM_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "APPRISE_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "LOGSTASH_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "STDOUT_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
     "DISCORD_USERNAME": [("Somebody", "Somebody")],
     "DISCORD_AVATAR_URL": [("http://localhost/a.png", "http://localhost/a.png")],
     "DISCORD_MENTION": [("&123", "&123")],
@@ -281,7 +286,7 @@ def test_the_rows_of_a_family_are_in_the_table_and_its_webhook_is_secret() -> No
 def test_a_third_party_backend_adds_its_route_to_the_table() -> None:
     rows = [row.name for row in Settings({"NOTIFY_BACKENDS": "pager-2"}).rows()]
 
-    assert rows[-2:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS"]
+    assert rows[-3:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS", "PAGER_2_FALLBACK"]
 
 
 def test_the_table_can_be_shown_when_the_list_of_backends_is_unusable() -> None:

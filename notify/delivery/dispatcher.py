@@ -125,8 +125,11 @@ class Dispatcher:
                 if draft.ticket is not None:
                     draft.ticket.routed(dict.fromkeys((lane.name for lane in self._lanes), f"dropped: {NOT_MADE}"))
                 continue
+            if not known and (judged is None or judged.to is None):
+                self._intake.count_unrouted()
             if judged is not None:
                 known = self._as_judged(event, judged, draft.ticket, known)
+                entry = entry._replace(to=judged.to, repeats=judged.folded)
             elif draft.ticket is not None:
                 draft.ticket.routed({lane.name: PENDING for lane in known})
             if entry.stored:
@@ -173,7 +176,7 @@ class Dispatcher:
         lanes = [lane for lane in self._lanes if lane.name in said.to]
         said.ticket.routed({lane.name: PENDING for lane in lanes})
         for lane in lanes:
-            lane.put([Entry.of(said.event, said.ticket)])
+            lane.put([Entry.of(said.event, said.ticket)._replace(to=said.to)])
 
     def _park(self, kept: Kept) -> None:
         """Leave on disk what the intake had no room for. The lanes that do without the disk have lost it."""

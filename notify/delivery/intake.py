@@ -92,6 +92,7 @@ class Intake:
         self._closed = False
         self._dropped: Counter[str] = Counter()
         self._left_on_disk = 0  # for the next process
+        self._unrouted = 0
         self.waiting: deque[Draft] = deque()
         """What was left and not taken. The logging handler adds to it what is below `wake_level` and fits
         `capacity`, which saves it two calls."""
@@ -143,6 +144,10 @@ class Intake:
         """Count a draft that was taken, and of which nothing came."""
         self._dropped[reason] += 1
 
+    def count_unrouted(self) -> None:
+        """Count a draft that was taken, and that no backend wants. For the dispatcher."""
+        self._unrouted += 1
+
     def take_parked(self) -> list[Kept]:
         """Remove and return the events that are on disk only. For the dispatcher."""
         parked: list[Kept] = []
@@ -162,13 +167,14 @@ class Intake:
         return self._dropped.copy()
 
     def stats(self) -> dict[str, object]:
-        """Return the same counts as a lane: nothing is delivered from here."""
+        """Return the same counts as a lane, and how many events no backend wants: nothing is delivered from here."""
         return {
-            "accepted": self._dropped.total() + self._left_on_disk,
+            "accepted": self._dropped.total() + self._left_on_disk + self._unrouted,
             "delivered": 0,
             "retried": 0,
             "pending": len(self.waiting) + self._left_on_disk,
             "dropped": dict(self._dropped),
+            "unrouted": self._unrouted,
             "last_success_at": None,
             "last_error": None,
         }
@@ -183,7 +189,7 @@ class Intake:
         self.waiting.clear()
         self._parked.clear()
         self._dropped.clear()
-        self._left_on_disk = 0
+        self._left_on_disk = self._unrouted = 0
         self._wake = SimpleQueue()
         self._awake = False
 

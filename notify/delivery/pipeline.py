@@ -74,7 +74,7 @@ class Pipeline:
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
-        self._durable = {name for name, backend in backends.items() if outbox is not None and durable(backend)}
+        self._durable = _durable(backends, self._routes) if outbox is not None else set()
         self._outbox = outbox
         self._redact = redact
         self._clock = clock
@@ -127,13 +127,20 @@ class Pipeline:
                 clock=self._clock,
                 lock=lock,
                 settled=self._settled,
-                outbox=self._outbox,
-                on_gone=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
+                outbox=self._outbox if name in self._durable else None,
+                on_gone=lambda about, text: announcer.say(
+                    text, level=logging.ERROR, but_not_to=about, also_to=self._routes[about].fallback
+                ),
+                on_moved=self._folding.moved,
                 on_room=lambda: self._housekeeping.adopt_soon(),
                 redact=self._redact.text,
             )
             for name, backend in self._backends.items()
         )
+        by_name = {lane.name: lane for lane in self.lanes}
+        for lane in self.lanes:
+            if lane.route.fallback is not None:
+                lane.fall_back_to(by_name[lane.route.fallback])
         self._housekeeping = Housekeeping(
             self.intake,
             self.lanes,
@@ -304,6 +311,17 @@ class Pipeline:
         return not any(
             lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self.lanes
         )
+
+
+def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> set[str]:
+    """Return the backends whose events are worth keeping on disk: those that say so, and who stands in for them."""
+    found: set[str] = set()
+    for name, backend in backends.items():
+        standing_in: str | None = name if durable(backend) else None
+        while standing_in is not None and standing_in not in found:
+            found.add(standing_in)
+            standing_in = routes[standing_in].fallback
+    return found
 
 
 class _Made(Draft):

@@ -114,7 +114,7 @@ class Grouping:
             going = Going(id=subject.id, named=subject.named, since=now, last=now)
             self._announce(going, gravity, wanted, now)
             return Verdict.ANNOUNCE, going
-        is_told = gravity <= going.severity and wanted <= going.told
+        is_told = gravity <= going.severity and wanted <= going.told | going.elsewhere
         if holds and not is_told:
             self.storm.hold(folding, subject.id, gravity, now)
             return Verdict.HOLD, None
@@ -143,6 +143,18 @@ class Grouping:
         else:
             going.told |= {backend}
         self._changed[subject_id] = None
+
+    def moved(self, subject_id: str, old: str, new: str, *, first: bool) -> None:
+        """Note that *new* is told of a matter in the place of *old*, which if it is the *first* of it knows nothing."""
+        going = self.find(subject_id)
+        if going is not None:
+            going.told |= {new}
+            if first:
+                going.told -= {old}
+                going.elsewhere |= {old}
+            self._schedule(going)
+            self._changed[subject_id] = None
+            self.pressing = True
 
     def describe(self, subject_id: str, event: Event) -> None:
         """Note the texts of the *event* that announces a matter, which hold no secrets."""
@@ -261,6 +273,7 @@ class Grouping:
             going.shown = going.summed = going.count
         if not wanted <= going.told:
             going.told |= wanted
+        going.elsewhere -= wanted
         going.shown_at = going.summed_at = going.reminded_at = now
         going.own = True
         self._insert(going, now)

@@ -22,6 +22,7 @@ class Going:
         last: of the last time.
         severity: the gravest that was announced, in logging's numbers.
         told: the backends that know of it.
+        elsewhere: those that do not, since others know of it in their place.
         count: how often it has happened.
         shown: as much of the count as those know that change their messages.
         summed: as much as the others know.
@@ -44,6 +45,7 @@ class Going:
     last: float
     severity: int = 0
     told: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
     count: int = 1
     shown: int = 0
     summed: int = 0
@@ -92,6 +94,7 @@ class Going:
             "counts": [self.count, self.shown, self.summed],
             "severity": self.severity,
             "told": sorted(self.told),
+            "elsewhere": sorted(self.elsewhere),
             "title": self.title,
             "level": self.level,
             "topic": self.topic,
@@ -117,9 +120,10 @@ class Going:
                 "topic": str(topic),
                 "key": None | str() as key,
                 "logger": str(logger),
+                **more,
             } if len(times) == 5 and all(type(at) in (int, float) and math.isfinite(at) for at in times):
                 since, last, shown_at, summed_at, reminded_at = (min(float(at), now) for at in times)
-                names = frozenset(name for name in told[:_BACKENDS] if isinstance(name, str))
+                names = _names(told)
             case _:
                 return None
         if min(count, shown, summed) < 0:
@@ -131,6 +135,7 @@ class Going:
             last=last,
             severity=severity,
             told=names,
+            elsewhere=_names(more.get("elsewhere")),
             count=count,
             shown=min(shown, count),
             summed=min(summed, count),
@@ -143,3 +148,11 @@ class Going:
             key=key,
             logger=logger[:_NAME],
         )
+
+
+def _names(listed: object) -> frozenset[str]:
+    return (
+        frozenset(name for name in listed[:_BACKENDS] if isinstance(name, str))
+        if isinstance(listed, list)
+        else frozenset()
+    )

@@ -168,6 +168,13 @@ class Folding:
             else:
                 self._grouping.learn(matter.id, event, backend, self._now())
 
+    def moved(self, event: Event, old: str, new: str) -> None:
+        """Note that the backend *new* gets *event*, which tells of a matter, in the place of *old*."""
+        if event.matter is not None:
+            with self._alone() as alone:
+                if alone:
+                    self._grouping.moved(event.matter.id, old, new, first=event.matter.count == 1)
+
     def due(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
         """Yield what is to be said now."""
         while self._grouping.due_at <= (now := self._now()):
