@@ -45,6 +45,12 @@ def test_every_block_has_a_language_that_somebody_looks_at() -> None:
     assert [f"{block}: {block.language or 'none'}" for block in BLOCKS if block.language not in known] == []
 
 
+def test_no_block_is_hidden_from_the_tests_by_an_indent() -> None:
+    indented = [page.name for page in PAGES if re.search(r"^[ \t>]+(```|~~~)", page.read_text(), re.MULTILINE)]
+
+    assert indented == []
+
+
 def test_a_block_that_does_not_run_says_why() -> None:
     excused = [block for block in BLOCKS if block.excuse is not None]
 
@@ -179,6 +185,7 @@ def blocks_of(page: str) -> list[Block]:
 
 @pytest.mark.parametrize("block", of_language("sh"), ids=ids)
 def test_every_command_of_a_page_is_one_and_has_these_options(block: Block) -> None:
+    assert not block.file.endswith(".env"), "a secrets file's language is dotenv"
     assert [said for words in lines(block) if (said := wrong(words, block.page))] == []
 
 
