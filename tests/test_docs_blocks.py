@@ -70,6 +70,7 @@ PLACEHOLDERS = {
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000001/token",
     "TELEGRAM_API_KEY": "123456789:AAF-123456789012345678901234567890",
     "HEARTBEAT_URL": "https://hc-ping.com/1",
+    "DISCORD_OPS_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000002/token",
     "LOGSTASH_SERVER": "logs.example.com",
 }
 SERVED = {"/ping", "/status", "/healthz", "/metrics", "/logs", "/metadata", "/"}
