@@ -52,7 +52,7 @@ nitpick_ignore_regex = [
     # Types in signatures that no program has to name.
     (
         "py:class",
-        r"notify\.(delivery\.pipeline\.Redaction|rules\.routing\.Topics|arguments\.Parts|testing\.\w+\.(Received|Reply))",
+        r"notify\.(delivery\.pipeline\.Redaction|rules\.routing\.Topics|arguments\.Parts|integrations\.sentry\.T|testing\.\w+\.(Received|Reply))",
     ),
 ]
 

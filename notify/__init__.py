@@ -14,6 +14,7 @@ from notify.version import __version__
 if _typing.TYPE_CHECKING:
     from notify.backend import Backend
     from notify.bootstrap import setup
+    from notify.capture.configured import NotifyHandler
     from notify.crash.guard import guard
     from notify.crash.report import report_crash
     from notify.delivery.ticket import Ticket
@@ -33,6 +34,7 @@ __all__ = [
     "Gone",
     "Notifier",
     "NotifyError",
+    "NotifyHandler",
     "Rejected",
     "RetryLater",
     "Threshold",
@@ -52,6 +54,7 @@ _LATER = {
     "Backend": "notify.backend",
     "Event": "notify.event",
     "Notifier": "notify.notifier",
+    "NotifyHandler": "notify.capture.configured",
     "Threshold": "notify.threshold",
     "Ticket": "notify.delivery.ticket",
     "get_notifier": "notify.notifier",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
 _end_serving: list[Callable[[], None]] = []  # what ends the status server of this process
+_NOTHING = (None, None, None)
+_asked_for: tuple[object, ...] = _NOTHING  # by the call that has made the notifier
 
 
 def setup(
@@ -73,12 +75,14 @@ def _set_up(
     *,
     signals: bool,
 ) -> Notifier:
+    global _asked_for
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
-        if env is not None or env_file is not None or backends is not None:
+        if _asked(env, env_file, backends) not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing
+    asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
@@ -132,7 +136,17 @@ def _set_up(
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
     set_notifier(notifier)
+    _asked_for = asked
     return notifier
+
+
+def _asked(
+    env: Mapping[str, str] | None,
+    env_file: str | os.PathLike[str] | None,
+    backends: Mapping[str, object] | None,
+) -> tuple[object, ...]:
+    """Return what `setup()` was asked for, so that it can be compared."""
+    return (None if env is None else dict(env), env_file, None if backends is None else dict(backends))
 
 
 def redactor(config: Settings) -> "Redactor":
@@ -221,7 +235,7 @@ def _listen(notifier: Notifier, *, heard: bool) -> None:
             # Nobody has configured logging: WARNING is Python's default, not the program's choice.
             notifier.at_close(_lower(root, wanted))
     notifier.attach()
-    notifier.at_close(lambda: root.removeHandler(notifier.handler))
+    notifier.at_close(notifier.detach)
     notifier.at_close(_capture_warnings())
 
 

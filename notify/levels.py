@@ -11,16 +11,16 @@ _TRADE_HIGH = 22
 _DECISION_SEVERITY = 22
 
 
-def _trade(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
-    """Log *message* at TRADE: something was bought or sold."""
+def _trade(self: logging.Logger, msg: object, *args: object, **kwargs: Any) -> None:
+    """Log *msg* at TRADE: something was bought or sold."""
     if self.isEnabledFor(TRADE):
-        self._log(TRADE, message, args, **_one_frame_up(kwargs))
+        self._log(TRADE, msg, args, **_one_frame_up(kwargs))
 
 
-def _trade_high(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
-    """Log *message* at TRADE_HIGH: the outcome of a decision."""
+def _trade_high(self: logging.Logger, msg: object, *args: object, **kwargs: Any) -> None:
+    """Log *msg* at TRADE_HIGH: the outcome of a decision."""
     if self.isEnabledFor(TRADE_HIGH):
-        self._log(TRADE_HIGH, message, args, **_one_frame_up(kwargs))
+        self._log(TRADE_HIGH, msg, args, **_one_frame_up(kwargs))
 
 
 def _one_frame_up(kwargs: dict[str, Any]) -> dict[str, Any]:

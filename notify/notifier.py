@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 from notify import diagnostics
 from notify.arguments import Parts, caller, event_of
 from notify.backend import Backend
+from notify.capture.configured import hand_to
 from notify.capture.exported import exported
-from notify.capture.handler import NotifyHandler
+from notify.capture.handler import IntakeHandler
+from notify.capture.placement import Placement
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
 from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
@@ -75,6 +77,7 @@ class Notifier:
         self._closed = False
         self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._on_close: list[Callable[[], None]] = []
+        self._placement = Placement()
         self._pipeline = Pipeline(
             backends,
             routes or {},
@@ -85,6 +88,7 @@ class Notifier:
             repeat_interval=repeat_interval,
             storm_limit=storm_limit,
             remembers=remembers,
+            unheard=self._placement.trouble,
         )
         self._ring = RingBuffer()
         self.run_state = RunState(self.clock)
@@ -93,7 +97,7 @@ class Notifier:
         """Where people see the status of this run; None: nowhere. Reports of crashes name it."""
         os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
         wanted = min(self._pipeline.least_level, _RING_LEVEL)
-        self.handler: logging.Handler = NotifyHandler(self._pipeline.intake, self._ring, wanted)
+        self.handler: logging.Handler = IntakeHandler(self._pipeline.intake, self._ring, wanted)
         """The logging handler, for those who attach handlers themselves."""
 
     def begin_in_child(self) -> None:
@@ -225,6 +229,7 @@ class Notifier:
             if self._closed:
                 return
             self._closed = True
+            self._pipeline.tell_unheard()
             for undo in self._on_close:
                 _run_undo(undo)
             self._pipeline.close(max(0.0, deadline - time.monotonic()))
@@ -245,18 +250,23 @@ class Notifier:
         than sent), handed_over (to the backend that stands in for one that is gone), last_success_at (epoch seconds)
         and last_error. What was accepted was delivered, dropped, folded or handed over, or is pending. What was
         dropped before it was known where it should go stands under `intake`, if anything was, and so does as
-        `unrouted` what no backend wants. Log records below the least level of all backends are never looked at, and
-        not counted.
+        `unrouted` what no backend wants, and as its last_error that logging has lost our handler. Log records below
+        the least level of all backends are never looked at, and not counted.
         Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
         not at present, and is None while all is well.
         """
         return self._pipeline.stats()
 
     def attach(self, logger: logging.Logger | None = None) -> None:
-        """Put the logging handler on *logger*, the root logger by default, if it is not there. Other handlers stay."""
-        logger = logger or logging.getLogger()
-        if self.handler not in logger.handlers:
-            logger.addHandler(self.handler)
+        """Put the logging handler on *logger*, the root logger by default, if none of ours is there. Others stay.
+
+        If something takes it off again, that is told within a minute: on stderr, to people, and in `stats()`.
+        """
+        self._placement.put(self.handler, logger or logging.getLogger())
+
+    def detach(self, logger: logging.Logger | None = None) -> None:
+        """Take the logging handler off *logger*, the root logger by default, and miss it no more."""
+        self._placement.take_off(self.handler, logger or logging.getLogger())
 
     def at_close(self, undo: Callable[[], None]) -> None:
         """Call *undo* when this notifier is closed, before what waits is delivered."""
@@ -311,3 +321,4 @@ def set_notifier(notifier: Notifier | None) -> None:
     """Make *notifier* the one that `get_notifier` returns. For `setup()` and tests."""
     global _current
     _current = notifier
+    hand_to(None if notifier is None else notifier.handler)

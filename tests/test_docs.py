@@ -1,13 +1,16 @@
 """The README and the pages under docs/ say what is so."""
 
 import ast
+import logging
 import re
 import runpy
 from functools import cache
 from pathlib import Path
 
 import pytest
+import structlog
 from pages import PAGES, ROOT, blocks
+from set_up import bare_root
 
 import notify.status
 import notify.testing
@@ -26,8 +29,12 @@ def test_every_python_block_of_a_page_runs(page, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["daemon.py"])
     code = "\n".join(_blocks(page, "python"))
     names = {"__name__": page.stem}
+    bare_root()
 
     exec(compile(code, str(page), "exec"), names)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.setLoggerClass(logging.Logger)  # structlog's factory has put its own there
     if (notifier := current_notifier()) is not None:
         notifier.close()
 

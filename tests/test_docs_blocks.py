@@ -161,7 +161,7 @@ def wrong(words: list[str], page: str) -> str:
         return "" if ufw(" ".join(arguments[1:])) else f"no rule: {words}"
     return (
         ""
-        if program in {"cd", "mkdir", ".", "kill", "python3", "sphinx-build", "touch", "rm"}
+        if program in {"cd", "mkdir", ".", "kill", "pkill", "python3", "sphinx-build", "touch", "rm"}
         else f"a program that nobody checks: {program}"
     )
 

@@ -46,7 +46,8 @@ def test_a_page_shows_the_file_as_it_is(file: str, page: str) -> None:
 def test_every_example_is_on_a_page() -> None:
     linked = set(re.findall(r"\]\(examples/([^)]+)\)", "".join(page.read_text() for page in DOCS.glob("*.md"))))
 
-    assert {file.name for file in EXAMPLES.iterdir()} == PAGES.keys() | linked
+    files = [file for file in EXAMPLES.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    assert {str(file.relative_to(EXAMPLES)) for file in files} == PAGES.keys() | linked
 
 
 # ---- Caddyfile

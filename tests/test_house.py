@@ -44,6 +44,9 @@ HEAVY = {
     "waitress",
     "jinja2",
     "werkzeug",
+    "sentry_sdk",
+    "IPython",
+    "logstash",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -17,7 +17,7 @@ ASYNCIO = "asyncio"
 a second time."""
 
 
-class NotifyHandler(logging.Handler):
+class IntakeHandler(logging.Handler):
     """Hands every record at or above its level to a notifier, and keeps the last ones.
 
     What our own threads log is left alone, so that a delivery cannot cause another one.

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from notify import threads
+from notify import diagnostics, threads
 from notify.delivery.announcer import Announcer
 from notify.delivery.comparison import compare
 from notify.delivery.intake import Intake
@@ -44,6 +44,7 @@ class Housekeeping:
         announcer: tells people.
         revive: starts again what else may have died.
         learn: told of each event that is adopted, and of its backend.
+        unheard: says why nothing is heard of what the program logs, None while all is well.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Housekeeping:
         announcer: Announcer,
         revive: Callable[[], None],
         learn: Callable[[Event, str], None] = lambda event, backend: None,
+        unheard: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._intake = intake
         self._lanes = {lane.name: lane for lane in lanes}
@@ -62,6 +64,7 @@ class Housekeeping:
         self._announcer = announcer
         self._revive = revive
         self._learn = learn
+        self._unheard = unheard
         self._told: dict[str, Counter[str]] = {}
         self._told_left: set[str] = set()  # destinations
         self._adopting = threading.RLock()
@@ -151,6 +154,7 @@ class Housekeeping:
             self.adopt()
             self._tell_left(self._outbox)
         self.tell_drops()
+        self.tell_unheard(people=True)
 
     def _look_at_disk(self, outbox: "Outbox") -> None:
         lanes = [lane for lane in self._lanes.values() if lane.durable]
@@ -172,6 +176,15 @@ class Housekeeping:
                 f"{_events(count)} of earlier runs cannot be delivered: there is no backend {name}, or it is not "
                 "durable any more. Set it up again, or look at `notify outbox list`."
             )
+
+    def tell_unheard(self, *, people: bool) -> None:
+        """Say once that nothing is heard of what the program logs, on stderr and, if so asked, to *people*."""
+        trouble, before = self._unheard(), self._intake.trouble
+        self._intake.trouble = trouble
+        if trouble is not None and trouble != before:
+            diagnostics.report("unheard", trouble)
+            if people:
+                self._announcer.say(trouble)
 
     def tell_drops(self) -> None:
         """Announce what was dropped since the last time."""

@@ -99,6 +99,8 @@ class Intake:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
+        self.trouble: str | None = None
+        """Why less comes in than the program says; None: all does."""
         self.revive: Callable[[], None] = lambda: None
         """Starts the dispatcher's thread again if it has died. Asked with what is important, or when it is late."""
 
@@ -176,7 +178,7 @@ class Intake:
             "dropped": dict(self._dropped),
             "unrouted": self._unrouted,
             "last_success_at": None,
-            "last_error": None,
+            "last_error": self.trouble,
         }
 
     def close(self) -> None:

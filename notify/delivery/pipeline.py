@@ -57,6 +57,7 @@ class Pipeline:
         repeat_interval: seconds between two reminders of a matter that goes on.
         storm_limit: different matters announced a minute.
         remembers: whether what was announced outlives the process, beside the outbox.
+        unheard: says why nothing is heard of what the program logs, None while all is well.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Pipeline:
         repeat_interval: float = INTERVAL,
         storm_limit: int = STORM_LIMIT,
         remembers: bool = True,
+        unheard: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
         self._durable = _durable(backends, self._routes) if outbox is not None else set()
         self._outbox = outbox
         self._redact = redact
+        self._unheard = unheard
         self._clock = clock
         self._closed = False
         self._begun = False  # a signal handler may notify before everything is there
@@ -148,6 +151,7 @@ class Pipeline:
             announcer=announcer,
             revive=lambda: self._dispatcher.revive(),
             learn=self._folding.learn,
+            unheard=self._unheard,
         )
         self._dispatcher = Dispatcher(
             self.intake,
@@ -234,6 +238,10 @@ class Pipeline:
             self._housekeeping.wake()  # another process may have taken it over
         return self._wait_until(lambda: self._empty() and not self._is_behind(), deadline)
 
+    def tell_unheard(self) -> None:
+        """Say on stderr why nothing is heard of what the program logs, if that is so."""
+        self._housekeeping.tell_unheard(people=False)
+
     def close(self, timeout: float) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. To be called once."""
         self._closed = True
@@ -254,7 +262,7 @@ class Pipeline:
         """Return counts per lane, and what the intake and the outbox have to tell."""
         counts = {}
         intake = self.intake.stats()
-        if intake["accepted"]:
+        if intake["accepted"] or intake["last_error"]:
             counts["intake"] = intake
         if self._outbox is not None:
             counts["outbox"] = self._outbox.stats()
