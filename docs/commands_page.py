@@ -79,6 +79,9 @@ def page() -> str:
 
 def walk(group: typer.Typer, name: str) -> Iterator[tuple[str, Callable[..., object]]]:
     """Yield the whole name and the function of every command, those of a group behind all others."""
+    itself = group.registered_callback
+    if itself is not None and itself.callback is not None and itself.invoke_without_command is True:
+        yield name, itself.callback
     for command in group.registered_commands:
         if command.callback is not None:
             yield f"{name} {command.name or command.callback.__name__.strip('_').replace('_', '-')}", command.callback
@@ -92,6 +95,8 @@ def parameters(function: Callable[..., object]) -> list[Parameter]:
     hints = typing.get_type_hints(function, include_extras=True)
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
+        if hints[name] is typer.Context:
+            continue
         kind, info = hints[name].__origin__, hints[name].__metadata__[0]
         alternatives = [each for each in typing.get_args(kind) if each is not type(None)]
         if type(None) in typing.get_args(kind):

@@ -25,13 +25,21 @@ Optional attributes, with what a lane assumes without them:
     folds: bool = True       for people, who want repeats folded; False: a machine, which gets every event
     posted: MutableMapping   there if the backend can change what it has sent: what it needs to find that again, text by
                              text. It is replaced before the first send() by one that outlives the process
-    in_order: bool = False   for readers who read along: no event overtakes another
+    passes_matters: bool     False; True: hands on events to where repeats are counted, for many programs together. It
+                             folds nothing, gets every event with its matter, and learns of every end
+    in_order: bool = False   for readers who read along, and who count by it: no event overtakes another
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
 
 A backend with `posted` looks at `event.matter`, which says to what ongoing matter an event belongs. If it has a message
 of that matter, a COUNTED or a LIVING event changes the message, and a RESOLVED one does so and is a message, too. Where
 there is no `posted`, LIVING events are messages as all others, and no COUNTED ones come.
+
+A backend that passes matters on gets repeats as ANNOUNCED, too, and a RESOLVED event for each `resolve(key)`, whether
+or not anybody here was told of the matter. Id and phase are what counts there; the rest is what this program knows of
+it.
+
+`event.origin` says who speaks when the event comes from a relay, where many do: a backend for people shows it.
 
 What `send` may raise is in `notify.errors`. An OSError counts as `RetryLater`; any other exception is
 tried a few times and then counts as `Rejected`, so that one event cannot hold up the rest.
@@ -42,7 +50,10 @@ from typing import Protocol, runtime_checkable
 
 from notify.event import Event
 
-__all__ = ["Backend", "BackendFactory", "durable", "edits", "folds", "in_order", "max_batch", "ready_in", "remember_in"]
+__all__ = [
+    "Backend", "BackendFactory", "durable", "edits", "folds", "in_order", "max_batch", "passes_matters", "ready_in",
+    "remember_in",
+]  # fmt: skip
 
 
 @runtime_checkable
@@ -73,6 +84,11 @@ def durable(backend: Backend) -> bool:
 def folds(backend: Backend) -> bool:
     """Say whether people read what *backend* delivers, so that repeats are counted there rather than sent."""
     return bool(getattr(backend, "folds", True))
+
+
+def passes_matters(backend: Backend) -> bool:
+    """Say whether repeats are counted where *backend* hands its events on to."""
+    return bool(getattr(backend, "passes_matters", False))
 
 
 def edits(backend: Backend) -> bool:

@@ -15,7 +15,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations
+from notify.destinations import destinations, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, set_notifier
@@ -87,6 +87,8 @@ def _set_up(
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
+    for name, why in without_effect(config):
+        diagnostics.report(f"no effect {name}", f"{name} {why}")
 
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)

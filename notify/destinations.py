@@ -1,33 +1,42 @@
 """From settings to backends, each with its route."""
 
 import logging
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from notify import diagnostics, settings
 from notify.backend import Backend
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
-from notify.event import Event
+from notify.event import Event, Origin
 from notify.rules.routing import Route, wrong_fallback
 from notify.setting import NEVER, NO_BACKENDS, Setting
-from notify.settings import Settings, fallback_setting, program_name, route_settings
+from notify.settings import Settings, executors_setting, fallback_setting, program_name, route_settings
+
+if TYPE_CHECKING:
+    from notify.backends.relay.lines import Lines
 
 T = TypeVar("T")
 
 
-def destinations(config: Settings, passed: Mapping[str, object] | None) -> tuple[dict[str, Backend], dict[str, Route]]:
+def destinations(
+    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False
+) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
 
     Args:
         config: the settings.
-        passed: what the program passes to `setup()`. None: that is not known here, and so a fallback that is not among
-            the backends may be one of these, and is left out.
+        passed: further ones, or others in place of those of *config*, by name: what the program passes to `setup()`.
+            None: that is not known here, and so a fallback that is not among the backends may be one of these, and is
+            left out.
+        in_relay: for who delivers what others have published: people are reached from here, and `<BACKEND>_EXECUTORS`
+            counts.
 
     Raises `ConfigError`, naming the variable or the argument.
     """
@@ -40,11 +49,11 @@ def destinations(config: Settings, passed: Mapping[str, object] | None) -> tuple
         pass  # what is made for tests may open what it likes, so nothing is even made
     elif config.get(settings.NOTIFY_DRY_RUN):
         json = config.get(settings.NOTIFY_STDOUT) == "json"
-        for name, backend, route in _networked(config):
+        for name, backend, route in _networked(config, in_relay=in_relay):
             backend.close()  # made all the same, so that a dry run finds what is wrong with the settings
             reached[name], routes[name] = StdoutBackend(json=json, destination=name, env=config.env), route
     else:
-        for name, backend, route in _networked(config):
+        for name, backend, route in _networked(config, in_relay=in_relay):
             reached[name], routes[name] = backend, route
     for name, candidate in (passed or {}).items():
         if name in NO_BACKENDS:
@@ -56,6 +65,10 @@ def destinations(config: Settings, passed: Mapping[str, object] | None) -> tuple
         except ValueError as error:
             raise ConfigError(f"backends[{name!r}]: {error}") from None
         routes[name] = _route(config, name)
+    if in_relay:
+        for name, route in routes.items():
+            family = "apprise" if name.startswith("apprise_") else name
+            routes[name] = replace(route, executors=config.get(executors_setting(family)))
     return reached, _with_fallbacks(config, routes, all_known=passed is not None)
 
 
@@ -76,26 +89,59 @@ def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known:
     return found
 
 
-def _networked(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
-    for prefix in config.discord_prefixes():
-        route = Route(
-            config.get(settings.DISCORD_LEVEL.under("DISCORD_", prefix)),
-            config.get(settings.DISCORD_TOPICS.under("DISCORD_", prefix)),
-        )
-        yield prefix.rstrip("_").lower(), _discord(config, prefix), route
-    if config.is_set(settings.LOGSTASH_SERVER):
+def without_effect(config: Settings) -> Iterator[tuple[str, str]]:
+    """Yield every setting that counts for nothing in a program, as opposed to a relay, and why.
+
+    Raises `ConfigError` as `destinations` does.
+    """
+    for setting in config.rows():
+        if setting.name.endswith("_EXECUTORS") and config.is_set(setting):
+            yield setting.name, "has no effect here: it is for `notify relay`, where many executors speak"
+    relay, listed = config.is_set(settings.NOTIFY_RELAY_URL), config.get(settings.NOTIFY_RELAY_LOGSTASH)
+    if listed and not relay:
+        yield settings.NOTIFY_RELAY_LOGSTASH.name, f"has no effect without {settings.NOTIFY_RELAY_URL.name}"
+    if relay:
+        people = [f"{prefix}WEBHOOK_URL" for prefix in config.discord_prefixes()]
+        people += [one.name for one in (settings.TELEGRAM_API_KEY, settings.APPRISE_URLS) if config.is_set(one)]
+        for name in people:
+            yield name, f"has no effect with {settings.NOTIFY_RELAY_URL.name}: `notify relay` reaches people from there"
+    if relay and listed and config.is_set(settings.LOGSTASH_SERVER):
+        yield settings.LOGSTASH_SERVER.name, f"has no effect with {settings.NOTIFY_RELAY_LOGSTASH.name}"
+
+
+def _networked(config: Settings, *, in_relay: bool) -> Iterator[tuple[str, Backend, Route]]:
+    relayed = config.is_set(settings.NOTIFY_RELAY_URL) and not in_relay
+    if relayed:
+        yield "relay", _relay(config), _route(config, "relay")
+    else:
+        yield from _discord_channels(config)
+    if config.is_set(settings.LOGSTASH_SERVER) and not (relayed and config.get(settings.NOTIFY_RELAY_LOGSTASH)):
         yield "logstash", _logstash(config), _route(config, "logstash")
-    if config.is_set(settings.TELEGRAM_API_KEY) or config.is_set(settings.TELEGRAM_CHAT_ID):
-        yield "telegram", _telegram(config), _route(config, "telegram")
-    if config.is_set(settings.APPRISE_URLS):
-        for number, service in enumerate(_apprise(config), start=1):
-            yield "apprise" if number == 1 else f"apprise_{number}", service, _route(config, "apprise")
+    if not relayed:
+        yield from _other_services(config)
     for name in config.get(settings.NOTIFY_BACKENDS):
         backend = load(name, config.env)
         if backend is None:
             diagnostics.report(f"backend {name}", f"backend {name!r} is named in NOTIFY_BACKENDS but not configured")
         else:
             yield name, backend, _route(config, name)
+
+
+def _discord_channels(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
+    for prefix in config.discord_prefixes():
+        route = Route(
+            config.get(settings.DISCORD_LEVEL.under("DISCORD_", prefix)),
+            config.get(settings.DISCORD_TOPICS.under("DISCORD_", prefix)),
+        )
+        yield prefix.rstrip("_").lower(), _discord(config, prefix), route
+
+
+def _other_services(config: Settings) -> Iterator[tuple[str, Backend, Route]]:
+    if config.is_set(settings.TELEGRAM_API_KEY) or config.is_set(settings.TELEGRAM_CHAT_ID):
+        yield "telegram", _telegram(config), _route(config, "telegram")
+    if config.is_set(settings.APPRISE_URLS):
+        for number, service in enumerate(_apprise(config), start=1):
+            yield "apprise" if number == 1 else f"apprise_{number}", service, _route(config, "apprise")
 
 
 def _route(config: Settings, name: str) -> Route:
@@ -164,10 +210,35 @@ def _logstash(config: Settings) -> Backend:
         host,
         port,
         transport=transport,
-        application=f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}",
+        application=_application(config),
         tags=config.get(settings.LOGSTASH_TAGS),
         ecs=config.get(settings.LOGSTASH_ECS),
     )
+
+
+def _relay(config: Settings) -> Backend:
+    from notify.backends.relay.backend import RelayBackend
+
+    speaker = Origin(
+        executor=config.get(settings.EXECUTOR_ID) or program_name(),
+        name=config.get(settings.NAME) or config.get(settings.EXECUTOR_ID) or program_name(),
+        icon_url=config.get(settings.ICON_URL) or "",
+    )
+    lines = _lines(config) if config.get(settings.NOTIFY_RELAY_LOGSTASH) else None
+    with _naming(settings.NOTIFY_RELAY_URL.name):
+        return RelayBackend(config.get(settings.NOTIFY_RELAY_URL) or "", speaker, lines=lines)
+
+
+def _lines(config: Settings) -> "Lines":
+    from notify.backends.logstash import wire
+    from notify.backends.relay.lines import Lines
+
+    speaker = wire.Origin(_application(config), socket.gethostname(), config.get(settings.LOGSTASH_TAGS))
+    return Lines(speaker, config.get(settings.LOGSTASH_ECS), _route(config, "logstash"))
+
+
+def _application(config: Settings) -> str:
+    return f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}"
 
 
 def _telegram(config: Settings) -> Backend:

@@ -16,7 +16,7 @@ NEVER = sys.maxsize
 NO_BACKENDS = frozenset({"intake", "outbox"})
 """Keys of `Notifier.stats()` that are no backends."""
 
-_BUILT_IN = frozenset({"stdout", "logstash", "telegram"})
+_BUILT_IN = frozenset({"stdout", "logstash", "telegram", "relay"})
 _BUILT_IN_FAMILIES = frozenset({"discord", "apprise"})  # of which there may be several: `discord_ops`, `apprise_2`
 _MOST_SECONDS = 1e8  # three years, and what every wait of the system takes
 
@@ -127,7 +127,7 @@ def parse_backend_names(text: str) -> tuple[str, ...]:
         raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
     if any(name in _BUILT_IN or name.split("_")[0] in _BUILT_IN_FAMILIES for name in names):
         raise ValueError(
-            "stdout, discord, logstash, telegram and apprise are built in; they have settings of their own"
+            "stdout, discord, logstash, telegram, apprise and relay are built in; they have settings of their own"
         )
     return names
 

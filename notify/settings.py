@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from notify.errors import ConfigError
 from notify.levels import TRADE
 from notify.rules.quiet_hours import QuietHours, parse_quiet_hours
-from notify.rules.routing import Topics, parse_topics
+from notify.rules.routing import Topics, parse_executors, parse_topics
 from notify.rules.silence import Silence, parse_silence
 from notify.setting import (
     Setting,
@@ -36,6 +36,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+def _executors(prefix: str) -> Setting[frozenset[str]]:
+    return Setting(
+        f"{prefix}_EXECUTORS", parse_executors, frozenset(),
+        "in `notify relay`: whose events go there, a comma list of executor ids", "all",
+    )  # fmt: skip
+
+
+def _fallback(prefix: str) -> Setting[str | None]:
+    return Setting(f"{prefix}_FALLBACK", parse_backend_name, None, "backend that gets what goes there while it is gone")
+
+
 # ---- the table
 
 NAME: Setting[str | None] = Setting("NAME", parse_text, None, "who speaks, shown to people", "program name")
@@ -54,9 +66,7 @@ DISCORD_LEVEL: Setting[int] = Setting("DISCORD_LEVEL", parse_least_level, TRADE,
 DISCORD_TOPICS: Setting[Topics] = Setting(
     "DISCORD_TOPICS", parse_topics, Topics(), "topics that go there: a comma list, `!x` leaves out", "all"
 )
-DISCORD_FALLBACK: Setting[str | None] = Setting(
-    "DISCORD_FALLBACK", parse_backend_name, None, "backend that gets what goes there while the webhook is gone"
-)
+DISCORD_FALLBACK = _fallback("DISCORD")
 DISCORD_USERNAME: Setting[str | None] = Setting("DISCORD_USERNAME", parse_text, None, "name of the sender", "NAME")
 DISCORD_AVATAR_URL: Setting[str | None] = Setting(
     "DISCORD_AVATAR_URL", parse_web_address, None, "picture of the sender", "ICON_URL"
@@ -68,9 +78,10 @@ DISCORD_SILENT: Setting[Silence | None] = Setting(
     "DISCORD_SILENT", parse_silence, None, "a level up to which, or topics of which, posts make no sound"
 )
 DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", parse_snowflake, None, "thread of the channel")
+DISCORD_EXECUTORS = _executors("DISCORD")
 DISCORD: tuple[Setting[object], ...] = (
-    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_FALLBACK, DISCORD_USERNAME, DISCORD_AVATAR_URL,
-    DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
+    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_FALLBACK, DISCORD_EXECUTORS, DISCORD_USERNAME,
+    DISCORD_AVATAR_URL, DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
 TELEGRAM_API_KEY: Setting[str | None] = Setting(
@@ -84,14 +95,14 @@ TELEGRAM_TOPICS: Setting[Topics] = Setting(
     "TELEGRAM_TOPICS", parse_topics, Topics(frozenset({"decision"})),
     "topics that go there; `!x` alone is all but that one", "decision",
 )  # fmt: skip
-TELEGRAM_FALLBACK: Setting[str | None] = Setting(
-    "TELEGRAM_FALLBACK", parse_backend_name, None, "backend that gets what goes there while the chat is gone"
-)
+TELEGRAM_FALLBACK = _fallback("TELEGRAM")
 TELEGRAM_API_BASE: Setting[str | None] = Setting(
     "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
 )
+TELEGRAM_EXECUTORS = _executors("TELEGRAM")
 TELEGRAM: tuple[Setting[object], ...] = (
-    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_FALLBACK, TELEGRAM_API_BASE,
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_FALLBACK, TELEGRAM_EXECUTORS,
+    TELEGRAM_API_BASE,
 )  # fmt: skip
 
 APPRISE_URLS: Setting[str | None] = Setting(
@@ -101,11 +112,11 @@ APPRISE_URLS: Setting[str | None] = Setting(
 )  # fmt: skip
 APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
 APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-APPRISE_FALLBACK: Setting[str | None] = Setting(
-    "APPRISE_FALLBACK", parse_backend_name, None,
-    "backend that gets what goes to a service while that is gone; may be one of the services, which has none itself",
+APPRISE_FALLBACK = _fallback("APPRISE")
+APPRISE_EXECUTORS = _executors("APPRISE")
+APPRISE: tuple[Setting[object], ...] = (
+    APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_FALLBACK, APPRISE_EXECUTORS,
 )  # fmt: skip
-APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_FALLBACK)
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
     "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
@@ -113,9 +124,8 @@ LOGSTASH_SERVER: Setting[str | None] = Setting(
 LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
 LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-LOGSTASH_FALLBACK: Setting[str | None] = Setting(
-    "LOGSTASH_FALLBACK", parse_backend_name, None, "backend that gets what goes there while it is gone"
-)
+LOGSTASH_FALLBACK = _fallback("LOGSTASH")
+LOGSTASH_EXECUTORS = _executors("LOGSTASH")
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
     "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
@@ -125,9 +135,8 @@ LOGSTASH_ECS: Setting[bool] = Setting(
 
 LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
-STDOUT_FALLBACK: Setting[str | None] = Setting(
-    "STDOUT_FALLBACK", parse_backend_name, None, "backend that gets what goes there once nobody reads it any more"
-)
+STDOUT_FALLBACK = _fallback("STDOUT")
+STDOUT_EXECUTORS = _executors("STDOUT")
 NOTIFY_STDOUT: Setting[str] = Setting(
     "NOTIFY_STDOUT", one_of("auto", "text", "json", "off"), "auto",
     "`text`, `json`, `off`; `auto` is text, unless the root logger already prints to a console", "auto",
@@ -137,17 +146,30 @@ NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
     "NOTIFY_BACKENDS", parse_backend_names, (),
     "comma list of third-party backends to load; each has `<BACKEND>_LEVEL`, `…_TOPICS` and `…_FALLBACK`",
 )  # fmt: skip
+NOTIFY_RELAY_URL: Setting[str | None] = Setting(
+    "NOTIFY_RELAY_URL", parse_text, None,
+    "`redis://name:password@host:6379/0`, `rediss://…` for TLS: what people read goes there, and `notify relay` "
+    "delivers it, in place of Discord, Telegram and Apprise here",
+    secret=True,
+)  # fmt: skip
+NOTIFY_RELAY_LOGSTASH: Setting[bool] = Setting(
+    "NOTIFY_RELAY_LOGSTASH", parse_flag, False,
+    "Logstash's events go there, too, in place of `LOGSTASH_SERVER`: to the list `notify:logstash`",
+    "false",
+)  # fmt: skip
+RELAY_LEVEL: Setting[int] = Setting(
+    "RELAY_LEVEL", parse_least_level, 20, "least level that goes to the relay, whose backends choose of that", "INFO"
+)
+RELAY_FALLBACK = _fallback("RELAY")
+RELAY_TOPICS: Setting[Topics] = Setting("RELAY_TOPICS", parse_topics, Topics(), "topics that go to the relay", "all")
 NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "NOTIFY_STATE_DIR", parse_text, None, "directory for what outlives the process, this user's alone: the outbox",
     "the user's state directory / `notify` / `EXECUTOR_ID`",
 )  # fmt: skip
 NOTIFY_DURABLE_LEVEL: Setting[int] = Setting(
-    "NOTIFY_DURABLE_LEVEL",
-    parse_least_level,
-    TRADE,
-    "least level that is on disk before the call returns; `off`: none",
-    "TRADE",
-)
+    "NOTIFY_DURABLE_LEVEL", parse_least_level, TRADE,
+    "least level that is on disk before the call returns; `off`: none", "TRADE",
+)  # fmt: skip
 NOTIFY_REPEAT_INTERVAL: Setting[float] = Setting(
     "NOTIFY_REPEAT_INTERVAL", parse_interval, 3600.0, "seconds between reminders of a matter that goes on", "3600"
 )
@@ -155,32 +177,21 @@ NOTIFY_STORM_LIMIT: Setting[int] = Setting(
     "NOTIFY_STORM_LIMIT", parse_count, 60, "different matters announced a minute; the rest comes as a digest", "60"
 )
 NOTIFY_HANG_AFTER: Setting[float | None] = Setting(
-    "NOTIFY_HANG_AFTER",
-    parse_seconds_or_off,
-    None,
-    "seconds without `run_state.refresh()` after which a hang is told",
+    "NOTIFY_HANG_AFTER", parse_seconds_or_off, None, "seconds without `run_state.refresh()` after which a hang is told",
     "off",
-)
+)  # fmt: skip
 NOTIFY_STALE_AFTER: Setting[float] = Setting(
-    "NOTIFY_STALE_AFTER",
-    parse_seconds,
-    3600.0,
-    "seconds without `run_state.refresh()` after which `/healthz` says stale",
-    "3600",
-)
+    "NOTIFY_STALE_AFTER", parse_seconds, 3600.0,
+    "seconds without `run_state.refresh()` after which `/healthz` says stale", "3600",
+)  # fmt: skip
 NOTIFY_QUIET_HOURS: Setting[QuietHours | None] = Setting(
-    "NOTIFY_QUIET_HOURS",
-    parse_quiet_hours,
-    None,
+    "NOTIFY_QUIET_HOURS", parse_quiet_hours, None,
     "`22:00-07:00 Europe/Helsinki`: then posts below CRITICAL make no sound; nothing is withheld",
-)
+)  # fmt: skip
 HTTP_ENABLED: Setting[bool] = Setting(
-    "HTTP_ENABLED",
-    parse_flag,
-    False,
-    "serve the status of this run, also after a crash, until somebody stops it",
+    "HTTP_ENABLED", parse_flag, False, "serve the status of this run, also after a crash, until somebody stops it",
     "false",
-)
+)  # fmt: skip
 HTTP_HOST: Setting[str] = Setting(
     "HTTP_HOST", parse_text, "127.0.0.1", "address that the status server listens on", "127.0.0.1"
 )
@@ -195,12 +206,9 @@ HTTP_PUBLIC_LOGS: Setting[bool] = Setting(
     "HTTP_PUBLIC_LOGS", parse_flag, False, "serve `/logs` also without a password", "false"
 )
 HTTP_WAIT_GOOD_STARTUP_SECONDS: Setting[float] = Setting(
-    "HTTP_WAIT_GOOD_STARTUP_SECONDS",
-    parse_seconds,
-    60.0,
-    "a crash before that ends the process, and `notify run`; after that the status server stays up",
-    "60",
-)
+    "HTTP_WAIT_GOOD_STARTUP_SECONDS", parse_seconds, 60.0,
+    "a crash before that ends the process, and `notify run`; after that the status server stays up", "60",
+)  # fmt: skip
 HEARTBEAT_URL: Setting[str | None] = Setting(
     "HEARTBEAT_URL", parse_web_address, None, "pinged while the run makes progress, as of healthchecks.io", secret=True
 )
@@ -219,8 +227,9 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
-    LOGSTASH_TOPICS, LOGSTASH_FALLBACK,
-    LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, STDOUT_FALLBACK, NOTIFY_STDOUT, NOTIFY_BACKENDS,
+    LOGSTASH_TOPICS, LOGSTASH_FALLBACK, LOGSTASH_EXECUTORS, LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL,
+    STDOUT_TOPICS, STDOUT_FALLBACK, STDOUT_EXECUTORS, NOTIFY_STDOUT,
+    NOTIFY_BACKENDS, NOTIFY_RELAY_URL, NOTIFY_RELAY_LOGSTASH, RELAY_LEVEL, RELAY_TOPICS, RELAY_FALLBACK,
     NOTIFY_STATE_DIR, NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS,
     NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
@@ -229,7 +238,7 @@ TABLE: tuple[Setting[object], ...] = (
 
 # What `notify run` tells the program that it runs.
 _NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
-_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_")
+_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_", "RELAY_")
 _SHORTEST = 8  # letters of a name that is looked at for a slip: of shorter ones too many are alike
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
@@ -281,8 +290,7 @@ class Settings:
                     yield setting.under("DISCORD_", prefix)
         with suppress(ConfigError):
             for name in self.get(NOTIFY_BACKENDS):
-                yield from route_settings(name)
-                yield fallback_setting(name)
+                yield from (*route_settings(name), fallback_setting(name), executors_setting(name))
 
     def secrets(self) -> list[str]:
         """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
@@ -330,17 +338,15 @@ _ROUTES: dict[str, tuple[Setting[int], Setting[Topics]]] = {
     "logstash": (LOGSTASH_LEVEL, LOGSTASH_TOPICS),
     "telegram": (TELEGRAM_LEVEL, TELEGRAM_TOPICS),
     "apprise": (APPRISE_LEVEL, APPRISE_TOPICS),
+    "relay": (RELAY_LEVEL, RELAY_TOPICS),
 }
-
-
-_FALLBACKS = (DISCORD_FALLBACK, TELEGRAM_FALLBACK, APPRISE_FALLBACK, LOGSTASH_FALLBACK, STDOUT_FALLBACK)
 
 
 def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
     """Return the two settings of a backend's route: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`, LOG_LEVEL for stdout."""
     if backend in _ROUTES:
         return _ROUTES[backend]
-    prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
+    prefix = _prefix(backend)
     return (
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
@@ -349,12 +355,17 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
 
 def fallback_setting(backend: str) -> Setting[str | None]:
     """Return the setting of a backend's route that names its stand-in: `<BACKEND>_FALLBACK`."""
-    prefix = re.sub(r"[^A-Z0-9]", "_", backend.upper())
-    if re.fullmatch("APPRISE_[0-9]+", prefix):  # these share a route
-        prefix = "APPRISE"
-    meaning = f"backend that gets what goes to {backend} while that is gone"
-    known = {setting.name: setting for setting in _FALLBACKS}
-    return known.get(f"{prefix}_FALLBACK") or Setting(f"{prefix}_FALLBACK", parse_backend_name, None, meaning)
+    prefix = _prefix(backend)
+    return _fallback("APPRISE" if re.fullmatch("APPRISE_[0-9]+", prefix) else prefix)  # services share a route
+
+
+def executors_setting(backend: str) -> Setting[frozenset[str]]:
+    """Return the setting that says whose events a backend of a relay gets: `<BACKEND>_EXECUTORS`."""
+    return _executors(_prefix(backend))
+
+
+def _prefix(backend: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", backend.upper())
 
 
 def is_offline(config: Settings) -> bool:

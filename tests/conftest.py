@@ -37,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--signals", type=int, default=10_000, metavar="N", help="signals whose handler notifies (10000)")
     group.addoption("--forks", type=int, default=200, metavar="N", help="forks while something is delivered (200)")
     group.addoption("--strategies", type=int, default=100, metavar="N", help="strategies that are watched (100)")
+    group.addoption("--executors", type=int, default=100, metavar="N", help="executors behind one relay (100)")
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 
@@ -71,8 +72,8 @@ def _internal_errors_fail(
 @pytest.fixture(autouse=True)
 def _limits_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a ban that another one has drawn upon the process."""
-    monkeypatch.setattr(limiter, "_of_process", limiter.Limiter())
-    monkeypatch.setattr(telegram_limiter, "_of_process", telegram_limiter.Limiter())
+    monkeypatch.setattr(limiter, "_of_process", limiter.ProcessLimiter())
+    monkeypatch.setattr(telegram_limiter, "_of_process", telegram_limiter.ProcessLimiter())
 
 
 @pytest.fixture(autouse=True)

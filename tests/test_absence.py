@@ -77,7 +77,7 @@ def speaking(
 
 
 def falling(to: str, route: Route = SILENT) -> Route:
-    return Route(route.level, route.topics, to)
+    return Route(route.level, route.topics, fallback=to)
 
 
 PAIR = {"first": falling("second"), "second": QUIET}

@@ -416,7 +416,9 @@ def test_a_backend_in_place_of_another_has_its_route_and_the_other_is_closed() -
     assert backend.messages == ["Bought"]
 
 
-@pytest.mark.parametrize("name", ["stdout", "logstash", "discord", "discord_ops", "telegram", "apprise", "apprise_2"])
+@pytest.mark.parametrize(
+    "name", ["stdout", "logstash", "discord", "discord_ops", "telegram", "apprise", "apprise_2", "relay"]
+)
 def test_a_third_party_backend_may_not_be_called_as_one_that_is_built_in(name: str) -> None:
     with pytest.raises(ConfigError, match=r"NOTIFY_BACKENDS: .*built in"):
         notify.setup(env={**QUIET, "NOTIFY_BACKENDS": name})

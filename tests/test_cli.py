@@ -16,6 +16,7 @@ import pytest
 from children import ENDING, environment, python
 from machine import missing
 from outboxes import an_event, opened
+from redis_server import running_redis
 from set_up import secrets_file
 from typer.testing import CliRunner, Result
 
@@ -150,10 +151,13 @@ SECRET = {
     "HTTP_PASSWORD": CANARY,
     "HEARTBEAT_URL": f"https://hc.example.com/{CANARY}",
 }
+RELAY_SECRET = {"NOTIFY_RELAY_URL": f"redis://name:{CANARY}@localhost/0"}
 
 
 def test_the_test_below_sets_every_secret() -> None:
-    assert {row.name for row in settings.Settings(SECRET).rows() if row.secret} == SECRET.keys()
+    rows = settings.Settings(SECRET).rows()
+
+    assert {row.name for row in rows if row.secret} == SECRET.keys() | RELAY_SECRET.keys()
 
 
 @pytest.mark.parametrize(
@@ -164,8 +168,9 @@ def test_the_test_below_sets_every_secret() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("switch", ["NOTIFY_DRY_RUN", "UNIT_TESTING"])
-def test_no_command_shows_a_secret(arguments: Sequence[str], switch: str) -> None:
-    result = invoke(*arguments, env={**SECRET, "TELEGRAM_CHAT_ID": "-5", switch: "true"})
+@pytest.mark.parametrize("more", [{}, RELAY_SECRET], ids=["direct", "relayed"])
+def test_no_command_shows_a_secret(arguments: Sequence[str], more: dict[str, str], switch: str) -> None:
+    result = invoke(*arguments, env={**SECRET, **more, "TELEGRAM_CHAT_ID": "-5", switch: "true"})
 
     assert result.stdout + result.stderr
     assert CANARY not in result.stdout + result.stderr
@@ -549,6 +554,39 @@ def test_doctor_warns_when_nothing_leaves_the_machine_and_says_what_would(pager:
         f"nothing leaves this machine: {switch} is true; otherwise events would go to discord_ops, logstash, "
         "telegram, apprise, pager",
     )
+
+
+@pytest.mark.process
+def test_doctor_says_what_is_behind_the_relay_and_what_it_leaves_without_effect(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--requirepass", CANARY) as server:
+        url = server.url.replace("://", f"://:{CANARY}@")
+        env = {"NOTIFY_RELAY_URL": url, "DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_EXECUTORS": "eth-1"}
+        well = invoke("doctor", "--json", env=env)
+        ill = invoke("doctor", "--json", env={**env, "NOTIFY_RELAY_URL": server.url})
+
+    assert well.exit_code == 0
+    verdict, text = found(well)["relay"]
+    assert verdict == "ok"
+    assert text.startswith("Redis ")
+    assert text.endswith(
+        "append-only file, noeviction; 0 entries in the stream; without TLS; gets INFO and above, topics: all"
+    )
+    told = [(row["subject"], row["text"]) for row in json.loads(well.stdout) if row["verdict"] == "warning"]
+    assert told == [
+        ("DISCORD_EXECUTORS", "has no effect here: it is for `notify relay`, where many executors speak"),
+        ("DISCORD_WEBHOOK_URL", "has no effect with NOTIFY_RELAY_URL: `notify relay` reaches people from there"),
+    ]
+    assert ill.exit_code == 1
+    assert found(ill)["relay"] == ("wrong", "Redis asks for a password; gets INFO and above, topics: all")
+    assert CANARY not in well.stdout + well.stderr + ill.stdout + ill.stderr
+
+
+def test_doctor_says_offline_that_events_would_go_to_the_relay() -> None:
+    env = {"NOTIFY_RELAY_URL": "redis://queue", "DISCORD_WEBHOOK_URL": WEBHOOK, "LOGSTASH_SERVER": "logs"}
+
+    result = invoke("doctor", "--json", env={**env, "UNIT_TESTING": "true"})
+
+    assert found(result)["network"][1].endswith("; otherwise events would go to relay, logstash")
 
 
 def test_doctor_names_secrets_that_are_too_short_to_be_recognised(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import responses
 
 from notify import __version__
 from notify.backends.discord import DiscordBackend
-from notify.backends.discord.limiter import Limiter
+from notify.backends.discord.limiter import ProcessLimiter
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
 from notify.levels import TRADE
@@ -80,7 +80,7 @@ def discord():
 
 @pytest.fixture
 def backend(clock):
-    backend = DiscordBackend(PASTED, username="us", limiter=Limiter(clock))
+    backend = DiscordBackend(PASTED, username="us", limiter=ProcessLimiter(clock))
     yield backend
     backend.close()
 

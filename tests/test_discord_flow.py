@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from notify.backends.discord import DiscordBackend
-from notify.backends.discord.limiter import Limiter
+from notify.backends.discord.limiter import ProcessLimiter
 from notify.event import Attachment
 from notify.notifier import Notifier
 from notify.rules.routing import Route
@@ -67,7 +67,7 @@ def test_six_hundred_trades_travel_in_about_sixty_messages(discord):
 
 def test_a_wait_that_discord_asks_for_is_kept_with_one_probe_after_it(discord, clock):
     discord.answer_with(rate_limited(40.5, scope="shared"), rate_limited(2.0, via=False))
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait() == pytest.approx(41.5)  # the header's whole seconds, and half a one
         clock.advance(40)
@@ -83,7 +83,7 @@ def test_a_wait_that_discord_asks_for_is_kept_with_one_probe_after_it(discord, c
 
 def test_a_ban_by_cloudflare_is_waited_for_ten_minutes(discord, clock):
     discord.answer_with(BAN)
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait() == pytest.approx(600)
         clock.advance(600)
@@ -104,7 +104,7 @@ def test_a_ban_by_cloudflare_is_waited_for_ten_minutes(discord, clock):
 )
 def test_a_connection_that_breaks_costs_nothing_but_perhaps_a_duplicate(discord, clock, reply, copies):
     discord.answer_with(reply)
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         notifier.notify("a", attachments=[Attachment("a.png", b"1")])
         assert clock.next_wait() <= 1  # the first of the lane's growing waits
         clock.advance(1)
@@ -116,7 +116,7 @@ def test_a_connection_that_breaks_costs_nothing_but_perhaps_a_duplicate(discord,
 
 def test_a_server_that_hangs_is_left_at_the_deadline(discord, clock):
     discord.answer_with(HANG)
-    backend = DiscordBackend(discord.url, limiter=Limiter(clock), deadline_seconds=0.2)  # of real time
+    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=0.2)  # of real time
     with Notifier({"discord": backend}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait(timeout=5) <= 1
@@ -129,7 +129,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(discord, clock):
 
 def test_a_server_that_took_the_message_and_drips_its_answer_is_not_sent_it_again(discord, clock):
     discord.answer_with(DRIP)
-    backend = DiscordBackend(discord.url, limiter=Limiter(clock), deadline_seconds=0.2)  # of real time
+    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=0.2)  # of real time
     with Notifier({"discord": backend}, clock=clock) as notifier:
         assert notifier.notify("a").wait(PATIENCE) == {"discord": "delivered"}
         assert notifier.notify("b").wait(PATIENCE) == {"discord": "delivered"}
@@ -139,7 +139,7 @@ def test_a_server_that_took_the_message_and_drips_its_answer_is_not_sent_it_agai
 
 def test_an_event_that_discord_refuses_holds_up_no_other(discord, clock):
     discord.answer_with(400, 400)  # as an embed, and as plain text
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         poison = notifier.notify("poison")
         assert poison.wait(PATIENCE) == {
             "discord": "rejected: Discord answered 400, code 50035: Invalid Form Body: embeds: X x"
@@ -151,7 +151,7 @@ def test_an_event_that_discord_refuses_holds_up_no_other(discord, clock):
 
 def test_a_revoked_webhook_is_probed_once_in_ten_minutes(discord, clock):
     discord.answer_with(404)
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         notifier.notify("a", level=logging.CRITICAL)
         assert clock.next_wait() == pytest.approx(600)
         notifier.notify("b", level=logging.CRITICAL)
@@ -181,7 +181,7 @@ MOST = AN_HOURS_MOST * 24 + 1  # answers that are more than a day needs
 def test_in_a_day_of_refusals_there_are_ten_requests_an_hour_at_most(discord, clock, reply):
     discord.answer_with(*[reply] * MOST)
     asked_at = []
-    with Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier:
+    with Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier:
         while clock.monotonic() < DAY:
             notifier.notify("again", level=logging.CRITICAL)  # urgent, and no reason to ask more often
             wait = clock.next_wait()
@@ -196,7 +196,7 @@ def test_in_a_day_of_refusals_there_are_ten_requests_an_hour_at_most(discord, cl
 
 def test_two_backends_of_one_webhook_ask_it_as_rarely_as_one(discord, clock):
     discord.answer_with(*[404] * MOST)
-    limiter = Limiter(clock)
+    limiter = ProcessLimiter(clock)
     backends = {name: DiscordBackend(discord.url, limiter=limiter) for name in ("one", "two")}
     with Notifier(backends, clock=clock) as notifier:
         notifier.notify("a")
@@ -209,7 +209,7 @@ def test_two_backends_of_one_webhook_ask_it_as_rarely_as_one(discord, clock):
 
 
 def test_a_ban_stops_every_backend_of_the_process(discord, clock):
-    limiter = Limiter(clock)
+    limiter = ProcessLimiter(clock)
     discord.answer_with(BAN)
     with FakeDiscord(speed=SPEED) as other:
         backends = {

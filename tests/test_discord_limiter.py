@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from notify.backends.discord import DiscordBackend, limiter
-from notify.backends.discord.limiter import Limiter, process_limiter
+from notify.backends.discord.limiter import ProcessLimiter, process_limiter
 from notify.backends.http import Answer
 
 ONE, TWO = "https://discord.com/api/v10/webhooks/1/x", "https://discord.com/api/v10/webhooks/2/x"
@@ -17,7 +17,7 @@ DONE = Answer(204, {}, b"")
 
 @pytest.fixture
 def limits(clock):
-    return Limiter(clock)
+    return ProcessLimiter(clock)
 
 
 def limited(seconds, scope="user"):
@@ -216,10 +216,10 @@ def test_a_new_window_begins_with_what_discord_says(limits, clock):
 
 
 def test_backends_share_the_limiter_of_the_process_unless_they_are_given_one(limits):
-    shared = {DiscordBackend(url)._limiter for url in (ONE, TWO)}
+    shared = {DiscordBackend(url).limiter for url in (ONE, TWO)}
 
     assert shared == {process_limiter()}
-    assert DiscordBackend(ONE, limiter=limits)._limiter is limits
+    assert DiscordBackend(ONE, limiter=limits).limiter is limits
 
 
 def test_many_threads_do_not_take_more_than_is_left(limits):
@@ -244,7 +244,7 @@ def test_many_threads_do_not_take_more_than_is_left(limits):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what Python 3.12 says of a fork beside threads
 def test_a_forked_child_keeps_the_waits_and_gets_a_lock_of_its_own(monkeypatch):
     shared = process_limiter()
-    for name, value in vars(Limiter()).items():  # whatever other tests have left there
+    for name, value in vars(ProcessLimiter()).items():  # whatever other tests have left there
         monkeypatch.setattr(shared, name, value)
     ask(shared, ONE, limited(1000))
     assert shared.acquire(TWO) == 0  # under way when the process forks

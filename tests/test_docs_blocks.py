@@ -70,6 +70,7 @@ PLACEHOLDERS = {
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000001/token",
     "TELEGRAM_API_KEY": "123456789:AAF-123456789012345678901234567890",
     "HEARTBEAT_URL": "https://hc-ping.com/1",
+    "DISCORD_ETH_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000003/token",
     "DISCORD_OPS_WEBHOOK_URL": "https://discord.com/api/webhooks/1200000000000000002/token",
     "LOGSTASH_SERVER": "logs.example.com",
 }
@@ -161,7 +162,7 @@ def wrong(words: list[str], page: str) -> str:
         return "" if ufw(" ".join(arguments[1:])) else f"no rule: {words}"
     return (
         ""
-        if program in {"cd", "mkdir", ".", "kill", "pkill", "python3", "sphinx-build", "touch", "rm"}
+        if program in {"cd", "mkdir", ".", "kill", "pkill", "python3", "redis-cli", "sphinx-build", "touch", "rm"}
         else f"a program that nobody checks: {program}"
     )
 

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from children import python
 
-from notify.event import Attachment, Event, Source, event_of_record, new_id
+from notify.event import Attachment, Event, Matter, Origin, Phase, Source, event_of_record, new_id, with_matter
 
 NOW = 1_767_225_600.0  # 2026-01-01
 
@@ -105,3 +105,16 @@ def test_an_event_of_a_record_is_what_the_constructor_makes_and_as_frozen() -> N
     assert replace(event, message="Sold").message == "Sold"
     with pytest.raises(FrozenInstanceError):
         event.message = "Sold"  # type: ignore[misc]  # that is the point
+
+
+def test_an_event_with_a_matter_is_otherwise_the_same_and_as_frozen() -> None:
+    event = Event(id="1", time=1.0, message="down", level=40, key="rpc", tail=("a",), origin=Origin("eth-1", "ETH"))
+    matter = Matter("m", Phase.ANNOUNCED)
+
+    changed = with_matter(event, matter)
+
+    assert type(changed) is Event
+    assert changed == replace(event, matter=matter)
+    assert event.matter is None
+    with pytest.raises(FrozenInstanceError):
+        changed.message = "up"  # type: ignore[misc]  # the point

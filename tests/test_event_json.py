@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.delivery.event_json import decode, encode
 from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase, Source
+from notify.event_json import decode, encode
 from notify.plain import keep_fields
 
 FULL = Event(
@@ -40,7 +41,10 @@ def _fields_back(**fields: object) -> object:
     return decode(encode(event)).fields
 
 
-@pytest.mark.parametrize("event", [FULL, PLAIN], ids=["every part", "only what must be"])
+OF_MANY = replace(PLAIN, matter=Matter("0badcafe", Phase.COUNTED, 10_000, 1.0, 2.0, executors=200))
+
+
+@pytest.mark.parametrize("event", [FULL, PLAIN, OF_MANY], ids=["every part", "only what must be", "of many executors"])
 def test_an_event_comes_back_equal(event):
     assert decode(encode(event)) == event
 

@@ -24,6 +24,7 @@ PAGES = {
     "Caddyfile": "proxy.md",
     "Dockerfile": "proxy.md",
     "compose.yaml": "proxy.md",
+    "compose-relay.yaml": "relay.md",
     "prometheus.yml": "monitoring.md",
     "alerts.yml": "monitoring.md",
     "blackbox.yml": "monitoring.md",

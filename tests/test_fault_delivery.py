@@ -13,7 +13,7 @@ import pytest
 from lanes import LONG, until
 
 from notify.backends.discord import DiscordBackend
-from notify.backends.discord.limiter import Limiter
+from notify.backends.discord.limiter import ProcessLimiter
 from notify.backends.logstash import LogstashBackend
 from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox
@@ -174,7 +174,7 @@ def test_fault_46_a_clock_that_is_set_by_a_day_neither_delays_a_retry_nor_brings
     clock = SetClock()
     with (
         FakeDiscord(speed=FAST) as discord,
-        Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier,
+        Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier,
     ):
         discord.answer_with(rate_limited(5.0), 500)
         notifier.notify("event")
@@ -246,7 +246,7 @@ def test_fault_54_numbers_ascend_whatever_the_server_does_in_between():
     clock = FakeClock()
     with (
         FakeDiscord(speed=FAST) as discord,
-        Notifier({"discord": DiscordBackend(discord.url, limiter=Limiter(clock))}, clock=clock) as notifier,
+        Notifier({"discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock))}, clock=clock) as notifier,
     ):
         trouble = [500, rate_limited(0.5), RESET, RESET_EARLY, RESET_LATE, 502]
         discord.answer_with(*[reply for each in trouble for reply in (each, TAKEN)])

@@ -19,7 +19,7 @@ from raw_server import OK, answering, breaking_off, dripping, over_tls, raw, sil
 
 from notify import diagnostics
 from notify.backends.discord import DiscordBackend
-from notify.backends.discord.limiter import Limiter
+from notify.backends.discord.limiter import ProcessLimiter
 from notify.event import Attachment
 from notify.notifier import Notifier
 from notify.testing import MemoryBackend
@@ -62,7 +62,7 @@ def notifier_to(clock, memory):
     made = []
 
     def make(url, *, deadline_seconds=SHORT):
-        backend = DiscordBackend(url, limiter=Limiter(clock), deadline_seconds=deadline_seconds)
+        backend = DiscordBackend(url, limiter=ProcessLimiter(clock), deadline_seconds=deadline_seconds)
         made.append(Notifier({"discord": backend, "memory": memory}, clock=clock))
         return made[-1]
 
@@ -229,7 +229,7 @@ BEGIN = """
     import contextlib, json, subprocess, sys, threading
     import discord_webhook, requests  # which takes as long as the deadlines below
     from notify.backends.discord import DiscordBackend
-    from notify.backends.discord.limiter import Limiter
+    from notify.backends.discord.limiter import ProcessLimiter
     from notify.notifier import Notifier
     from notify.testing import FakeClock, MemoryBackend
 
@@ -250,7 +250,7 @@ def test_fault_29_what_is_said_while_the_network_is_gone_is_delivered_in_order_w
         from notify.testing.fake_discord import FakeDiscord
 
         with FakeDiscord(speed=1000) as discord:
-            backend = DiscordBackend(discord.url, limiter=Limiter(clock), deadline_seconds=0.5)
+            backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=0.5)
             with Notifier({"discord": backend, "memory": memory}, clock=clock) as notifier:
                 before = notifier.notify("before").wait(20)
                 loopback("down")
@@ -292,7 +292,8 @@ def test_fault_30_a_resolver_that_says_nothing_or_no_holds_up_only_its_own_lane(
         subprocess.run(["mount", "--bind", "{tmp_path}/resolv.conf", "/etc/resolv.conf"], check=True)
         resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         resolver.bind(("127.0.0.1", 53))
-        backend = DiscordBackend("https://discord.com/api/webhooks/1/x", limiter=Limiter(clock), deadline_seconds=0.5)
+        limiter = ProcessLimiter(clock)
+        backend = DiscordBackend("https://discord.com/api/webhooks/1/x", limiter=limiter, deadline_seconds=0.5)
         notifier = Notifier({{"discord": backend, "memory": memory}}, clock=clock)
         for number in range(20):
             notifier.notify(f"event {{number}}")
@@ -531,7 +532,7 @@ def test_no_fault_brings_the_token_into_a_log_onto_stderr_or_into_the_stats(
 def meet(url, clock):
     """Send an event that meets a fault, and return all that can be known of it, as text."""
     diagnostics.forget()
-    backend = DiscordBackend(url, limiter=Limiter(clock), deadline_seconds=0.1)
+    backend = DiscordBackend(url, limiter=ProcessLimiter(clock), deadline_seconds=0.1)
     with Notifier({"discord": backend}, clock=clock) as notifier:
         ticket = notifier.notify("event")
         while notifier.stats()["discord"]["last_error"] is None and not notifier.flush(0.01):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notify.event import Event, ExceptionInfo, Matter, Phase, Source
-from notify.rules.fingerprint import id_of_key, subject_of_event, subject_of_log
+from notify.rules.fingerprint import id_in_fleet, id_of_key, subject_of_event, subject_of_log
 
 SAID = Event(
     id="1", time=0.0, message="RPC is down", level=logging.ERROR, topic="data", source=Source("bot.py", 7, "cycle")
@@ -94,3 +94,11 @@ def test_what_separates_the_parts_cannot_be_imitated():
     one, other = subject_of_log("a", "bc", "", "", "log"), subject_of_log("ab", "c", "", "", "log")
 
     assert one != other
+
+
+def test_in_a_fleet_a_matter_is_one_executors_own_or_that_of_all():
+    ids = {id_in_fleet(matter, executor) for matter in ("a", "b") for executor in ("eth", "btc", None)}
+
+    assert len(ids) == 6
+    assert {len(one) for one in ids} == {32}  # hex digits of 16 bytes, whatever an executor calls it
+    assert id_in_fleet("x" * 10_000, None) == id_in_fleet("x" * 10_000, None)

@@ -12,7 +12,7 @@ from lanes import until
 
 from notify.backends.discord import DiscordBackend
 from notify.backends.discord.embed import GREEN
-from notify.backends.discord.limiter import Limiter
+from notify.backends.discord.limiter import ProcessLimiter
 from notify.backends.memory import MemoryBackend
 from notify.delivery.outbox import Outbox
 from notify.delivery.ticket import DELIVERED
@@ -36,7 +36,10 @@ def discord() -> Iterator[FakeDiscord]:
 def speaking(
     discord: FakeDiscord, clock: FakeClock, state: Path, machine: MemoryBackend | None = None
 ) -> Iterator[Notifier]:
-    backends = {"discord": DiscordBackend(discord.url, limiter=Limiter(clock)), "machine": machine or MemoryBackend()}
+    backends = {
+        "discord": DiscordBackend(discord.url, limiter=ProcessLimiter(clock)),
+        "machine": machine or MemoryBackend(),
+    }
     with Notifier(backends, outbox=Outbox(state, clock=clock), clock=clock) as notifier:
         notifier.attach(logger)
         try:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from notify.delivery.folding.texts import clock_time, digest, goes_on, resolved
-from notify.event import Event, Phase
+from notify.event import Event, Origin, Phase
 from notify.rules.matter import Going
 from notify.rules.storm import Held
 
@@ -31,6 +31,15 @@ def test_a_count_has_the_level_and_the_topic_of_what_it_counts():
     assert event.matter == going().matter(Phase.REMINDED)
 
 
+def test_a_count_of_many_executors_tells_how_many_and_one_of_a_single_one_whose():
+    eth = Origin("eth", "ETH")
+    many = goes_on(going(title="RPC is down", count=10_000, executors=200, origin=eth), Phase.COUNTED, MORNING)
+    single = goes_on(going(title="RPC is down", origin=eth), Phase.COUNTED, MORNING)
+
+    assert (many.message, many.origin) == ("RPC is down × 10,000 on 200 executors", None)
+    assert (single.message, single.origin) == ("RPC is down × 412", eth)
+
+
 def test_what_nobody_knows_the_text_of_is_told_all_the_same():
     assert goes_on(going(), Phase.COUNTED, MORNING).message == "(its text is not known any more) × 412"
 
@@ -39,7 +48,7 @@ def test_what_nobody_knows_the_text_of_is_told_all_the_same():
 def test_an_end_tells_how_long_and_how_often(count, often):
     said = Event(id="2", time=MORNING + 7500, message="", level=logging.INFO, key="rpc")
 
-    event = resolved(said, going(count=count, title="RPC is down"))
+    event = resolved(said, going(count=count, title="RPC is down"), said.time)
 
     assert event.message == "Resolved: RPC is down"
     assert event.body == f"It happened {often}, and was over after 2 h 5 min."

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from notify.event import Event, Phase
 from notify.rules.fingerprint import Subject
-from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes, Saying, Verdict, is_told_of_a_row
+from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes
+from notify.rules.matter import is_told_of_a_row
+from notify.rules.verdict import Saying, Verdict
 
 HOUR = 3600.0
 CHAT, PAGER, MACHINE = "chat", "pager", "machine"  # changes its messages; folds; gets everything

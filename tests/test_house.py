@@ -17,12 +17,12 @@ MAX_LINES = 400
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
-    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "duration", "table"], 0),
+    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "duration", "table", "event_json"], 0),
     **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations", "preview"], 3),
     **dict.fromkeys(["notifier", "status"], 4),
-    **dict.fromkeys(["crash", "fleet", "integrations", "threshold"], 5),
+    **dict.fromkeys(["crash", "fleet", "integrations", "relay", "threshold"], 5),
     **dict.fromkeys(["bootstrap", "supervisor"], 6),
     **dict.fromkeys(["__init__", "__main__", "cli", "testing", "pytest_plugin", "demo"], 7),
 }
@@ -47,6 +47,7 @@ HEAVY = {
     "sentry_sdk",
     "IPython",
     "logstash",
+    "redis",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

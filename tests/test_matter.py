@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from notify.event import Event, Matter, Phase
+from notify.event import Event, Matter, Origin, Phase
 from notify.rules.matter import Going
 
 
@@ -22,6 +22,31 @@ def going() -> Going:
 
 def test_it_comes_through_json():
     assert Going.from_plain("1", json.loads(json.dumps(going().as_plain())), now=100.0) == going()
+
+
+def test_as_it_is_it_comes_through_json_with_what_only_others_who_share_it_may_know():
+    shared = going()
+    shared.waits, shared.executors = True, 200
+    shared.describe(Event(id="1", time=10.0, message="m", level=40, origin=Origin("eth", "ETH", "https://x/eth.png")))
+
+    assert Going.from_plain("1", json.loads(json.dumps(shared.as_it_is())), now=100.0) == shared
+
+
+def test_an_origin_that_is_too_long_is_not_kept():
+    shared = going()
+    shared.describe(Event(id="1", time=10.0, message="m", level=40, origin=Origin("eth", "ETH", "u" * 9999)))
+
+    assert shared.origin is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "executors", "origin"), [({"executors": "7", "origin": ["a"], "waits": 1}, 1, None)], ids=["of other types"]
+)
+def test_what_is_odd_in_what_others_have_noted_is_left_out(odd, executors, origin):
+    back = Going.from_plain("1", {**going().as_plain(), **odd}, now=100.0)
+
+    assert back is not None
+    assert (back.executors, back.origin, back.waits) == (executors, origin, False)
 
 
 def test_no_time_of_it_is_ahead_of_a_clock_that_was_set_back():

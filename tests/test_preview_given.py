@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from outboxes import an_event
 from test_stdout import text
 
+from notify import event_json
 from notify.backends.stdout import as_dict
-from notify.delivery import event_json
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.levels import TRADE, TRADE_HIGH
 from notify.preview.given import events_of

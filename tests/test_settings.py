@@ -31,6 +31,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "APPRISE_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
     "LOGSTASH_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
     "STDOUT_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "RELAY_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "DISCORD_EXECUTORS": [("eth-1", frozenset({"eth-1"})), ("eth-1, btc-2", frozenset({"eth-1", "btc-2"}))],
     "DISCORD_USERNAME": [("Somebody", "Somebody")],
     "DISCORD_AVATAR_URL": [("http://localhost/a.png", "http://localhost/a.png")],
     "DISCORD_MENTION": [("&123", "&123")],
@@ -40,20 +42,28 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "LOGSTASH_PORT": [("1", 1), ("65535", 65535)],
     "LOGSTASH_LEVEL": [("WARN", 30), ("none", NEVER)],
     "LOGSTASH_TOPICS": [("data", Topics(frozenset({"data"})))],
+    "LOGSTASH_EXECUTORS": [("eth-1", frozenset({"eth-1"}))],
     "LOGSTASH_TAGS": [("python, live,", ("python", "live"))],
     "LOGSTASH_ECS": [("true", True), ("1", True), ("YES", True), ("on", True), ("false", False), ("0", False)],
     "TELEGRAM_API_KEY": [("4711000001:AAF", "4711000001:AAF")],
     "TELEGRAM_CHAT_ID": [("4711", 4711), ("-1001234567890", -1001234567890)],
     "TELEGRAM_LEVEL": [("trade", 21), ("off", NEVER)],
     "TELEGRAM_TOPICS": [("decision,trade", Topics(frozenset({"decision", "trade"})))],
+    "TELEGRAM_EXECUTORS": [("eth-1", frozenset({"eth-1"}))],
     "TELEGRAM_API_BASE": [("https://telegram.example.com", "https://telegram.example.com")],
     "APPRISE_URLS": [("json://localhost, ntfy://x", "json://localhost, ntfy://x")],
     "APPRISE_LEVEL": [("critical", 50)],
     "APPRISE_TOPICS": [("!gas", Topics(unwanted=frozenset({"gas"})))],
+    "APPRISE_EXECUTORS": [("eth-1", frozenset({"eth-1"}))],
     "LOG_LEVEL": [("debug", 10), ("disabled", NEVER), ("off", NEVER)],
     "STDOUT_TOPICS": [("!cycle", Topics(unwanted=frozenset({"cycle"})))],
+    "STDOUT_EXECUTORS": [("eth-1", frozenset({"eth-1"}))],
     "NOTIFY_STDOUT": [("JSON", "json"), ("text", "text"), ("off", "off"), ("auto", "auto")],
     "NOTIFY_BACKENDS": [("pager, Sms_2", ("pager", "sms_2"))],
+    "NOTIFY_RELAY_URL": [("redis://:pass@localhost/0", "redis://:pass@localhost/0")],
+    "NOTIFY_RELAY_LOGSTASH": [("true", True), ("off", False)],
+    "RELAY_LEVEL": [("trade", 21), ("off", NEVER)],
+    "RELAY_TOPICS": [("!log", Topics(unwanted=frozenset({"log"})))],
     "NOTIFY_STATE_DIR": [("/var/lib/bot", "/var/lib/bot"), ("~/bot", "~/bot")],
     "NOTIFY_DURABLE_LEVEL": [("info", 20), ("TRADE", 21), ("off", NEVER), ("CRITICAL", 50)],
     "NOTIFY_REPEAT_INTERVAL": [("600", 600.0), ("1", 1.0)],
@@ -79,8 +89,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
 # Rows that take any text at this point; what they mean is looked at by the backend that they are for.
 ANY_TEXT = {
     "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
-    "LOGSTASH_TAGS", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_STATE_DIR", "HTTP_HOST", "HTTP_USERNAME",
-    "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
+    "LOGSTASH_TAGS", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_RELAY_URL", "NOTIFY_STATE_DIR", "HTTP_HOST",
+    "HTTP_USERNAME", "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
@@ -114,7 +124,7 @@ def test_the_default_that_the_table_shows_is_the_default(setting: Setting[object
     elif setting.shown_default == "–":
         assert not setting.default
     elif setting.shown_default == "all":
-        assert setting.default == Topics()
+        assert setting.default in (Topics(), frozenset())
     else:
         assert Settings({setting.name: setting.shown_default}).get(setting) == setting.default
 
@@ -166,6 +176,10 @@ def test_an_error_names_the_variable_and_never_shows_the_value(setting: Setting[
         ("ICON_URL", "https://example.com/" + "x" * 2048),
         ("DISCORD_TOPICS", "trade,,gas"),
         ("DISCORD_TOPICS", "!"),
+        ("DISCORD_EXECUTORS", "eth-1,,btc-2"),
+        ("DISCORD_EXECUTORS", "eth 1"),
+        ("TELEGRAM_EXECUTORS", "!eth-1"),
+        ("APPRISE_EXECUTORS", "eth\x00-1"),
         ("DISCORD_THREAD_ID", "12x"),
         ("NOTIFY_BACKENDS", "pager,../x"),
         ("UNIT_TESTING", "maybe"),
@@ -186,7 +200,7 @@ def test_what_lets_others_in_or_speak_for_us_is_a_secret_and_no_other_setting_is
     secret = [setting.name for setting in settings.TABLE if setting.secret]
 
     assert secret == [
-        "DISCORD_WEBHOOK_URL", "TELEGRAM_API_KEY", "APPRISE_URLS", "HTTP_PASSWORD", "HEARTBEAT_URL",
+        "DISCORD_WEBHOOK_URL", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_RELAY_URL", "HTTP_PASSWORD", "HEARTBEAT_URL",
     ]  # fmt: skip
 
 
@@ -286,7 +300,7 @@ def test_the_rows_of_a_family_are_in_the_table_and_its_webhook_is_secret() -> No
 def test_a_third_party_backend_adds_its_route_to_the_table() -> None:
     rows = [row.name for row in Settings({"NOTIFY_BACKENDS": "pager-2"}).rows()]
 
-    assert rows[-3:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS", "PAGER_2_FALLBACK"]
+    assert rows[-4:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS", "PAGER_2_FALLBACK", "PAGER_2_EXECUTORS"]
 
 
 def test_the_table_can_be_shown_when_the_list_of_backends_is_unusable() -> None:

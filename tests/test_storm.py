@@ -64,3 +64,28 @@ def test_what_is_held_back_comes_through_json_and_what_is_nonsense_is_left_out()
 
     assert again.held == storm.held
     assert again.digest_at == 100.0  # at once: who held it back is gone
+
+
+def test_others_can_go_on_with_all_there_is():
+    storm = Storm(2)
+    storm.count(10.0)
+    storm.count(20.0)
+    storm.hold(PEOPLE, "a", logging.ERROR, 21.0)
+
+    other = Storm(2)
+    other.count(1.0)
+    other.become(json.loads(json.dumps(storm.as_it_is())))
+
+    assert other.as_it_is() == storm.as_it_is()
+    assert other.is_full(69.0)
+    assert not other.is_full(70.0)  # the first is a minute ago
+    assert other.digest_at == 81.0  # a minute after the first that was held back
+
+
+def test_what_is_no_storm_at_all_is_a_calm():
+    other = Storm(1)
+    other.count(1.0)
+    other.become({"announced": "x"})
+
+    assert not other.is_full(1.0)
+    assert other.digest_at == math.inf

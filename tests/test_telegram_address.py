@@ -4,7 +4,7 @@ import pytest
 
 from notify.backends.telegram import TelegramBackend
 from notify.backends.telegram.address import parse_base, parse_token
-from notify.backends.telegram.limiter import Limiter
+from notify.backends.telegram.limiter import ProcessLimiter
 from notify.testing.fake_telegram import TOKEN
 
 
@@ -53,7 +53,7 @@ def test_an_unusable_server_is_refused_and_not_shown(text):
 
 
 def test_a_backend_shows_neither_its_token_nor_its_server(clock):
-    backend = TelegramBackend(TOKEN, 5, base="http://localhost:1", limiter=Limiter(clock))
+    backend = TelegramBackend(TOKEN, 5, base="http://localhost:1", limiter=ProcessLimiter(clock))
 
     assert repr(backend) == "TelegramBackend()"
     with pytest.raises(ValueError, match="not a bot's token"):

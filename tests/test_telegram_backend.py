@@ -7,7 +7,7 @@ import pytest
 from raw_server import breaking_off, dripping, raw
 
 from notify.backends.telegram import TelegramBackend
-from notify.backends.telegram.limiter import Limiter
+from notify.backends.telegram.limiter import ProcessLimiter
 from notify.cli.test import chart
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
@@ -47,7 +47,7 @@ def telegram():
 
 @pytest.fixture
 def backend(telegram, clock):
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock))
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock))
     yield backend
     backend.close()
 
@@ -93,7 +93,9 @@ def test_a_report_is_sent_part_by_part(telegram, backend):
 
 @pytest.mark.parametrize(("level", "silent"), [(logging.ERROR, True), (logging.CRITICAL, False)])
 def test_a_critical_event_always_sounds(telegram, clock, level, silent):
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, silent=lambda event: True, limiter=Limiter(clock))
+    backend = TelegramBackend(
+        TOKEN, CHAT_ID, base=telegram.base, silent=lambda event: True, limiter=ProcessLimiter(clock)
+    )
 
     backend.send([event(level=level)])
     backend.close()
@@ -276,7 +278,7 @@ def test_trouble_at_telegram_or_on_the_way_is_a_reason_to_retry(telegram, backen
 
 def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
     telegram.answer_with(HANG)
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock), deadline_seconds=0.2)
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
 
     with pytest.raises(RetryLater, match=r"no answer within 0.2 s"):
         backend.send([event()])
@@ -288,7 +290,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
 @pytest.mark.parametrize("reply", [DRIP, Reply(200, b"", keeps=True)])
 def test_a_message_that_was_taken_is_not_sent_again_for_want_of_a_whole_answer(telegram, clock, reply):
     telegram.answer_with(reply)
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock), deadline_seconds=0.2)
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
 
     assert backend.send([event()]) == 1
     backend.close()
@@ -298,7 +300,7 @@ def test_a_message_that_was_taken_is_not_sent_again_for_want_of_a_whole_answer(t
 
 def test_an_answer_that_breaks_off_is_an_answer(clock):
     with raw(breaking_off(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"ok":true,"res')) as server:
-        backend = TelegramBackend(TOKEN, 5, base=f"http://{server.authority}", limiter=Limiter(clock))
+        backend = TelegramBackend(TOKEN, 5, base=f"http://{server.authority}", limiter=ProcessLimiter(clock))
 
         assert backend.send([event()]) == 1
         backend.close()
@@ -307,7 +309,7 @@ def test_an_answer_that_breaks_off_is_an_answer(clock):
 def test_a_refusal_that_drips_is_left_at_the_deadline(clock):
     with raw(dripping(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 5000\r\n\r\n")) as server:
         base = f"http://{server.authority}"
-        backend = TelegramBackend(TOKEN, 5, base=base, limiter=Limiter(clock), deadline_seconds=0.2)
+        backend = TelegramBackend(TOKEN, 5, base=base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
 
         with pytest.raises(RetryLater, match="no answer within"):
             backend.send([event()])
@@ -354,7 +356,7 @@ def test_a_bot_or_a_chat_that_is_no_more_is_gone(telegram, backend, reply, why):
 
 
 def test_another_bots_token_is_gone(telegram, clock):
-    backend = TelegramBackend(TOKEN[:-1] + "x", CHAT_ID, base=telegram.base, limiter=Limiter(clock))
+    backend = TelegramBackend(TOKEN[:-1] + "x", CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock))
 
     with pytest.raises(Gone, match="401: Unauthorized"):
         backend.send([event()])
@@ -412,7 +414,7 @@ def test_no_error_shows_the_token_even_if_the_answer_does(telegram, backend, sta
 
 
 def test_a_failure_on_the_way_shows_no_token(clock):
-    backend = TelegramBackend(TOKEN, 5, base="http://127.0.0.1:1", limiter=Limiter(clock))
+    backend = TelegramBackend(TOKEN, 5, base="http://127.0.0.1:1", limiter=ProcessLimiter(clock))
 
     with pytest.raises(RetryLater) as raised:
         backend.send([event()])
@@ -439,7 +441,7 @@ def test_the_backend_keeps_the_contract_of_backends(clock):
     with FakeTelegram(speed=1000) as server:
 
         def make():
-            return TelegramBackend(TOKEN, CHAT_ID, base=server.base, limiter=Limiter())
+            return TelegramBackend(TOKEN, CHAT_ID, base=server.base, limiter=ProcessLimiter())
 
         check_backend(make, secrets=[SECRET, server.base])
 
@@ -458,7 +460,7 @@ def test_a_check_of_a_group_that_moved_says_where_to(telegram, backend):
 
 
 def test_a_check_of_a_chat_that_is_not_there_says_so(telegram, clock):
-    backend = TelegramBackend(TOKEN, 7, base=telegram.base, limiter=Limiter(clock))
+    backend = TelegramBackend(TOKEN, 7, base=telegram.base, limiter=ProcessLimiter(clock))
 
     with pytest.raises(Gone, match="chat not found"):
         backend.check()
@@ -467,7 +469,7 @@ def test_a_check_of_a_chat_that_is_not_there_says_so(telegram, clock):
 
 def test_a_check_that_telegram_cannot_answer_now_says_so(clock):
     with raw(breaking_off(b"")) as server:
-        backend = TelegramBackend(TOKEN, 5, base=f"http://{server.authority}", limiter=Limiter(clock))
+        backend = TelegramBackend(TOKEN, 5, base=f"http://{server.authority}", limiter=ProcessLimiter(clock))
 
         with pytest.raises(RetryLater):
             backend.check()

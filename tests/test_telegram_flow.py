@@ -7,7 +7,7 @@ from lanes import pass_time
 
 from notify.backends.memory import MemoryBackend
 from notify.backends.telegram import TelegramBackend
-from notify.backends.telegram.limiter import Limiter
+from notify.backends.telegram.limiter import ProcessLimiter
 from notify.cli.test import chart
 from notify.event import Attachment
 from notify.notifier import Notifier
@@ -28,7 +28,7 @@ def telegram():
 
 @pytest.fixture
 def backend(telegram, clock):
-    return TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock))
+    return TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock))
 
 
 def titles(telegram):
@@ -73,7 +73,7 @@ def test_an_urgent_event_overtakes_the_rest_of_a_report_and_nothing_is_sent_twic
 
 def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
     telegram.answer_with(HANG)
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=Limiter(clock), deadline_seconds=0.2)
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
     with Notifier({"telegram": backend}, clock=clock) as notifier:
         notifier.notify("a")
         assert clock.next_wait(timeout=5) <= 1  # the first of the lane's growing waits

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notify.backends.telegram.limiter import Limiter
+from notify.backends.telegram.limiter import ProcessLimiter
 
 BOT = "1:token"
 PERSON, GROUP = 5, -5
@@ -10,7 +10,7 @@ PERSON, GROUP = 5, -5
 
 @pytest.fixture
 def limiter(clock):
-    return Limiter(clock)
+    return ProcessLimiter(clock)
 
 
 def send(limiter, chat=PERSON, **how):

@@ -125,6 +125,12 @@ def as_dict(event: Event) -> dict[str, object]:
         "time": iso_time(event.time),
         "level": level_name(event.level),
         "topic": event.topic,
+        "origin": event.origin
+        and {
+            "executor": event.origin.executor,
+            "name": event.origin.name,
+            "icon_url": event.origin.icon_url,
+        },
         "logger": event.logger,
         "message": event.message,
         "body": event.body,
@@ -159,6 +165,8 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
     threads.load("structlog.dev")
     from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
+    from notify.backends.written import speaker  # with Unicode's data, which JSON lines can do without
+
     def styled(text: str, style: str) -> str:
         return f"{style}{text}{_RESET}" if colors and style else text
 
@@ -187,7 +195,8 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
             shown[_unused(escape(safe_str(file.filename)), shown)] = f"{len(file.data)} bytes"
         if event.logger:
             shown["logger"] = event.logger
-        message = mark + escape(event.message)
+        said_by = f"{escape(speaker(event))}: " if event.origin is not None else ""
+        message = mark + said_by + escape(event.message)
         head = {
             "timestamp": styled(iso_time(event.time), _DIM),
             "level": styled(f"{escape(level_name(event.level)).lower():<{_LEVEL_WIDTH}}", style),

@@ -9,6 +9,7 @@ import typer
 from notify.cli.nagios import NagiosCommand
 from notify.cli.options import Auth, EnvFile, Insecure, Json
 from notify.cli.outbox_app import app as outbox
+from notify.cli.relay_app import app as relay
 from notify.env_file import above_file
 from notify.levels import parse_level
 from notify.supervisor.after_crash import AfterCrash
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(outbox, name="outbox", no_args_is_help=True)
+app.add_typer(relay, name="relay")
 
 
 def _version(wanted: bool) -> None:

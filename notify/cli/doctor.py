@@ -14,7 +14,7 @@ from notify.bootstrap import serving
 from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
-from notify.destinations import destinations
+from notify.destinations import destinations, without_effect
 from notify.errors import ConfigError, DeliveryError
 from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
@@ -59,6 +59,8 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
+    with suppress(ConfigError):  # of a setting, which has a row of its own
+        found += [Finding(name, WARNING, why) for name, why in without_effect(config)]
     found += _short_secrets(config, getattr(env, "file", {}))
     found += _network(config)
     found += _status(config)
@@ -115,6 +117,8 @@ def _network(config: Settings) -> list[Finding]:
         names += ["logstash"] if config.is_set(settings.LOGSTASH_SERVER) else []
         names += ["telegram"] if config.is_set(settings.TELEGRAM_API_KEY) else []
         names += ["apprise"] if config.is_set(settings.APPRISE_URLS) else []
+        if config.is_set(settings.NOTIFY_RELAY_URL):
+            names = ["relay", *(["logstash"] if "logstash" in names else [])]
         names += config.get(settings.NOTIFY_BACKENDS)
         reached = f"; otherwise events would go to {', '.join(names)}" if names else ""
         return [Finding("network", WARNING, f"nothing leaves this machine: {' and '.join(on)} is true{reached}")]

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from notify import diagnostics
@@ -20,10 +21,10 @@ from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
 from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead
-from notify.event import Event
+from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
 from notify.plain import class_name
-from notify.rules.fingerprint import Subject, subject_of_event
+from notify.rules.fingerprint import Subject, id_of_key, subject_of_event
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -202,13 +203,21 @@ class Pipeline:
         self._take(_Made(event, ticket, folds=folds), event, ticket)
 
     def resolve(self, key: str, event: Event, ticket: Ticket) -> None:
-        """Take *event*, which says that the matter *key* has ended, if anybody was told that it had begun."""
+        """Take *event*, which says that the matter *key* has ended, if anybody was told that it had begun.
+
+        Who passes matters on gets it in any case: others may have been told.
+        """
         going = self._folding.resolve(key)
-        if going is None:
+        to = self._folding.passing if going is None else self._folding.passing | going.told
+        if not to:
             ticket.routed({})
             return
-        said = resolved(event, going)
-        self._take(Addressed(said, ticket, level=max(going.level, logging.WARNING), to=going.told), said, ticket)
+        if going is None:
+            ended = Matter(id_of_key(key), Phase.RESOLVED, since=event.time, last=event.time)
+            said, level = replace(event, matter=ended), logging.WARNING
+        else:
+            said, level = resolved(event, going, event.time), max(going.level, logging.WARNING)
+        self._take(Addressed(said, ticket, level=level, to=to), said, ticket)
 
     def _take(self, draft: Draft, event: Event, ticket: Ticket) -> None:
         try:

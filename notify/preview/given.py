@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
+from notify import event_json
 from notify.backends.discord.files import MAX_FILE
-from notify.delivery import event_json
-from notify.event import Event, new_id
+from notify.event import Event, Origin, new_id
 from notify.levels import parse_level
-from notify.plain import keep_fields
+from notify.plain import keep_fields, safe_str
 
 _BOM = b"\xef\xbb\xbf"
 _PARTS = frozenset({field.name for field in dataclasses.fields(Event)} | {"dry_run"})
@@ -85,7 +85,14 @@ def _event(document: Mapping[str, Any], now: float) -> Event:
         path, _, line = place.rpartition(":")
         whole["source"] = {"path": path, "line": int(line) if line.isascii() and line.isdigit() else 0}
     event = event_json.decode(orjson.dumps(whole))
-    return dataclasses.replace(event, fields=keep_fields(event.fields))
+    _check(whole, "origin", dict | None, "an object with executor, name and icon_url")
+    return dataclasses.replace(event, fields=keep_fields(event.fields), origin=_origin(whole.get("origin")))
+
+
+def _origin(given: Mapping[str, Any] | None) -> Origin | None:
+    if not given:
+        return None
+    return Origin(*(safe_str(given.get(name, "")) for name in ("executor", "name", "icon_url")))
 
 
 def _check(document: Mapping[str, Any], name: str, kind: Any, wanted: str) -> None:

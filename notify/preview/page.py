@@ -67,9 +67,11 @@ def _article(payload: Mapping[str, Any], files: Sequence[File]) -> str:
 
 def _embed(embed: Mapping[str, Any], images: Mapping[str, File]) -> str:
     title, footer, image = embed.get("title", ""), embed.get("footer"), _image_name(embed)
+    author = embed.get("author")
     moment = _time(embed["timestamp"]) if "timestamp" in embed else ""
     small = " • ".join(part for part in (escape(footer["text"]) if footer else "", moment) if part)
     parts = [
+        f'<p class="author">{escape(author["name"])}</p>' if author else "",  # its picture would have to be loaded
         f"<h2>{inline_html(title)}</h2>" if title else "",
         _markdown(embed.get("description", "")),
         _fields(embed.get("fields", ())),

@@ -50,6 +50,7 @@ blockquote { margin: 0; padding-left: 12px; border-left: 4px solid var(--edge); 
   border: 1px solid var(--edge); border-left: 4px solid; border-radius: 4px; font-size: 14px; line-height: 18px;
 }
 .embed h2 { margin: 8px 0 0; font-size: 16px; line-height: 22px; font-weight: 600; color: var(--strong); }
+.embed .author { margin: 8px 0 0; font-size: 14px; line-height: 18px; font-weight: 600; color: var(--strong); }
 .embed > .markdown { margin-top: 8px; }
 .embed pre { font-size: 12px; line-height: 16px; }
 .fields { display: grid; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 8px; margin: 8px 0 0; }

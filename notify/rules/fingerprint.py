@@ -36,6 +36,16 @@ def id_of_key(key: str) -> str:
     return _digest("key", key)
 
 
+def id_in_fleet(matter_id: str, executor: str | None) -> str:
+    """Return the id that a matter of one of many programs has among those of all.
+
+    Args:
+        matter_id: what it has in its program, which is somebody else's text.
+        executor: whose matter it is alone; None: all that tell of it have it in common.
+    """
+    return _digest("common", matter_id) if executor is None else _digest("of one", executor, matter_id)
+
+
 def subject_of_log(logger: str, template: str, message: str, raised: str, topic: str) -> Subject | None:
     """Return what a log record is about.
 

@@ -7,31 +7,20 @@ never go back. What it remembers is bounded, and what it forgets before it was t
 import heapq
 import math
 from collections.abc import Iterator, Mapping
-from enum import Enum, auto
 from logging import CRITICAL
 from typing import NamedTuple
 
 from notify.event import Event, Phase
 from notify.levels import severity
 from notify.rules.fingerprint import Subject
-from notify.rules.matter import Going
+from notify.rules.matter import Going, is_told_of_a_row
 from notify.rules.storm import Held, Storm
+from notify.rules.verdict import Saying, Verdict
 
 EDIT_EVERY = 30.0  # seconds between two changes of one message, at least
 _MAX_NAMED = 1024  # matters that the program has named: these it may resolve, and a flood of others forgets none
 _MAX_OTHERS = 3072  # as many as the storm limit lets through in an interval of an hour, nearly
 _AT_ONCE = 64  # matters whose count is told by one call
-
-
-class Verdict(Enum):
-    """What becomes of an event at the backends that fold."""
-
-    ANNOUNCE = auto()
-    """They get it."""
-    FOLD = auto()
-    """It is counted in its matter."""
-    HOLD = auto()
-    """It is counted in the digest of a storm."""
 
 
 class Lanes(NamedTuple):
@@ -46,20 +35,6 @@ class Lanes(NamedTuple):
     editing: frozenset[str]
 
 
-class Saying(NamedTuple):
-    """What is to be said of a matter now.
-
-    Args:
-        going: the matter.
-        phase: what to say of it.
-        to: backends.
-    """
-
-    going: Going
-    phase: Phase
-    to: frozenset[str]
-
-
 class Grouping:
     """Knows every matter that was announced. Not thread-safe.
 
@@ -67,12 +42,14 @@ class Grouping:
         lanes: the backends that fold.
         interval: seconds between two reminders of a matter that goes on, and of silence that end one.
         storm_limit: different matters announced a minute. What is CRITICAL is announced all the same.
+        most_named: matters that the program has named, which are known at a time.
     """
 
-    def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int) -> None:
+    def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int, most_named: int = _MAX_NAMED) -> None:
         self._lanes = lanes
         self._interval = interval
         self.storm = Storm(storm_limit)
+        self._most_named = most_named
         # In the order in which they last happened.
         self._named: dict[str, Going] = {}
         self._others: dict[str, Going] = {}
@@ -213,6 +190,18 @@ class Grouping:
                 said.append(self._summed(going, plain, now))
         return said
 
+    def expect(self, subject_id: str) -> None:
+        """Note that what is said of a matter is on its way: nothing more is said until `told`."""
+        going = self.find(subject_id)
+        if going is not None:
+            going.waits = True
+            self._changed[subject_id] = None
+
+    @property
+    def waiting(self) -> list[str]:
+        """The matters of which something is on its way."""
+        return [going.id for going in (*self._named.values(), *self._others.values()) if going.waits]
+
     def told(self, subject_id: str, *, lost: bool) -> None:
         """Note that what was said of a matter has arrived, or is *lost* and to be said again."""
         going = self.find(subject_id)
@@ -232,10 +221,14 @@ class Grouping:
 
     def changes(self) -> dict[str, dict[str, object] | None]:
         """Return what has changed since the last call, by id; None for a matter that has ended."""
+        taken = self.take_changes()
+        return {subject_id: None if going is None else going.as_plain() for subject_id, going in taken.items()}
+
+    def take_changes(self) -> dict[str, Going | None]:
+        """Return the matters that have changed since the last call, by id; None for one that has ended."""
         changed, self._changed = self._changed, {}
         self.pressing = False
-        found = ((subject_id, self.find(subject_id)) for subject_id in changed)
-        return {subject_id: None if going is None else going.as_plain() for subject_id, going in found}
+        return {subject_id: self.find(subject_id) for subject_id in changed}
 
     def everything(self) -> dict[str, dict[str, object] | None]:
         """Return all that there is, as `changes` does."""
@@ -248,6 +241,22 @@ class Grouping:
             going = Going.from_plain(subject_id, given, now)
             if going is not None and not self._is_over(going, now):
                 self._insert(going, now)
+                self._schedule(going)
+        self._changed = {}
+
+    def follow(self, changes: Mapping[str, object], now: float) -> None:
+        """Do what others did who share these matters, given `Going.as_it_is` by id, or None for one that has ended."""
+        for subject_id, given in changes.items():
+            known = self.find(subject_id)
+            going = Going.from_plain(subject_id, given, now)
+            if going is None:
+                if known is not None:
+                    self._remove(known)
+            else:
+                if known is not None and known.last == going.last:  # it has not happened again, and keeps its place
+                    (self._named if known.named else self._others)[subject_id] = going
+                else:
+                    self._place(going)
                 self._schedule(going)
         self._changed = {}
 
@@ -283,7 +292,7 @@ class Grouping:
 
     def _insert(self, going: Going, now: float) -> None:
         self._place(going)
-        for matters, most in ((self._named, _MAX_NAMED), (self._others, _MAX_OTHERS)):
+        for matters, most in ((self._named, self._most_named), (self._others, _MAX_OTHERS)):
             while len(matters) > most:
                 self._forget(next(iter(matters.values())), now)
 
@@ -375,8 +384,3 @@ class Grouping:
                 (one.timer, one.id) for one in (*self._named.values(), *self._others.values()) if one.timer < math.inf
             ]
             heapq.heapify(self._timers)
-
-
-def is_told_of_a_row(count: int) -> bool:
-    """Say whether the *count*-th of a row is told: the 1st, 2nd, 5th, 10th, 20th, 50th, 100th …"""
-    return str(count).rstrip("0") in ("1", "2", "5")

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass, replace
 
 from notify.clip import clip_end
-from notify.event import Event, Matter, Phase
+from notify.event import Event, Matter, Origin, Phase
 
 _TITLE = 300  # code points
 _NAME = 200  # of a topic, a key or the name of a logger
+_ORIGIN = 3000  # code points of two names and an address; they are no use when they are cut
 _BACKENDS = 100  # that one matter was told to
 
 
@@ -31,6 +32,8 @@ class Going:
         reminded_at: when those that change their messages got a new one.
         waits: what was said of it last has not arrived yet.
         own: there are messages of this process, which it may change.
+        executors: how many programs have told of it, where a relay counts those of many together.
+        origin: who announced it there.
         title: the message of its announcement.
         level: of that, like the next three.
         topic: routes chose by it.
@@ -54,6 +57,8 @@ class Going:
     reminded_at: float = 0.0
     waits: bool = False
     own: bool = True
+    executors: int = 1
+    origin: Origin | None = None
     title: str = ""
     level: int = 0
     topic: str = "log"
@@ -68,10 +73,12 @@ class Going:
         self.topic = clip_end(event.topic, _NAME)
         self.key = None if event.key is None else clip_end(event.key, _NAME)
         self.logger = clip_end(event.logger, _NAME)
+        if (origin := event.origin) is not None and sum(map(len, _said_by(origin))) <= _ORIGIN:
+            self.origin = origin
 
     def matter(self, phase: Phase) -> Matter:
         """Return it as an event has it that says *phase* of it."""
-        return Matter(self.id, phase, self.count, self.since, self.last)
+        return Matter(self.id, phase, self.count, self.since, self.last, self.executors)
 
     def forget_told(self) -> None:
         """Have its count told again: what was said of it has not arrived."""
@@ -87,7 +94,16 @@ class Going:
         if self.waits:
             unsure = replace(self, waits=False)
             unsure.forget_told()
-            return unsure.as_plain()
+            return unsure.as_it_is()
+        return self.as_it_is()
+
+    def as_it_is(self) -> dict[str, object]:
+        """Return it as JSON has it, for others who know what has arrived. What most matters do not have is left out."""
+        more: dict[str, object] = {"waits": True} if self.waits else {}
+        if self.executors != 1:
+            more["executors"] = self.executors
+        if self.origin is not None:
+            more["origin"] = list(_said_by(self.origin))
         return {
             "named": self.named,
             "times": [self.since, self.last, self.shown_at, self.summed_at, self.reminded_at],
@@ -100,11 +116,12 @@ class Going:
             "topic": self.topic,
             "key": self.key,
             "logger": self.logger,
+            **more,
         }
 
     @classmethod
     def from_plain(cls, matter_id: str, plain: object, now: float) -> "Going | None":
-        """Return what `as_plain` was made of, None when that is nothing of the kind.
+        """Return what `as_plain` or `as_it_is` was made of, None when that is nothing of the kind.
 
         No time of it is later than *now*: the clock may have been set back.
         """
@@ -128,6 +145,11 @@ class Going:
                 return None
         if min(count, shown, summed) < 0:
             return None
+        executors = more.get("executors", 1)
+        origin = None
+        match more.get("origin"):
+            case [str(executor), str(name), str(icon_url)]:
+                origin = Origin(executor, name, icon_url)
         return cls(
             id=matter_id,
             named=named,
@@ -147,6 +169,9 @@ class Going:
             topic=topic[:_NAME],
             key=key,
             logger=logger[:_NAME],
+            waits=more.get("waits") is True,
+            executors=executors if isinstance(executors, int) else 1,
+            origin=origin,
         )
 
 
@@ -156,3 +181,12 @@ def _names(listed: object) -> frozenset[str]:
         if isinstance(listed, list)
         else frozenset()
     )
+
+
+def _said_by(origin: Origin) -> tuple[str, str, str]:
+    return origin.executor, origin.name, origin.icon_url
+
+
+def is_told_of_a_row(count: int) -> bool:
+    """Say whether the *count*-th of a row is told: the 1st, 2nd, 5th, 10th, 20th, 50th, 100th …"""
+    return str(count).rstrip("0") in ("1", "2", "5")

@@ -43,16 +43,37 @@ def parse_topics(text: str) -> Topics:
     return Topics(frozenset(wanted), frozenset(unwanted))
 
 
+def parse_executors(text: str) -> frozenset[str]:
+    """Return the ids of executors in a comma list.
+
+    Raises `ValueError`, without the text, for an empty one, or one that is no word.
+    """
+    ids = [part.strip() for part in text.split(",")]
+    if not all(one.isprintable() and len(one.split()) == 1 and not one.startswith("!") for one in ids):
+        raise ValueError("not a comma list of executor ids, such as eth-momentum,btc-range")
+    return frozenset(ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The least level and the topics that one backend gets, and the backend that gets them while this one is gone."""
+    """What one backend gets.
+
+    Args:
+        level: the least.
+        topics: of what it gets.
+        executors: in a relay, whose events these are; those of all where none is named.
+        fallback: the backend that gets them while this one is gone.
+    """
 
     level: int = logging.INFO
     topics: Topics = Topics()
+    executors: frozenset[str] = frozenset()
     fallback: str | None = None
 
     def wants(self, event: Event) -> bool:
         """Say whether *event* goes to the backend of this route."""
+        if self.executors and (event.origin is None or event.origin.executor not in self.executors):
+            return False
         return severity(event.level) >= severity(self.level) and event.topic in self.topics
 
 

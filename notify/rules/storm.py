@@ -90,6 +90,20 @@ class Storm:
             for name, held in self.held.items()
         }
 
+    def as_it_is(self) -> dict[str, object]:
+        """Return all there is as JSON has it, for others who go on with it."""
+        digest_at = None if self.digest_at == math.inf else self.digest_at
+        return {"announced": list(self._announced), "held": self.as_plain(), "digest_at": digest_at}
+
+    def become(self, plain: Mapping[str, object]) -> None:
+        """Take the place of what `as_it_is` was told by. What is nothing of that kind is left out."""
+        self._announced.clear()
+        self.take()
+        match plain:
+            case {"announced": [*times], "held": {} as held, "digest_at": None | int() | float() as digest_at}:
+                self._announced.extend(float(at) for at in times if isinstance(at, int | float))
+                self.restore(held, math.inf if digest_at is None else float(digest_at))
+
     def restore(self, plain: Mapping[str, object], now: float) -> None:
         """Take up what `as_plain` has returned. What is nothing of that kind is left out."""
         for name, given in plain.items():

@@ -18,6 +18,17 @@ _OF_FACTS = {
     "hot_wallet_gas": ("hot_wallet_gas", "gauge", "Native token that is left for gas."),
     "hot_wallet_gas_warning_level": ("hot_wallet_gas_warning_level", "gauge", "Below this, gas is low."),
 }
+_RELAY = "notify:events"  # no backend can be called so
+_OF_A_RELAY = {
+    "waiting": ("relay_events_waiting", "gauge", "Events in the stream that no worker has taken yet."),
+    "pending": ("relay_events_pending", "gauge", "Events that a worker has taken and not delivered everywhere."),
+    "oldest_seconds": ("relay_oldest_event_seconds", "gauge", "How long the oldest of both has waited."),
+    "workers": ("relay_workers", "gauge", "Workers that live."),
+    "limits": ("relay_limits_in_force", "gauge", "Destinations that take nothing at the moment."),
+    "dead_letters": ("relay_dead_letters", "gauge", "Entries in notify:dead."),
+    "memory_bytes": ("relay_memory_bytes", "gauge", "Memory that Redis uses."),
+    "memory_limit_bytes": ("relay_memory_limit_bytes", "gauge", "Memory that Redis may use; 0: all there is."),
+}
 FACTS = tuple(_OF_FACTS)
 """The facts of a run that are measured."""
 
@@ -69,9 +80,9 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
     """Return what is measured of the delivery.
 
     Args:
-        delivery: `Notifier.stats()`, as strict JSON has it.
+        delivery: `Notifier.stats()`, as strict JSON has it; one of a worker has `notify:events`, too.
     """
-    backends = {name: stats for name, stats in delivery.items() if name != "outbox"}
+    backends = {name: stats for name, stats in delivery.items() if name not in ("outbox", _RELAY)}
 
     def of(count: str) -> list[tuple[Mapping[str, str], object]]:
         return [({"backend": name}, stats.get(count)) for name, stats in backends.items()]
@@ -101,7 +112,12 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
         Family("delivery_retries_total", "counter", "Attempts that were made again.", of("retried")),
         Family("last_success_timestamp_seconds", "gauge", "When something last arrived.", of("last_success_at")),
         Family("outbox_broken", "gauge", "1 while durable events cannot be kept on disk.", broken),
+        *_families_of_relay(delivery.get(_RELAY, {})),
     ]
+
+
+def _families_of_relay(relay: Mapping[str, object]) -> list[Family]:
+    return [Family(name, kind, what, [({}, relay.get(fact))]) for fact, (name, kind, what) in _OF_A_RELAY.items()]
 
 
 def _labels(labels: Mapping[str, str]) -> str:

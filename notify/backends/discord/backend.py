@@ -60,6 +60,8 @@ class DiscordBackend:
     folds = True
     posted: MutableMapping[str, str]
     """Where it finds the messages again that it may change."""
+    limiter: Limiter
+    """Says when the next request may go out. It may be replaced before the first one."""
 
     def __init__(
         self,
@@ -83,7 +85,7 @@ class DiscordBackend:
         self._avatar_url = avatar_url or None
         self._silent = silent
         self._client = client or HttpClient()
-        self._limiter = limiter or process_limiter()
+        self.limiter = limiter or process_limiter()
         self._deadline_seconds = deadline_seconds
         self.posted = {}
         self._care_for = ("", _Care.NONE)  # the id of an event that Discord refused, and what to try next
@@ -113,7 +115,7 @@ class DiscordBackend:
 
     def ready_in(self) -> float:
         """Return the seconds until Discord's limits, as it last told them, allow a message."""
-        return self._limiter.ready_in(self._webhook.url)
+        return self.limiter.ready_in(self._webhook.url)
 
     def check(self) -> str:
         """Ask Discord whether the webhook is there, which posts nothing, and say so.
@@ -170,7 +172,7 @@ class DiscordBackend:
     def _request(self, message: Message, *, of: str = "") -> Answer:
         """Post *message*, or put it in place of the message with the id *of*."""
         url = self._webhook.url
-        if wait := self._limiter.acquire(url):
+        if wait := self.limiter.acquire(url):
             raise RetryLater(wait, "Discord's rate limit: nothing was sent")
         answer: Answer | None = None
         try:
@@ -190,7 +192,7 @@ class DiscordBackend:
                 deadline_seconds=self._deadline_seconds,
             )
         finally:
-            self._limiter.answered(url, answer)
+            self.limiter.answered(url, answer)
         return answer
 
     def _refused(self, answer: Answer, event: Event, message: Message, care: _Care) -> None:

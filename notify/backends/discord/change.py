@@ -51,7 +51,7 @@ def change(sent: Sent, event: Event) -> Message:
         sent.embeds[sent.place] = _green(sent.embeds[sent.place])
         sent.notes[sent.place] = event.body
     else:
-        sent.notes[sent.place] = f"**× {matter.count:,}**, last <t:{int(matter.last)}:T>"
+        sent.notes[sent.place] = f"**{matter.often}**, last <t:{int(matter.last)}:T>"
     return Message(edit_payload(sent.shown(), kept, files), files, 1)
 
 

@@ -1,6 +1,7 @@
 """One event as one embed, and as the files that hold what an embed cannot."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,10 @@ from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
 from notify.backends.discord.files import attach, is_image, iso_time, whole_text
 from notify.backends.files import File
-from notify.backends.written import field_text, value_text
+from notify.backends.written import field_text, speaker, value_text
 from notify.event import Attachment, Event, Phase
 from notify.levels import severity
+from notify.setting import parse_web_address
 from notify.table import table_of
 
 MAX_TEXT = 6000  # Discord documents it as the sum over all embeds of a message
@@ -63,7 +65,7 @@ class Card:
 
 
 # Of the model's attributes: it has others, and some of them are its own.
-_KEYS = ("title", "description", "color", "timestamp", "fields", "footer", "image")
+_KEYS = ("author", "title", "description", "color", "timestamp", "fields", "footer", "image")
 
 
 def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = True) -> Card:
@@ -79,6 +81,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     colour, emoji = _look(event)
     title, said = _title_and_rest(event)
     fields, spilled = _fields(event)
+    author = _author(event)
     footer, footer_whole = _footer(event)
     blocks = [*prose(said), *spilled]
     description, whole = fill(blocks, ends(event), _DESCRIPTION)
@@ -110,10 +113,18 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
         color=colour,
         timestamp=iso_time(event.time),
         fields=fields,
+        author=author,
         footer={"text": footer},
         image={"url": f"attachment://{image}"} if image else None,
     )
-    counted = [title, description, footer, *(part for field in fields for part in (field["name"], field["value"]))]
+    said_by = author["name"] if author else ""
+    counted = [
+        said_by,
+        title,
+        description,
+        footer,
+        *(part for field in fields for part in (field["name"], field["value"])),
+    ]
     return Card(
         embed={key: value for key in _KEYS if (value := getattr(model, key, None))},
         size=sum(text.length(part) for part in counted),
@@ -124,7 +135,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
 def plain_text(event: Event) -> str:
     """Return what *event* says without any markup, its emoji first."""
     _, emoji = _look(event)
-    parts = [text.visible(event.message), text.visible(event.body)]
+    parts = [speaker(event), text.visible(event.message), text.visible(event.body)]
     parts += [text.visible(field_text(name, value)) for name, value in event.fields.items()]
     if event.exception is not None:
         parts.append(f"{text.visible(event.exception.type)}: {text.visible(event.exception.message)}")
@@ -143,6 +154,15 @@ def _look(event: Event) -> tuple[int, str]:
         return GREEN, RESOLVED
     grade = severity(event.level)
     return next(((colour, emoji) for least, colour, emoji in _LOOKS if grade >= least), _DEFAULT_LOOK)
+
+
+def _author(event: Event) -> dict[str, str] | None:
+    """Return who said *event*, where many speak, with the picture that Discord would take."""
+    if event.origin is None or not (said_by := speaker(event)):
+        return None
+    with suppress(ValueError):
+        return {"name": said_by, "icon_url": parse_web_address(event.origin.icon_url)}
+    return {"name": said_by}
 
 
 def _title_and_rest(event: Event) -> tuple[str, list[str]]:

@@ -6,17 +6,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from notify.backends.discord.limits import Scope, allowance_of, limit_of
 from notify.backends.http import Answer, parsed
 from notify.clock import Clock, SystemClock
 
-_LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
+LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
 # Seconds of a stop, whatever was asked for: a server that keeps saying "at once" is asked after 1, 2, 4 … 60 of
 # them. A minute is the longest window of Discord's limits that is known.
-_SHORTEST, _SHORTEST_LAST = 1.0, 60.0
-_PROBE = 60.0  # seconds after which nobody waits for a probe's answer any more: its webhook may have moved meanwhile
-_LOOK_AGAIN = 1.0  # seconds between looks whether somebody else's probe was answered
+SHORTEST, SHORTEST_LAST = 1.0, 60.0
+PROBE = 60.0  # seconds after which nobody waits for a probe's answer any more: its webhook may have moved meanwhile
+LOOK_AGAIN = 1.0  # seconds between looks whether somebody else's probe was answered
 
 _STOPPED = {
     Scope.WEBHOOK: {Scope.WEBHOOK},
@@ -39,14 +40,14 @@ class _Gate:
     def wait(self, now: float) -> float:
         """Return the seconds until a request may pass."""
         renewed = self.counted_until - now if self.left <= 0 else 0.0
-        return max(0.0, self.closed_until - now, renewed, min(self.probed_until - now, _LOOK_AGAIN))
+        return max(0.0, self.closed_until - now, renewed, min(self.probed_until - now, LOOK_AGAIN))
 
     def let_pass(self, now: float) -> None:
         """Count a request that passes. After a stop it is a probe: nobody follows it until it is answered."""
         self.under_way += 1
         self.left -= 1
         if self.stops:
-            self.probed_until = now + _PROBE
+            self.probed_until = now + PROBE
 
     def let_return(self) -> None:
         """Note that a request that passed has ended."""
@@ -55,10 +56,10 @@ class _Gate:
 
     def close(self, now: float, seconds: float) -> None:
         """Let nothing pass for *seconds*, or longer when that is said again and again."""
-        shortest = min(_SHORTEST * 2**self.stops, _SHORTEST_LAST)
+        shortest = min(SHORTEST * 2**self.stops, SHORTEST_LAST)
         if now >= self.closed_until:  # otherwise this is said to a request that passed before the gate was closed
             self.stops = min(self.stops + 1, 10)  # is enough to reach the last of the shortest stops
-        self.closed_until = max(self.closed_until, now + min(max(seconds, shortest), _LONGEST))
+        self.closed_until = max(self.closed_until, now + min(max(seconds, shortest), LONGEST))
 
     def open(self, now: float) -> None:
         """Note that a request met no stop."""
@@ -70,7 +71,26 @@ class _Gate:
         self.left, self.counted_until = left - self.under_way, until
 
 
-class Limiter:
+class Limiter(Protocol):
+    """Says who may send. Thread-safe. `acquire` precedes every request, and `answered` follows it."""
+
+    def ready_in(self, webhook: str) -> float:
+        """Return the seconds until a request to *webhook*, a URL, is welcome."""
+        ...
+
+    def acquire(self, webhook: str) -> float:
+        """Return 0 if a request to *webhook* may go out now, and otherwise the seconds until it is worth asking again.
+
+        Whoever gets 0 sends, and calls `answered`.
+        """
+        ...
+
+    def answered(self, webhook: str, answer: Answer | None) -> None:
+        """Note what came of a request to *webhook*; None when there was no answer."""
+        ...
+
+
+class ProcessLimiter:
     """Remembers what Discord said about its limits, and says who may send. Thread-safe.
 
     `acquire` precedes every request, and `answered` follows it. After a stop one request goes out, the probe, and
@@ -147,10 +167,10 @@ def _wait(gates: Iterable[_Gate], now: float) -> float:
     return max(gate.wait(now) for gate in gates)
 
 
-_of_process = Limiter()
+_of_process = ProcessLimiter()
 os.register_at_fork(after_in_child=lambda: process_limiter().begin_in_child())
 
 
-def process_limiter() -> Limiter:
+def process_limiter() -> ProcessLimiter:
     """Return the limiter that all backends of this process share."""
     return _of_process

@@ -155,7 +155,7 @@ def _note(event: Event) -> str:
     matter = event.matter
     if matter is None or matter.phase is not Phase.ANNOUNCED or matter.count < 2:
         return ""
-    return f"**× {matter.count:,}** since <t:{int(matter.since)}:f>"
+    return f"**{matter.often}** since <t:{int(matter.since)}:f>"
 
 
 def _is_quiet(event: Event) -> bool:

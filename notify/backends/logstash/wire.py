@@ -56,7 +56,7 @@ def version_1(event: Event, origin: Origin) -> Document:
         "type": "logstash",
         "level": level_name(event.level),
         "logger_name": event.logger or "notify",
-        "application": origin.application,
+        "application": _application(event, origin),
         "event_id": event.id,
         "topic": event.topic,
     }
@@ -89,7 +89,7 @@ def ecs(event: Event, origin: Origin) -> Document:
         "message": event.message,
         "host": {"name": origin.host},
         "tags": list(origin.tags),
-        "service": {"name": origin.application},
+        "service": {"name": _application(event, origin)},
         "event": {"id": event.id},
         "log": log,
         "process": {"pid": source.process, "thread": {"name": source.thread}},
@@ -106,6 +106,10 @@ def ecs(event: Event, origin: Origin) -> Document:
     if fields:
         document["fields"] = fields
     return document
+
+
+def _application(event: Event, origin: Origin) -> str:
+    return origin.application if event.origin is None else f"executor-{event.origin.executor}"
 
 
 def timestamp(moment: float) -> str:

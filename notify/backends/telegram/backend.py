@@ -52,6 +52,8 @@ class TelegramBackend:
     durable = True
     max_batch = 1
     folds = True
+    limiter: Limiter
+    """Says when the next message may go out. It may be replaced before the first one."""
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class TelegramBackend:
         self._chat_id = chat_id
         self._silent = silent
         self._client = client or HttpClient()
-        self._limiter = limiter or process_limiter()
+        self.limiter = limiter or process_limiter()
         self._deadline = deadline_seconds or DEADLINE_SECONDS
         self._file_deadline = deadline_seconds or FILE_DEADLINE_SECONDS
         self._begun: dict[str, _Begun] = {}
@@ -101,7 +103,7 @@ class TelegramBackend:
 
     def ready_in(self) -> float:
         """Return the seconds until Telegram's limits allow the next event."""
-        return self._limiter.ready_in(self._token, self._chat_id)
+        return self.limiter.ready_in(self._token, self._chat_id)
 
     def check(self) -> str:
         """Ask Telegram for the bot and the chat, which sends nothing, and say what they are called.
@@ -133,12 +135,12 @@ class TelegramBackend:
         """Send the next step of an event, to wherever its chat has moved, and return what Telegram said."""
         for _ in range(_MOVES):
             chat = self._chat_id
-            if wait := self._limiter.acquire(self._token, chat, more=begun.under_way):
+            if wait := self.limiter.acquire(self._token, chat, more=begun.under_way):
                 what = "the rest of the event follows" if begun.under_way else "nothing was sent"
                 # A lane takes waits of less than a second, again and again, for a destination that does not know.
                 raise RetryLater(max(wait, 1.0), f"Telegram's rate limit: {what}")
             said = said_in(self._request(begun.steps[0]))
-            self._limiter.answered(self._token, chat, (said.retry_after or 0.0) if said.status == 429 else None)
+            self.limiter.answered(self._token, chat, (said.retry_after or 0.0) if said.status == 429 else None)
             if said.taken or said.moved_to is None or said.moved_to == chat:
                 return said
             self._chat_id = said.moved_to

@@ -9,16 +9,17 @@ import os
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from notify.clock import Clock, SystemClock
 
-_EACH = 1.0  # seconds that a message in a chat takes
-_BURST = 5  # messages of one event that may follow each other at once; the next event waits for all of their seconds
-_GROUP, _GROUP_SECONDS = 20, 60.0
-_ALL, _ALL_SECONDS = 30, 1.0
-_LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
+EACH = 1.0  # seconds that a message in a chat takes
+BURST = 5  # messages of one event that may follow each other at once; the next event waits for all of their seconds
+GROUP, GROUP_SECONDS = 20, 60.0
+ALL, ALL_SECONDS = 30, 1.0
+LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
 # Seconds of a stop, whatever was asked for: a server that keeps saying "at once" is asked after 1, 2, 4 … 60 of them.
-_SHORTEST, _SHORTEST_LAST = 1.0, 60.0
+SHORTEST, SHORTEST_LAST = 1.0, 60.0
 
 
 @dataclass(slots=True)
@@ -28,10 +29,29 @@ class _Chat:
     paid_until: float = -math.inf  # the seconds of all messages so far
     closed_until: float = -math.inf
     stops: int = 0  # in a row
-    sent: deque[float] = field(default_factory=lambda: deque(maxlen=_GROUP))
+    sent: deque[float] = field(default_factory=lambda: deque(maxlen=GROUP))
 
 
-class Limiter:
+class Limiter(Protocol):
+    """Says who may send. Thread-safe. `acquire` precedes every message, and `answered` follows it."""
+
+    def ready_in(self, bot: str, chat: int) -> float:
+        """Return the seconds until a new event for *chat*, by the bot of this token, is welcome."""
+        ...
+
+    def acquire(self, bot: str, chat: int, *, more: bool = False) -> float:
+        """Return 0 if a message may go out now, and otherwise the seconds until it is worth asking again.
+
+        *more* is the rest of an event that was begun. Whoever gets 0 sends, and calls `answered`.
+        """
+        ...
+
+    def answered(self, bot: str, chat: int, stop: float | None = None) -> None:
+        """Note what came of a message: *stop*, in seconds, when Telegram asked for a pause."""
+        ...
+
+
+class ProcessLimiter:
     """Counts what was sent, and says who may send. Thread-safe.
 
     `acquire` precedes every message, and `answered` follows it.
@@ -44,7 +64,7 @@ class Limiter:
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._chats: defaultdict[tuple[str, int], _Chat] = defaultdict(_Chat)
-        self._bots: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_ALL))
+        self._bots: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=ALL))
 
     def ready_in(self, bot: str, chat: int) -> float:
         """Return the seconds until a new event for *chat*, by the bot of this token, is welcome."""
@@ -63,10 +83,10 @@ class Limiter:
         """
         with self._lock:
             now = self._clock.monotonic()
-            wait = self._wait(bot, chat, now, burst=_BURST if more else 1)
+            wait = self._wait(bot, chat, now, burst=BURST if more else 1)
             if not wait:
                 told = self._chats[bot, chat]
-                told.paid_until = max(told.paid_until, now) + _EACH
+                told.paid_until = max(told.paid_until, now) + EACH
                 told.sent.append(now)
                 self._bots[bot].append(now)
             return wait
@@ -77,9 +97,9 @@ class Limiter:
             now = self._clock.monotonic()
             told = self._chats[bot, chat]
             if stop is not None:
-                shortest = min(_SHORTEST * 2**told.stops, _SHORTEST_LAST)
+                shortest = min(SHORTEST * 2**told.stops, SHORTEST_LAST)
                 told.stops = min(told.stops + 1, 10)  # is enough to reach the last of the shortest stops
-                told.closed_until = now + min(max(stop, shortest), _LONGEST)
+                told.closed_until = now + min(max(stop, shortest), LONGEST)
             elif now >= told.closed_until:
                 told.stops = 0
 
@@ -89,18 +109,18 @@ class Limiter:
 
     def _wait(self, bot: str, chat: int, now: float, burst: int) -> float:
         told = self._chats[bot, chat]
-        waits = [0.0, told.closed_until - now, told.paid_until - now - _EACH * (burst - 1)]
-        if chat < 0 and len(told.sent) == _GROUP:  # groups and channels have negative ids
-            waits.append(told.sent[0] + _GROUP_SECONDS - now)
-        if len(self._bots[bot]) == _ALL:
-            waits.append(self._bots[bot][0] + _ALL_SECONDS - now)
+        waits = [0.0, told.closed_until - now, told.paid_until - now - EACH * (burst - 1)]
+        if chat < 0 and len(told.sent) == GROUP:  # groups and channels have negative ids
+            waits.append(told.sent[0] + GROUP_SECONDS - now)
+        if len(self._bots[bot]) == ALL:
+            waits.append(self._bots[bot][0] + ALL_SECONDS - now)
         return max(waits)
 
 
-_of_process = Limiter()
+_of_process = ProcessLimiter()
 os.register_at_fork(after_in_child=lambda: process_limiter().begin_in_child())
 
 
-def process_limiter() -> Limiter:
+def process_limiter() -> ProcessLimiter:
     """Return the limiter that all backends of this process share."""
     return _of_process

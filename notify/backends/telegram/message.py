@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from notify.backends.telegram.text import Block, Style, html, split, tail
 from notify.backends.text import SECTION_BREAK, WIDE, is_blank, is_table, length, sections, visible
-from notify.backends.written import value_text
+from notify.backends.written import speaker, value_text
 from notify.event import Event, ExceptionInfo
 from notify.levels import severity
 
@@ -100,7 +100,10 @@ def _front(event: Event) -> list[Block]:
         blocks = _with_sign(sign, blocks)
     for number, (name, value) in enumerate(event.fields.items()):
         blocks += _field(visible(name).strip(), visible(value_text(value)).strip("\n"), "\n" if number else "\n\n")
-    return blocks or [Block("(no text)")]
+    blocks = blocks or [Block("(no text)")]
+    if said_by := speaker(event):
+        return [Block(said_by, Style.SMALL), replace(blocks[0], gap="\n"), *blocks[1:]]
+    return blocks
 
 
 def _with_sign(sign: str, blocks: list[Block]) -> list[Block]:

@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from logging import WARNING
+from logging import CRITICAL, WARNING
 from typing import NamedTuple
 
 from notify import diagnostics
-from notify.backend import Backend, edits, folds
+from notify.backend import Backend, edits, folds, passes_matters
 from notify.clock import Clock
 from notify.delivery.folding import texts
 from notify.delivery.folding.journal import Journal
@@ -15,14 +15,15 @@ from notify.delivery.folding.judged import Judged
 from notify.delivery.folding.posted import Posted
 from notify.delivery.intake import Draft
 from notify.delivery.ticket import PENDING, Ticket
-from notify.event import Event, Phase
+from notify.event import Event, Matter, Phase
 from notify.levels import severity
 from notify.plain import class_name
 from notify.rules.fingerprint import id_of_key
-from notify.rules.grouping import Grouping, Lanes, Saying, Verdict
+from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going
 from notify.rules.routing import Route
 from notify.rules.storm import Held
+from notify.rules.verdict import Saying, Verdict
 
 INTERVAL = 3600.0  # seconds between two reminders
 STORM_LIMIT = 60  # different matters announced a minute
@@ -74,6 +75,12 @@ class Folding:
     ) -> None:
         self.names = frozenset(name for name, backend in backends.items() if folds(backend))
         """The backends that fold."""
+        self.passing = frozenset(
+            name
+            for name, backend in backends.items()
+            if passes_matters(backend) and severity(routes[name].level) <= CRITICAL
+        )
+        """Those that pass matters on, and learn of each end. Who gets nothing at all is none of them."""
         self._editing = frozenset(name for name in self.names if edits(backends[name]))
         self._routes = dict(routes)
         self._redact = redact
@@ -110,16 +117,20 @@ class Folding:
         if subject is None:
             return None
         wanted = self._wanted_by(draft.level, subject.topic)
-        if not (subject.named or wanted & self.names):
-            return None
+        passed = None
+        if wanted & self.passing:
+            passed = Matter(subject.id, Phase.LIVING if subject.living else Phase.ANNOUNCED)
+            wanted -= self.passing  # what is known here is what others have been told
+        if not (wanted & self.names or (subject.named and (wanted or passed is None))):
+            return None if passed is None else Judged(draft, passed=passed)
         with self._alone() as alone:
             if not alone:
-                return None
+                return None if passed is None else Judged(draft, passed=passed)
             verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self._now())
             if verdict is Verdict.HOLD:
-                return Judged(draft, folded=True, held=wanted & self.names)
+                return Judged(draft, folded=True, held=wanted & self.names, passed=passed)
             if verdict is Verdict.FOLD or going is None:
-                return Judged(draft, folded=True)
+                return Judged(draft, folded=True, passed=passed)
             if len(self._unread) >= _UNREAD:
                 self._unread.clear()
             self._unread[going.id] = draft
@@ -158,7 +169,11 @@ class Folding:
     def learn(self, event: Event, backend: str) -> None:
         """Note what an event of an earlier process, which was on disk, says of its matter."""
         matter = event.matter
-        if matter is None or (severity(event.level) < WARNING and matter.phase is not Phase.RESOLVED):
+        if (
+            matter is None
+            or backend in self.passing
+            or (severity(event.level) < WARNING and matter.phase is not Phase.RESOLVED)
+        ):
             return
         with self._alone() as alone:
             if not alone:

@@ -1,13 +1,12 @@
 """Deciding on the caller's thread, once for each event, whether people get it or a count of it."""
 
-from dataclasses import replace
 from logging import WARNING
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
 from notify.delivery.intake import Draft
 from notify.delivery.ticket import Ticket
-from notify.event import Event, Matter
+from notify.event import Event, Matter, with_matter
 from notify.levels import severity
 from notify.plain import class_name
 
@@ -24,10 +23,11 @@ class Judged:
         folded: the backends that fold do not get it.
         held: of these, the ones that get a digest of a storm in its place.
         matter: what it announces.
+        passed: what it is about, for backends that pass matters on, when it announces nothing here.
         to: the backends it is for, whatever their routes want; None: as the routes have it.
     """
 
-    __slots__ = ("_draft", "folded", "held", "level", "matter", "ticket", "to")
+    __slots__ = ("_draft", "folded", "held", "level", "matter", "passed", "ticket", "to")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Judged:
         folded: bool = False,
         held: frozenset[str] = frozenset(),
         matter: Matter | None = None,
+        passed: Matter | None = None,
         to: frozenset[str] | None = None,
     ) -> None:
         self._draft = draft
@@ -44,12 +45,14 @@ class Judged:
         self.folded = folded
         self.held = held
         self.matter = matter
+        self.passed = passed
         self.to = to
 
     def event(self) -> Event:
         """Make the event."""
         event = self._draft.event()
-        return event if self.matter is None else replace(event, matter=self.matter)
+        matter = self.matter or self.passed
+        return event if matter is None else with_matter(event, matter)
 
 
 class Addressed:

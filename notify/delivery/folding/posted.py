@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, MutableMapping
 
-_ENTRIES = 2000
-_CHARACTERS = 2 * 2**20  # of names and values together
+ENTRIES = 2000
+CHARACTERS = 2 * 2**20  # of names and values together
 
 
 class Posted(MutableMapping[str, str]):
@@ -50,7 +50,7 @@ class Posted(MutableMapping[str, str]):
             self._size -= len(name) + len(value)
 
     def _shed(self) -> None:
-        while len(self._notes) > _ENTRIES or self._size > _CHARACTERS:
+        while len(self._notes) > ENTRIES or self._size > CHARACTERS:
             name = next(iter(self._notes))
             self._drop(name)
             self._note(name, None)

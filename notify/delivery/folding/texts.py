@@ -22,36 +22,39 @@ def clock_time(at: float, now: float) -> str:
 
 def goes_on(going: Going, phase: Phase, now: float) -> Event:
     """Return what tells how often a matter has happened by now, and that it goes on if that is so."""
+    matter = going.matter(phase)
     return Event(
         id=new_id(now),
         time=now,
-        message=f"{going.title or _UNKNOWN} × {going.count}",
+        message=f"{going.title or _UNKNOWN} {matter.often}",
         body=f"First {clock_time(going.since, now)}, last {clock_time(going.last, now)}.",
         level=going.level or logging.WARNING,
         topic=going.topic,
         key=going.key,
         logger=going.logger,
         source=_here(),
-        matter=going.matter(phase),
+        matter=matter,
+        origin=going.origin if going.executors == 1 else None,
     )
 
 
-def resolved(event: Event, going: Going) -> Event:
+def resolved(event: Event, going: Going, at: float) -> Event:
     """Return *event*, which says that a matter has ended, with how long it lasted and how often it happened.
 
     Args:
         event: without a message when nobody had more to say.
         going: the matter.
+        at: UTC epoch seconds of its end, by the clock that its beginning was told by.
     """
     often = "once" if going.count == 1 else f"{going.count} times"
-    told = f"It happened {often}, and was over after {duration(event.time - going.since)}."
+    told = f"It happened {often}, and was over after {duration(at - going.since)}."
     return replace(
         event,
         message=event.message or f"Resolved: {going.title or _UNKNOWN}",
         body=told,
         topic=going.topic,
         logger=going.logger,
-        matter=replace(going.matter(Phase.RESOLVED), last=event.time),
+        matter=replace(going.matter(Phase.RESOLVED), last=at),
     )
 
 

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from notify.delivery.event_json import decode
 from notify.delivery.outbox.owner import NOBODY, forget, lockable, make_known, marks, others
 from notify.delivery.outbox.row import Row, in_parts
 from notify.delivery.outbox.store import Store
 from notify.event import Event
+from notify.event_json import decode
 
 _UNREADABLE = "it cannot be read any more"
 _MOST = 16 * 2**20  # bytes that are taken in one go, whatever the limit

@@ -7,7 +7,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from notify.delivery.event_json import decode
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.owner import NOBODY, offer_to_adopters
@@ -15,6 +14,7 @@ from notify.delivery.outbox.row import Name, Row
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import check_private
 from notify.event import Event
+from notify.event_json import decode
 
 _PATIENCE = 2.0  # seconds to wait for processes that write
 _AT_ONCE = 50  # rows changed by one statement: callers wait meanwhile, and a row may be of megabytes

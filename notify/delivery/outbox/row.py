@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from typing import NamedTuple, TypeVar
 
-from notify.delivery.event_json import encode
 from notify.event import Event
+from notify.event_json import encode
 from notify.levels import severity
 
 Name = tuple[str, str]

@@ -1,4 +1,4 @@
-"""An event as the JSON that the outbox keeps, and back.
+"""An event as the JSON that outlives the process, in the outbox and in a relay, and back.
 
 JSON and not pickle, because a file that somebody tampered with must not run code. What JSON has no type for comes
 back as its text: Decimal and datetime as `str()` shows them, integers beyond 64 bits as digits, NaN as None.
@@ -93,6 +93,7 @@ def _document(event: Event) -> dict[str, object]:
             "count": matter.count,
             "since": matter.since,
             "last": matter.last,
+            **({"executors": matter.executors} if matter.executors != 1 else {}),
         }
     source = event.source
     document["source"] = {
@@ -154,6 +155,7 @@ def _matter(document: Mapping[str, Any]) -> Matter | None:
         count=_optional(document, "count", int) or 1,
         since=_optional(document, "since", float) or 0.0,
         last=_optional(document, "last", float) or 0.0,
+        executors=_optional(document, "executors", int) or 1,
     )
 
 

@@ -1,0 +1,22 @@
+"""Names of what the workers keep in Redis, beside the stream of events."""
+
+from notify.backends.relay.wire import PREFIX
+
+WORKERS = f"{PREFIX}workers"
+"""Sorted set: when the lease of each worker ends, in seconds of the server's clock; 0 for one that has left."""
+HEIRS = f"{PREFIX}heirs"
+"""Hash: who takes over from each worker that is dead."""
+HANDS = f"{PREFIX}hands"
+"""Hash: the worker that has an executor's events in hand, by the executor's id."""
+IN_HAND = f"{PREFIX}inhand"
+"""Hash: how many of an executor's entries that worker has."""
+ENTRY = f"{PREFIX}entry:"
+"""Before an entry's id. Hash: `to:<backend>` for each that has it, `judged` for what became of it among repeats."""
+SEEN = f"{PREFIX}seen:"
+"""Before an event's id: the entry that it came in, for a day."""
+PARKED = f"{PREFIX}parked:"
+"""Before a worker's name. Set: the backends that have events parked, each in a list `<name>:<backend>`."""
+SAID = f"{PREFIX}said:"
+"""Before a digest: one of the workers has said that a moment ago."""
+WORKER = f"{PREFIX}worker:"
+"""Before a worker's name: what it reports of itself, as JSON."""

@@ -1,0 +1,191 @@
+"""A relay's worker as a service: one life after the other, until it is told to end."""
+
+import os
+import secrets
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from notify import diagnostics, settings
+from notify.backend import Backend
+from notify.backends.relay.address import Address, parse_address
+from notify.backends.relay.server import look as look_at_server
+from notify.backends.relay.server import open_client, unfit
+from notify.backends.relay.trouble import trouble
+from notify.backends.relay.wire import EVENTS
+from notify.clock import SystemClock
+from notify.destinations import destinations
+from notify.errors import ConfigError, Gone
+from notify.relay.look import Overview, look
+from notify.relay.matters import SharedFolding
+from notify.relay.report import Reporter
+from notify.relay.share import share
+from notify.relay.stream import LEASE, LeaseLost, Stream
+from notify.relay.worker import Worker
+from notify.rules.routing import Route
+from notify.run_state import RunState
+from notify.settings import Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from notify.rules.redaction import Redactor
+
+_OLDEST = 7  # whose scripts may say that they run when the memory is full
+CLOSING = 4.0  # seconds that are left for what is in hand when the service is told to end
+_AGAIN = 2.0  # seconds between two looks for a server that is not there yet
+_LOOK_SECONDS = 1.0  # that the server may take when its numbers are asked for over HTTP
+
+
+class Destinations(NamedTuple):
+    """Where to.
+
+    Args:
+        backends: by name.
+        routes: of each.
+    """
+
+    backends: dict[str, Backend]
+    routes: dict[str, Route]
+
+
+def address_of(config: Settings) -> Address:
+    """Return where the relay's Redis is. Raises `ConfigError`, without the URL."""
+    url = config.get(settings.NOTIFY_RELAY_URL)
+    name = settings.NOTIFY_RELAY_URL.name
+    if url is None:
+        raise ConfigError(f"{name}: not set; it says which Redis the executors publish to, such as redis://host:6379/0")
+    try:
+        return parse_address(url)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def open_destinations(config: Settings) -> Destinations:
+    """Return where events go. Raises `ConfigError` when that is nowhere, or a setting is unusable."""
+    # On the standard output of a worker nobody waits for the events of a fleet, unless he asks for them.
+    if config.get(settings.NOTIFY_STDOUT) == "auto":
+        config = Settings({**config.env, settings.NOTIFY_STDOUT.name: "off"})
+    backends, routes = destinations(config, {}, in_relay=True)
+    if not backends:
+        raise ConfigError(
+            "there is no backend to deliver to: set DISCORD_WEBHOOK_URL, TELEGRAM_API_KEY, APPRISE_URLS or "
+            "NOTIFY_BACKENDS; NOTIFY_STDOUT=text prints what comes"
+        )
+    return Destinations(backends, routes)
+
+
+def refuse_unfit(client: "Redis", stop: threading.Event, *, takes_any: bool) -> None:
+    """Wait until the server answers, and refuse one that may lose what it has, unless any is taken.
+
+    Raises `ConfigError` then, for one that is too old, and for one that refuses us.
+    """
+    while not stop.is_set():
+        try:
+            server = look_at_server(client)
+        except Exception as error:  # noqa: BLE001 - redis-py's
+            means = trouble(error)
+            if isinstance(means, Gone):
+                raise ConfigError(f"{settings.NOTIFY_RELAY_URL.name}: {means}") from None
+            diagnostics.report("relay away", f"{means}; it is tried again")
+            stop.wait(_AGAIN)
+            continue
+        name = settings.NOTIFY_RELAY_URL.name
+        if int(server.version.partition(".")[0]) < _OLDEST:
+            raise ConfigError(f"{name}: Redis {server.version} is too old, {_OLDEST}.0 is needed")
+        wrong = [] if takes_any else unfit(server)
+        if wrong:
+            raise ConfigError(f"{name}: {'; '.join(wrong)}. --any-redis takes it all the same")
+        return
+
+
+class Service:
+    """Works until it is told to end: when others have taken over, it begins anew under another name.
+
+    Args:
+        config: the settings.
+        client: of the server.
+        first: where to, as it was opened to see whether that can be done.
+        redactor: takes secrets out of events and texts.
+        run_state: refreshed with each look at the stream.
+    """
+
+    def __init__(
+        self, config: Settings, client: "Redis", first: Destinations, *, redactor: "Redactor", run_state: RunState
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._destinations: Destinations | None = first
+        self._redactor = redactor
+        self._run_state = run_state
+        self._worker: Worker | None = None
+        self._lives = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until *stop* is set; then deliver what is in hand, for four seconds at most."""
+        while not stop.is_set():
+            self._live(stop)
+
+    def stats(self) -> dict[str, dict[str, Any]]:
+        """Return the counts of this worker's lanes, and under `notify:events` what is measured of all."""
+        told: dict[str, dict[str, Any]] = {} if self._worker is None else self._worker.stats()
+        client = open_client(address_of(self._config), request_seconds=_LOOK_SECONDS)
+        try:
+            told[EVENTS] = numbers(look(client))
+        except Exception as error:  # noqa: BLE001 - redis-py's; what this worker knows is told all the same
+            told[EVENTS] = {"away": str(trouble(error))}
+        finally:
+            client.close()
+        return told
+
+    def _live(self, stop: threading.Event) -> None:
+        to, self._destinations = self._destinations or open_destinations(self._config), None
+        share(to.backends, self._client)
+        name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(3)}"
+        stream = Stream(self._client, name, lease=LEASE)
+        reporter = Reporter(stream)
+
+        def refreshed() -> None:
+            self._run_state.refresh()
+            reporter.tell(worker)
+
+        self._worker = worker = Worker(
+            stream,
+            to.backends,
+            to.routes,
+            judging=SharedFolding(
+                self._client,
+                name,
+                to.backends,
+                to.routes,
+                interval=self._config.get(settings.NOTIFY_REPEAT_INTERVAL),
+                storm_limit=self._config.get(settings.NOTIFY_STORM_LIMIT),
+            ),
+            redact=self._redactor.events,
+            redact_text=self._redactor.text,
+            clock=SystemClock(),
+            lease=LEASE,
+            refreshed=refreshed,
+        )
+        self._lives += 1
+        try:
+            worker.run(stop)
+        except LeaseLost as error:
+            diagnostics.report("relay lost", f"{error}: it begins anew")
+            worker.close(0.0)
+        else:
+            worker.close(CLOSING)
+
+
+def numbers(overview: Overview) -> dict[str, Any]:
+    """Return what is measured of a relay."""
+    return {
+        "waiting": overview.waiting,
+        "pending": overview.pending,
+        "oldest_seconds": overview.oldest or 0.0,
+        "rate": overview.rate,
+        "workers": sum(each.lives for each in overview.workers),
+        "limits": len(overview.limits),
+        "dead_letters": overview.dead,
+        "memory_bytes": overview.memory,
+        "memory_limit_bytes": overview.memory_limit,
+    }

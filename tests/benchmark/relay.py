@@ -1,0 +1,256 @@
+"""Measures the relay: what it costs who publishes, how fast workers deliver, what they weigh before a long stream.
+
+    python tests/benchmark/relay.py [--events 50000] [--waiting 1000000] [--rounds 3]
+
+Needs redis-server. Its directory is a temporary one, its file is flushed every second.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from redis_server import RedisServer, running_redis
+
+_EXECUTORS = 1000
+_BATCH = 1000  # events that are published in one go
+_CALLS = 3000
+_PAUSE = 0.0005  # seconds between paced calls
+_WATCHED = 20.0  # seconds that a worker is watched before a long stream
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with TemporaryDirectory() as directory, running_redis(Path(directory), "--maxmemory", "2gb") as redis:
+        versions = f"Python {platform.python_version()}, Redis {redis.client().info('server')['redis_version']}"
+        print(f"{options.rounds} rounds of {options.events:,} events of {_EXECUTORS:,} executors. {versions}, "
+              f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.\n")  # fmt: skip
+        rates = {count: [rate(redis, count, options.events) for _ in range(options.rounds)] for count in (1, 2, 4)}
+        one = median(each[0] for each in rates[1])
+        print(table.markdown(
+            ["workers", "events/s", "× one", "µs of processor an event, workers", "Redis"],
+            [[str(count), *(table.number(median(column)) if at != 1 else table.ratio(median(column) / one)
+                            for at, column in enumerate(zip(*[(f[0], f[0], f[1], f[2]) for f in found], strict=True)))]
+             for count, found in rates.items()],
+        ))  # fmt: skip
+        print()
+        print(table.markdown(
+            ["", "p50 µs", "p99 µs"],
+            [[name, *map(table.number, calls(level, env))]
+             for name, level, env in (
+                 ("`logger.info`, Discord set up", "info", {"DISCORD_WEBHOOK_URL": _NOWHERE}),
+                 ("the same, with the relay", "info", {"NOTIFY_RELAY_URL": redis.url}),
+                 ("`logger.trade`, durable, Discord set up", "trade", {"DISCORD_WEBHOOK_URL": _NOWHERE}),
+                 ("the same, with the relay", "trade", {"NOTIFY_RELAY_URL": redis.url}),
+             )],
+        ))  # fmt: skip
+        print()
+        publish(redis, options.waiting, fresh=True)
+        size = redis.client().memory_usage("notify:events", samples=0)
+        print(f"An event in the stream takes {size / options.waiting:.0f} bytes of Redis' memory.\n")
+        print(table.markdown(
+            ["a worker's memory, MB", "most", "events delivered meanwhile"],
+            [[name, *map(table.number, weight(redis, kind))]
+             for name, kind in (
+                 (f"before {options.waiting:,} events, its destination dead", "dead"),
+                 ("the same, one destination dead beside one that takes all", "dead,quick"),
+             )],
+        ))  # fmt: skip
+
+
+_NOWHERE = "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68  # a proxy that is not there refuses
+
+
+def publish(redis: RedisServer, count: int, *, fresh: bool) -> None:
+    """Put *count* events into the stream, as programs put them there."""
+    from notify.backends.relay.wire import EVENTS, Entry, fields_of
+    from notify.event import Event, Origin, Source, new_id
+
+    client = redis.client()
+    if fresh:
+        client.flushall()
+    origins = [Origin(f"executor-{number}", f"Executor {number}") for number in range(_EXECUTORS)]
+    source = Source("strategy.py", 42, "decide", 1234, "MainThread")
+    for numbers in _batched(count):
+        pipeline = client.pipeline(transaction=False)
+        for number in numbers:
+            now = time.time()
+            event = Event(id=new_id(now), time=now, message=f"Bought {number} of ETH", level=25, topic="trade",
+                          fields={"pair": "ETH-USDC", "price": 1850.25, "slot": number}, logger="strategy",
+                          source=source, origin=origins[number % _EXECUTORS])  # fmt: skip
+            pipeline.xadd(EVENTS, fields_of(Entry(event)))
+        pipeline.execute()
+
+
+def _batched(count: int) -> Iterator[range]:
+    return (range(first, min(first + _BATCH, count)) for first in range(0, count, _BATCH))
+
+
+def rate(redis: RedisServer, count: int, events: int) -> tuple[float, float, float]:
+    """Return how many events a second *count* workers deliver, and microseconds of processor: theirs and Redis'."""
+    publish(redis, events, fresh=True)
+    client = redis.client()
+    with _workers(redis, ["quick"] * count) as workers:
+        before = _processor(client)
+        began = time.monotonic()
+        for worker in workers:
+            _say(worker, "go")
+        while client.xlen("notify:events") and not _is_done(client):
+            time.sleep(0.005)
+        seconds = time.monotonic() - began
+        used = _processor(client) - before
+        processors = [float(_say(worker, "end").split()[1]) for worker in workers]
+    return events / seconds, sum(processors) / events * 1e6, used / events * 1e6
+
+
+def _is_done(client: Any) -> bool:
+    group = client.xinfo_groups("notify:events")[0] if client.exists("notify:workers") else {"lag": 1, "pending": 1}
+    return not group["lag"] and not group["pending"]
+
+
+def _processor(client: Any) -> float:
+    said = client.info("cpu")
+    return float(said["used_cpu_sys"]) + float(said["used_cpu_user"])
+
+
+def weight(redis: RedisServer, kinds: str) -> tuple[float, float]:
+    """Return the most megabytes that a worker has had, and how many events it has delivered meanwhile."""
+    client = redis.client()
+    client.delete(*(key for key in client.scan_iter("notify:*", count=10_000) if key != b"notify:events"))
+    if client.xinfo_groups("notify:events"):
+        client.xgroup_destroy("notify:events", "notify")
+    with _workers(redis, [kinds]) as (worker,):
+        _say(worker, "go")
+        time.sleep(_WATCHED)
+        _, _, peak, delivered = _say(worker, "end").split()
+    return float(peak), float(delivered)
+
+
+@contextmanager
+def _workers(redis: RedisServer, kinds: Sequence[str]) -> Iterator[list["subprocess.Popen[str]"]]:
+    workers = [
+        subprocess.Popen(
+            [sys.executable, __file__, "worker", redis.url, each],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for each in kinds
+    ]  # fmt: skip
+    try:
+        for worker in workers:
+            assert worker.stdout is not None
+            worker.stdout.readline()
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
+def _say(worker: "subprocess.Popen[str]", word: str) -> str:
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    print(word, file=worker.stdin, flush=True)
+    return worker.stdout.readline()
+
+
+def calls(level: str, env: dict[str, str]) -> tuple[float, float]:
+    """Return the median and the 99th percentile of what one call takes, in microseconds."""
+    with TemporaryDirectory() as directory:
+        names = {**os.environ, **env, "NOTIFY_STDOUT": "off", "NOTIFY_STATE_DIR": directory,
+                 "HTTPS_PROXY": "http://127.0.0.1:9", "DISCORD_LEVEL": "INFO"}  # fmt: skip
+        command = [sys.executable, __file__, "caller", level]
+        said = subprocess.run(command, env=names, capture_output=True, text=True, check=True).stdout.split()
+    return float(said[0]), float(said[1])
+
+
+def _caller(level: str) -> None:
+    import logging
+
+    import notify
+
+    notify.setup()
+    logger = logging.getLogger("strategy")
+    say = getattr(logger, level)
+    took = []
+    for number in range(_CALLS):
+        began = time.perf_counter()
+        say("Bought %d of %s", number, "ETH", extra={"pair": "ETH-USDC", "price": 1850.25, "slot": number})
+        took.append(time.perf_counter() - began)
+        time.sleep(_PAUSE)
+    print(median(took[200:]) * 1e6, quantiles(took[200:], n=100)[98] * 1e6, flush=True)
+    os._exit(0)  # nobody waits for what cannot be delivered
+
+
+class _Quick:
+    """Takes all there is, and keeps nothing."""
+
+    folds = False
+    max_batch = 100
+    delivered = 0
+
+    def send(self, events: Sequence[Any], /) -> int:
+        self.delivered += len(events)
+        return len(events)
+
+    def close(self) -> None:
+        pass
+
+
+class _Dead(_Quick):
+    """Takes nothing."""
+
+    def send(self, events: Sequence[Any], /) -> int:
+        raise ConnectionError
+
+
+def _worker(url: str, kinds: str) -> None:
+    from notify.backends.relay.server import open_client
+    from notify.relay.service import Destinations, Service, address_of
+    from notify.rules.redaction import Redactor
+    from notify.rules.routing import Route
+    from notify.run_state import RunState
+    from notify.settings import Settings
+
+    config = Settings({"NOTIFY_RELAY_URL": url})
+    backends: dict[str, Any] = {kind: {"quick": _Quick, "dead": _Dead}[kind]() for kind in kinds.split(",")}
+    to = Destinations(backends, {kind: Route() for kind in backends})
+    service = Service(config, open_client(address_of(config)), to, redactor=Redactor(), run_state=RunState())
+    stop = threading.Event()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    before = time.process_time()
+    thread = threading.Thread(target=service.run, args=(stop,))
+    thread.start()
+    print("works", flush=True)
+    sys.stdin.readline()
+    peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    delivered = max(each.delivered for each in backends.values())
+    print("ended", time.process_time() - before, int(peak) / 1024, delivered, flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["worker"]:
+        _worker(*sys.argv[2:])
+    elif sys.argv[1:2] == ["caller"]:
+        _caller(*sys.argv[2:])
+    else:
+        main()
