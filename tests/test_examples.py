@@ -36,6 +36,9 @@ PAGES = {
     "prometheus.yml": "monitoring.md",
     "alerts.yml": "monitoring.md",
     "blackbox.yml": "monitoring.md",
+    "logstash.conf": "logstash.md",
+    "index-template.json": "logstash.md",
+    "logstash.nft": "logstash.md",
 }
 IN_CONTAINER = "/run/secrets/notify.env"
 
@@ -65,7 +68,7 @@ def test_every_example_is_on_a_page() -> None:
 def test_the_caddyfiles_are_what_the_command_writes_of_the_list_on_the_page(
     tmp_path: Path, file: str, arguments: list[str]
 ) -> None:
-    env_file = secrets_file(tmp_path, next(block for block in blocks("proxy.md", "sh") if "STRATEGIES=" in block))
+    env_file = secrets_file(tmp_path, next(block for block in blocks("proxy.md", "dotenv") if "STRATEGIES=" in block))
 
     ended = CliRunner().invoke(app, ["caddyfile", "--env-file", str(env_file), *arguments])
 
