@@ -14,7 +14,7 @@ from shutil import which
 
 import pytest
 from machine import missing
-from supervised import DRIVER, PATIENCE, WAYS, Terminal, python, report_of, running, supervised
+from supervised import DRIVER, HEARING, PATIENCE, WAYS, Terminal, python, report_of, running, supervised
 
 from notify.errors import ConfigError
 from notify.supervisor.child import Child, Ending, StartError, wait_for_stop
@@ -30,17 +30,17 @@ ASKED_TO_STOP = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
 OF_GLIBC = 0b11 << 31
 
 # Says each signal it gets, and how many of each there were when it is told to end by a line on stdin.
-LISTENER = """if True:
-    import os, signal, sys
-    counts = {}
-    def hear(signum, frame):
-        counts[signum] = counts.get(signum, 0) + 1
-        os.write(1, b"<%d:%d>" % (signum, counts[signum]))
-    for signum in map(int, sys.argv[1:]):
-        signal.signal(signum, hear)
-    os.write(1, b"ready\\n")
-    sys.stdin.readline()
-    print("heard", sorted(counts.items()), flush=True)
+LISTENER = f"""{HEARING}
+import sys
+counts = {{}}
+def hear(signum, frame):
+    counts[signum] = counts.get(signum, 0) + 1
+    os.write(1, b"<%d:%d>" % (signum, counts[signum]))
+for signum in map(int, sys.argv[1:]):
+    signal.signal(signum, hear)
+os.write(1, b"ready\\n")
+line()
+print("heard", sorted(counts.items()), flush=True)
 """
 
 
@@ -431,18 +431,17 @@ def test_a_job_in_the_background_stops_when_it_reads_the_terminal(way: Way, term
 def test_the_last_words_of_a_stopping_program_come_before_the_shells(
     way: Way, terminal: Terminal, tmp_path: Path
 ) -> None:
-    script = """if True:
-        import os, signal
-        def stop(signum, frame):
-            os.write(2, b"<%s>" % (b"parking" * 100))
-            signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
-            signal.signal(signum, stop)
-            os.write(2, b"unparked\\n")
-        signal.signal(signal.SIGTSTP, stop)
-        print("rea" + "dy", flush=True)
-        input()
-    """
+    script = f"""{HEARING}
+def stop(signum, frame):
+    os.write(2, b"<%s>" % (b"parking" * 100))
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    signal.signal(signum, stop)
+    os.write(2, b"unparked\\n")
+signal.signal(signal.SIGTSTP, stop)
+print("rea" + "dy", flush=True)
+line()
+"""
     shell = Shell(terminal, way, script, tmp_path)
     with running(shell.process):
         terminal.type(shell.command.encode() + b"\n")
@@ -511,7 +510,8 @@ def test_as_process_1_it_reaps_who_was_left_behind_and_passes_signals_on() -> No
             sys.exit(42)
         signal.signal(signal.SIGTERM, stop)
         print("reaped", flush=True)
-        waiting.wait()
+        while True:
+            waiting.wait(0.01)  # a signal that comes just before a wait is handled after it
     """
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *supervised(*python(script))]
 
