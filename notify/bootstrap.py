@@ -117,6 +117,8 @@ def _set_up(
     _listen(notifier)
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
+        # Before the mark: who is told to stop while he starts was not killed.
+        unhandle = install_signals(notifier) if signals else None
         marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
         again = partial(setup, None if env is None else dict(env), env_file, signals=False)
         # Before the other hooks, which so come first.
@@ -126,8 +128,8 @@ def _set_up(
             notifier.at_close(leave)
         else:
             _end_serving.append(leave)
-        if signals:
-            notifier.at_close(install_signals(notifier))
+        if unhandle is not None:
+            notifier.at_close(unhandle)
         if hang_after:
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
@@ -229,9 +231,7 @@ def _mark_run(notifier: Notifier, directory: "Path") -> "RunMarker":
     """Leave a mark of this run where the next one finds it, and say how those before it ended."""
     from notify.crash.aftermath import install as mark_run  # with JSON and faulthandler, for those who keep events
 
-    marker = mark_run(notifier, directory, notifier.run_state)
-    notifier.at_close(marker.end)
-    return marker
+    return mark_run(notifier, directory, notifier.run_state)
 
 
 def _hear_of_crashes(notifier: Notifier, marker: "RunMarker | None", again: Callable[[], Notifier]) -> None:

@@ -154,7 +154,32 @@ def test_a_pool_of_a_program_that_sets_up_at_its_top_ends_without_a_word_and_is_
 
     assert (run.stdout, run.returncode) == ("", 0)
     assert len(json.loads((tmp_path / "state" / "starts.json").read_text())["starts"]) == 1
-    assert not list((tmp_path / "state" / "runs").iterdir())
+    # The pool ends its workers by SIGTERM, be it in the middle of their own end. What the next start would tell of is
+    # removed first, and what faulthandler had for its file is removed then by that start.
+    assert not list((tmp_path / "state" / "runs").glob("*.json"))
+
+
+@pytest.mark.process
+def test_a_program_that_is_told_to_stop_while_it_sets_up_says_so_and_was_not_killed(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import signal, sys\n"
+        "import notify\n"
+        "from notify.backends.memory import MemoryBackend\n"
+        "from notify.crash import aftermath\n"
+        "class Printing(MemoryBackend):\n"
+        "    def send(self, events, /):\n"
+        "        print(*(event.message for event in events), sep='\\n', flush=True)\n"
+        "        return len(events)\n"
+        "aftermath.note_start = lambda *_, **__: signal.raise_signal(signal.SIGTERM)\n"
+        "notify.setup(env={'NOTIFY_STDOUT': 'off', 'NOTIFY_STATE_DIR': sys.argv[1]},\n"
+        "             backends={'discord': Printing(durable=True)})\n"
+    )
+
+    run = python(program, tmp_path / "state")
+
+    assert (run.stdout, run.returncode) == ("Told to stop: SIGTERM\n", -signal.SIGTERM)
+    assert list((tmp_path / "state" / "runs").iterdir()) == []
 
 
 def test_several_signals_within_a_minute_are_one_announcement(
