@@ -535,6 +535,7 @@ def test_as_process_1_it_reaps_also_when_no_program_runs() -> None:
         orphan = os.fork()
         if not orphan:
             os._exit(0)
+        os.waitid(os.P_PID, orphan, os.WEXITED | os.WNOWAIT)  # until it has ended; it is not reaped by that
         print(wait_for_stop(signals, 0.05), os.path.exists(f"/proc/{orphan}"))
     """
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *python(script)]
