@@ -20,6 +20,8 @@ from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.testing import FakeClock, MemoryBackend
 
+pytestmark = pytest.mark.interpreter
+
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -474,9 +476,7 @@ say("lives")
 
 
 @pytest.mark.process
-def test_a_signal_while_the_notifier_is_closed_ends_the_process_when_things_are_put_away_and_what_waits_is_delivered() -> (
-    None
-):
+def test_a_signal_while_the_notifier_is_closed_ends_the_process_once_all_is_put_away_and_delivered() -> None:
     with running(
         BEGIN,
         """
