@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have what starts processes run one after the other where tests run side by side: they measure time."""
     for item in items:
