@@ -40,14 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--records", type=int, default=500, metavar="N", help="hostile records that are logged (500)")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for it
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have what starts processes run one after the other where tests run side by side: they measure time."""
-    for item in items:
-        if item.get_closest_marker("process"):
-            item.add_marker(pytest.mark.xdist_group("processes"))
-
-
 @pytest.fixture
 def internal_errors(_noted: list[str]) -> list[str]:
     """The kinds of internal errors reported so far. A test that asks for this may cause them."""
