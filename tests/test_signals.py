@@ -133,6 +133,21 @@ def test_a_child_of_multiprocessing_announces_nothing(
     assert _told(notifier, backend) == []
 
 
+def test_what_was_a_child_of_multiprocessing_when_it_was_set_up_stays_one(
+    notifier: Notifier, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    with monkeypatch.context() as importing:
+        importing.setattr(current_process(), "_inheriting", True, raising=False)
+        signals.install(notifier)
+
+    signal.raise_signal(signal.SIGTERM)  # before multiprocessing has noted whose child it is
+
+    assert heard == [signal.SIGTERM]
+    assert _told(notifier, backend) == []
+
+
 @pytest.mark.process
 def test_a_pool_of_a_program_that_sets_up_at_its_top_ends_without_a_word_and_is_no_start(tmp_path: Path) -> None:
     program = tmp_path / "program.py"

@@ -68,6 +68,8 @@ class _Handling:
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._process = os.getpid()
+        # Between the import of the program and what a child is to run, multiprocessing does not say that it is one.
+        self._in_child = is_child()
         self._previous: dict[int, _Handler | signal.Handlers] = {}
         self._announced_at: float | None = None  # monotonic seconds
         self._installed = True
@@ -120,7 +122,7 @@ class _Handling:
                 _die(signum)
 
     def _announce(self, signum: int) -> None:
-        if is_child():  # a pool ends its workers so, and that is not the program's end
+        if self._in_child or is_child():  # a pool ends its workers so, and that is not the program's end
             return
         now = self._notifier.clock.monotonic()
         if self._announced_at is None or now - self._announced_at > _ONE_END:
