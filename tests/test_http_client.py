@@ -210,12 +210,12 @@ def test_a_request_that_was_taken_is_answered_at_the_deadline_however_its_answer
 
 def test_a_large_file_may_take_the_whole_deadline_to_send(client):
     def reading_late(server, connection):
-        server.stop.wait(1.2)  # seconds: more than connecting may take, which is a third of the deadline
+        server.stop.wait(2.2)  # seconds: more than connecting may take, which is a third of the deadline
         answering(OK)(server, connection)
 
     with raw(reading_late) as server:
         large = bytes(10_000_000)  # more than the kernels hold, so that sending waits for reading
-        assert client.post(server.url, json=large, deadline_seconds=3).body == b"ok"
+        assert client.post(server.url, json=large, deadline_seconds=6).body == b"ok"
 
 
 def dripping_tls(server, connection):
