@@ -180,6 +180,8 @@ def _set_up(
     run = _runs[notifier] = _Run(None if env is None else dict(env), env_file)
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
+        # Before the mark: who is told to stop while he starts was not killed.
+        unhandle = install_signals(notifier) if signals else None
         if outbox is not None:
             run.marker = _mark_run(notifier, config)
         # Before the other hooks, which so come first.
@@ -189,8 +191,8 @@ def _set_up(
             notifier.at_close(leave)
         else:
             _end_serving.append(leave)
-        if signals:
-            notifier.at_close(install_signals(notifier))
+        if unhandle is not None:
+            notifier.at_close(unhandle)
         if hang_after:
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
@@ -303,7 +305,6 @@ def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
     from notify.crash.aftermath import install as mark_run  # with JSON and faulthandler, for those who keep events
 
     marker = mark_run(notifier, settings.state_dir(config), notifier.run_state)
-    notifier.at_close(marker.end)
     notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     return marker
 

@@ -15,6 +15,8 @@ from notify.backends.memory import MemoryBackend
 from notify.errors import ConfigError
 from notify.notifier import Notifier
 
+pytestmark = pytest.mark.interpreter
+
 # ---- nothing set
 
 

@@ -319,6 +319,15 @@ def test_an_announcement_that_another_process_has_left_counts_as_ones_own():
     assert due(matters, 100) == [("counted", 2, CHAT)]
 
 
+def test_what_another_process_has_announced_long_ago_and_left_is_counted_no_sooner_than_what_is_announced_now():
+    matters = grouping()
+    matters.learn("rpc", Event(id="1", time=5.0, message="down", level=ERROR), CHAT, 1000)
+    assert matters.judge(RPC, ERROR, frozenset({CHAT}), 1001)[0] is Verdict.FOLD
+
+    assert due(matters, 1000 + EDIT_EVERY - 1) == []  # its message has perhaps not been sent yet
+    assert due(matters, 1000 + EDIT_EVERY) == [("counted", 2, CHAT)]
+
+
 def test_what_the_process_has_not_told_at_its_end_is_told_by_it_or_by_the_next():
     matters = grouping()
     happen(matters, RPC, 0, 1)

@@ -8,6 +8,8 @@ from children import python
 
 from notify.levels import TRADE, TRADE_HIGH, level_name, number_trade_high, parse_level, severity
 
+pytestmark = pytest.mark.interpreter
+
 
 class Recorder(logging.Handler):
     def __init__(self) -> None:

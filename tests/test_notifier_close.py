@@ -19,6 +19,8 @@ from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 # ---- close
 
 

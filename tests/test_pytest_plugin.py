@@ -1,5 +1,7 @@
 """The fixture `notify_outbox`, in test runs of their own as other projects have them."""
 
+import sys
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -9,6 +11,7 @@ pytest_plugins = ["pytester"]
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> "Run":
     # The installed package loads the plugin by its entry point, a checkout does not; so both load it by hand.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delitem(sys.modules, "notify.pytest_plugin", raising=False)  # or pytest warns that it is loaded twice
     for name in ("DISCORD_WEBHOOK_URL", "LOGSTASH_SERVER"):
         monkeypatch.delenv(name, raising=False)
     return Run(pytester)

@@ -93,13 +93,16 @@ class Dispatcher:
         """Hand over what waits, a batch at most, and return how much that was."""
         self._working = True
         try:
+            # What is counted comes after what was announced. So the time is that before anything is taken: what is
+            # announced from here on, however long the rest takes, waits for the next round, and so does its count.
+            now = self._folding.now() if self._folding is not None else 0.0
             drafts = self._intake.take(_BATCH)
             if self._folding is not None:
                 self._folding.save()  # before anybody can have got what was announced
             if drafts:
                 self._hand_over(drafts)
-            if self._folding is not None and len(drafts) < _BATCH:  # what is counted comes after what was announced
-                self._say_due(self._folding)
+            if self._folding is not None and len(drafts) < _BATCH:
+                self._say_due(self._folding, now)
             for kept in self._intake.take_parked():
                 self._park(kept)
             return len(drafts)
@@ -167,10 +170,10 @@ class Dispatcher:
                 self._folding.sample(judged.held, event)
         return [lane for lane in lanes if lane not in folding]
 
-    def _say_due(self, folding: Folding) -> None:
-        """Say what is to be said of matters that go on."""
+    def _say_due(self, folding: Folding, now: float) -> None:
+        """Say what is to be said by *now* of matters that go on."""
         try:
-            for each in folding.due(self._ticket):
+            for each in folding.due(self._ticket, now):
                 self.say(each)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, events go on
             diagnostics.report("folding", f"what goes on could not be told: {class_name(error)}")

@@ -31,6 +31,8 @@ class _Wake(Enum):
     """After everything."""
     ADOPT = auto()
     """What there is room for."""
+    CHECK = auto()
+    """After the disk, if it is not as it was left."""
     STOP = auto()
 
 
@@ -122,6 +124,10 @@ class Housekeeping:
         """Adopt what there is room for now, on the thread. Safe in a signal handler."""
         self._wake.put(_Wake.ADOPT)
 
+    def check_disk_soon(self) -> None:
+        """Mend the disk, on the thread, if anything is wrong with it. Costs little if not. Safe in a signal handler."""
+        self._wake.put(_Wake.CHECK)
+
     def stop(self) -> None:
         """Make the thread end after what it is doing, and after a last look at what is to be on disk. Does not wait."""
         self._wake.put(_Wake.STOP)
@@ -143,14 +149,24 @@ class Housekeeping:
             if _Wake.LOOK in asked or time.monotonic() >= next_look:
                 self._look_after_everything()
                 next_look = time.monotonic() + self._interval()
-            elif _Wake.ADOPT in asked:
-                self.adopt()
+            else:
+                if _Wake.CHECK in asked:
+                    self._check_disk()
+                if _Wake.ADOPT in asked:
+                    self.adopt()
             asked.clear()
             with suppress(Empty):
                 asked.add(self._wake.get(timeout=max(0.0, next_look - time.monotonic())))
                 while True:  # whoever has asked meanwhile is answered by one look
                     asked.add(self._wake.get_nowait())
-        if self._outbox is not None and any(lane.stored() for lane in self._lanes.values()):
+        if self._outbox is not None and self._has_stored():
+            self._look_at_disk(self._outbox)
+
+    def _has_stored(self) -> bool:
+        return any(lane.stored() for lane in self._lanes.values())
+
+    def _check_disk(self) -> None:
+        if self._outbox is not None and self._has_stored() and not self._outbox.is_fit():
             self._look_at_disk(self._outbox)
 
     def _interval(self) -> float:

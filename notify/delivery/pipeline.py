@@ -291,6 +291,7 @@ class Pipeline:
         self._closed = True
         deadline = time.monotonic() + timeout
         self._housekeeping.tell_drops()
+        self._housekeeping.check_disk_soon()  # while there is time: a file that is lost is not made anew in a moment
         try:
             if self._wait_until(self._dispatcher.idle, deadline):  # what is counted comes after what was announced
                 for said in self._folding.last(self.ticket):

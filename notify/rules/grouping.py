@@ -116,7 +116,8 @@ class Grouping:
         if going is None:
             last = min(event.time, now)
             going = Going(id=subject_id, named=event.key is not None, since=last, last=last)
-            self._announce(going, severity(event.level), frozenset({backend}), last)
+            # It is told now, and the next change of its message comes as long after it as ever.
+            self._announce(going, severity(event.level), frozenset({backend}), now)
             going.describe(event)
         else:
             going.told |= {backend}

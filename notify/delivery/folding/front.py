@@ -101,8 +101,8 @@ class Folding:
 
     def _restore(self, journal: Journal) -> None:
         found = journal.read()
-        self._grouping.restore(found.matters, self._now())
-        self._grouping.storm.restore(found.held, self._now())
+        self._grouping.restore(found.matters, self.now())
+        self._grouping.storm.restore(found.held, self.now())
 
     def add(self, name: str, backend: Backend, route: Route) -> None:
         """Know of one more backend."""
@@ -147,7 +147,7 @@ class Folding:
         with self._alone() as alone:
             if not alone:
                 return None if passed is None else Judged(draft, passed=passed)
-            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self._now())
+            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self.now())
             if verdict is Verdict.HOLD:
                 return Judged(draft, folded=True, held=wanted & self.names, passed=passed)
             if verdict is Verdict.FOLD or going is None:
@@ -181,6 +181,10 @@ class Folding:
 
     # ---- our own threads
 
+    def now(self) -> float:
+        """Return the time of everything here: UTC epoch seconds that never go back."""
+        return self._began + self._clock.monotonic()
+
     def sample(self, held: frozenset[str], event: Event) -> None:
         """Keep a line of *event*, which is redacted and which the backends *held* are not sent."""
         with self._alone() as alone:
@@ -202,7 +206,7 @@ class Folding:
             if matter.phase is Phase.RESOLVED:
                 self._grouping.resolve(matter.id)
             else:
-                self._grouping.learn(matter.id, event, backend, self._now())
+                self._grouping.learn(matter.id, event, backend, self.now())
 
     def moved(self, event: Event, old: str, new: str) -> None:
         """Note that the backend *new* gets *event*, which tells of a matter, in the place of *old*."""
@@ -211,9 +215,9 @@ class Folding:
                 if alone:
                     self._grouping.moved(event.matter.id, old, new, first=event.matter.count == 1)
 
-    def due(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
-        """Yield what is to be said now."""
-        while self._grouping.due_at <= (now := self._now()):
+    def due(self, make_ticket: Callable[[str], Ticket], now: float) -> Iterator[ToSay]:
+        """Yield what is to be said by the moment *now*, one of `now`."""
+        while self._grouping.due_at <= now:
             self._settle()
             with self._alone() as alone:
                 sayings = self._grouping.due(now) if alone else []
@@ -226,7 +230,7 @@ class Folding:
         """Yield what is to be said at the end of the process: the next one tells the rest, if there will be one."""
         for matter_id in list(self._unread):
             self._read(matter_id)
-        now = self._now()
+        now = self.now()
         with self._alone() as alone:
             sayings = self._grouping.last(now, everything=self._journal is None) if alone else []
             digests = self._grouping.storm.take() if alone else {}
@@ -265,9 +269,6 @@ class Folding:
         self._grouping.begin_in_child()
 
     # ---- inside
-
-    def _now(self) -> float:
-        return self._began + self._clock.monotonic()
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:

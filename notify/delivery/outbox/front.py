@@ -222,6 +222,12 @@ class Outbox:
             return adoption.left_behind(store, self._directory, destinations, mine=mine, now=now)
         return {}
 
+    def is_fit(self) -> bool:
+        """Say whether it works, and its file is where the next process looks for it. Changes nothing."""
+        with self._trying():
+            return self._health.usable and self._store().is_in_place()
+        return False
+
     def maintain(self) -> Upkeep:
         """Repair, tidy up and enforce the limits. For a lane's thread, once a minute and when `wake` asks; flushes."""
         dropped: list[Dropped] = []
