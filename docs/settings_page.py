@@ -7,8 +7,9 @@ HEAD = """# Settings
 From the environment, or from a secrets file below it (`notify.setup(env_file=…)`, `notify … --env-file …`). An empty value
 counts as unset. A file that others can read is refused. `notify env` shows this table with what is set; `notify doctor` checks it.
 
-Every backend has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS` under its name: a backend passed as `backends={"sink": …}` or named
-in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO) and `SINK_TOPICS` (all). In `notify relay` each has `<BACKEND>_EXECUTORS`, too.
+Every backend has `<BACKEND>_LEVEL`, `<BACKEND>_TOPICS` and `<BACKEND>_FALLBACK` under its name: a backend passed as `backends={"sink": …}` or
+named in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO), `SINK_TOPICS` (all) and `SINK_FALLBACK`, the name of the backend that gets what goes there while
+it is [gone](alerts.md#when-a-channel-is-gone). In `notify relay` each has `<BACKEND>_EXECUTORS`, too.
 
 Levels are logging's names, `TRADE`, `TRADE_HIGH`, a number, or `off`. Topics are free text; these are in use:
 `log`, `startup`, `shutdown`, `cycle`, `trade`, `decision`, `position`, `gas`, `data`, `account`, `watchdog`, `crash`, `alert`.

@@ -7,17 +7,18 @@ output, and the caller never waits for any of them.
 import importlib as _importlib
 import typing as _typing
 
-from notify.backend import Backend
-from notify.delivery.ticket import Ticket
 from notify.errors import ConfigError, DeliveryError, Gone, NotifyError, Rejected, RetryLater
-from notify.event import Attachment, Event
 from notify.levels import TRADE, TRADE_HIGH
 from notify.version import __version__
 
 if _typing.TYPE_CHECKING:
+    from notify.backend import Backend
     from notify.bootstrap import setup
+    from notify.capture.configured import NotifyHandler
     from notify.crash.guard import guard
     from notify.crash.report import report_crash
+    from notify.delivery.ticket import Ticket
+    from notify.event import Attachment, Event
     from notify.integrations.structlog import structlog_processor
     from notify.notifier import Notifier, get_notifier
     from notify.threshold import Threshold
@@ -33,6 +34,7 @@ __all__ = [
     "Gone",
     "Notifier",
     "NotifyError",
+    "NotifyHandler",
     "Rejected",
     "RetryLater",
     "Threshold",
@@ -45,11 +47,16 @@ __all__ = [
     "structlog_processor",
 ]
 
-# What runs a notifier is imported when it is first asked for: a library that imports this package for its names,
-# a backend's author for one, does not pay for it.
+# Everything else is imported when it is first asked for: a library that imports this package for the names of its
+# errors does not pay for what runs a notifier, nor a backend's author for the records that he only annotates with.
 _LATER = {
+    "Attachment": "notify.event",
+    "Backend": "notify.backend",
+    "Event": "notify.event",
     "Notifier": "notify.notifier",
+    "NotifyHandler": "notify.capture.configured",
     "Threshold": "notify.threshold",
+    "Ticket": "notify.delivery.ticket",
     "get_notifier": "notify.notifier",
     "guard": "notify.crash.guard",
     "report_crash": "notify.crash.report",

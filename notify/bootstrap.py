@@ -6,8 +6,10 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from notify import diagnostics, settings, threads
 from notify.backend import Backend, durable
@@ -18,13 +20,11 @@ from notify.crash.signals import install as install_signals
 from notify.destinations import destinations, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
-from notify.notifier import Notifier, current_notifier, set_notifier
+from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
 from notify.setting import NEVER
 from notify.settings import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from notify.crash.marker import RunMarker
     from notify.delivery.outbox import Outbox
     from notify.rules.redaction import Redactor
@@ -32,6 +32,33 @@ if TYPE_CHECKING:
 
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
 _end_serving: list[Callable[[], None]] = []  # what ends the status server of this process
+_NOTHING = (None, None, None)
+_asked_for: tuple[object, ...] = _NOTHING  # by the call that has made the notifier
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a notifier was made from, for what is added to it and for children of `multiprocessing`.
+
+    Args:
+        env: names and values, those that were added among them; None: the process environment.
+        env_file: below it.
+        marker: of this run, if it leaves a mark.
+    """
+
+    env: dict[str, str] | None
+    env_file: str | os.PathLike[str] | None
+    marker: "RunMarker | None" = None
+
+    def again(self) -> Notifier:
+        """Make such a notifier once more, in a child."""
+        return setup(self.env, self.env_file, signals=False)
+
+    def __reduce__(self) -> tuple[type["_Run"], tuple[object, ...]]:
+        return _Run, (self.env, self.env_file)  # the mark is of this process
+
+
+_runs: WeakKeyDictionary[Notifier, _Run] = WeakKeyDictionary()
 
 
 def setup(
@@ -66,6 +93,37 @@ def setup(
         return _set_up(env, env_file, backends, signals=signals)
 
 
+def extend(env: Mapping[str, str]) -> Notifier:
+    """Have the notifier that `setup()` made deliver to what *env* asks for, too, from now on. Waits for no network.
+
+    What is durable is kept on disk from now on, if that is wanted and nothing was until now, and the run leaves its
+    mark. A backend of a name that is there already stays as it is, and one line on stderr says so.
+
+    Args:
+        env: names and values, the whole of what is to count for the backends that are added.
+
+    Returns the notifier. Raises `ConfigError` when a setting is unusable, or there is no notifier.
+    """
+    with _setting_up:
+        notifier = get_notifier()
+        config = Settings(dict(env))
+        reached, routes = destinations(config, None)
+        for name in [name for name in reached if name in notifier]:
+            reached.pop(name).close()
+            if name != "stdout":  # which nobody has asked for once more
+                diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
+        outbox = None if notifier.has_outbox else open_outbox(config, reached)
+        for name, backend in reached.items():
+            notifier.add(name, backend, routes[name], outbox=outbox)
+            outbox = None  # it has it now
+        run = _runs.get(notifier)
+        if run is not None:
+            run.env = {**(os.environ if run.env is None else run.env), **env}
+            if notifier.has_outbox and run.marker is None and not hooks.is_interactive():
+                run.marker = _mark_run(notifier, config)
+        return notifier
+
+
 def _set_up(
     env: Mapping[str, str] | None,
     env_file: str | os.PathLike[str] | None,
@@ -73,12 +131,14 @@ def _set_up(
     *,
     signals: bool,
 ) -> Notifier:
+    global _asked_for
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
-        if env is not None or env_file is not None or backends is not None:
+        if _asked(env, env_file, backends) not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing
+    asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
     report_unknown(config)
     for name, why in without_effect(config):
@@ -114,24 +174,28 @@ def _set_up(
             "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
-    _listen(notifier)
+    _listen(notifier, heard=bool(reached))
+    run = _runs[notifier] = _Run(None if env is None else dict(env), env_file)
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
-        marker = _mark_run(notifier, settings.state_dir(config)) if outbox is not None else None
-        again = partial(setup, None if env is None else dict(env), env_file, signals=False)
+        # Before the mark: who is told to stop while he starts was not killed.
+        unhandle = install_signals(notifier) if signals else None
+        if outbox is not None:
+            run.marker = _mark_run(notifier, config)
         # Before the other hooks, which so come first.
         leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
-        _hear_of_crashes(notifier, marker, again)
+        _hear_of_crashes(notifier, run)
         if url is None:
             notifier.at_close(leave)
         else:
             _end_serving.append(leave)
-        if signals:
-            notifier.at_close(install_signals(notifier))
+        if unhandle is not None:
+            notifier.at_close(unhandle)
         if hang_after:
             notifier.at_close(_watch(notifier, hang_after))
     _close_at_exit(notifier)
     set_notifier(notifier)
+    _asked_for = asked
     return notifier
 
 
@@ -140,6 +204,15 @@ def report_unknown(config: Settings) -> None:
     for name, near in config.unknown():
         hint = f"; did you mean {near}?" if near else ""
         diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
+
+
+def _asked(
+    env: Mapping[str, str] | None,
+    env_file: str | os.PathLike[str] | None,
+    backends: Mapping[str, object] | None,
+) -> tuple[object, ...]:
+    """Return what `setup()` was asked for, so that it can be compared."""
+    return (None if env is None else dict(env), env_file, None if backends is None else dict(backends))
 
 
 def redactor(config: Settings) -> "Redactor":
@@ -213,11 +286,11 @@ def _is_unasked(config: Settings) -> bool:
     return not settings.is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
 
 
-def _listen(notifier: Notifier) -> None:
-    """Have logging and warnings go through *notifier*."""
+def _listen(notifier: Notifier, *, heard: bool) -> None:
+    """Have logging and warnings go through *notifier*, which has a backend if anything is *heard*."""
     root = logging.getLogger()
     wanted = notifier.handler.level
-    if root.level > wanted and notifier.stats():
+    if root.level > wanted and heard:
         if root.handlers:
             diagnostics.report(
                 "root level",
@@ -228,36 +301,34 @@ def _listen(notifier: Notifier) -> None:
             # Nobody has configured logging: WARNING is Python's default, not the program's choice.
             notifier.at_close(_lower(root, wanted))
     notifier.attach()
-    notifier.at_close(lambda: root.removeHandler(notifier.handler))
+    notifier.at_close(notifier.detach)
     notifier.at_close(_capture_warnings())
 
 
-def _mark_run(notifier: Notifier, directory: "Path") -> "RunMarker":
+def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
     """Leave a mark of this run where the next one finds it, and say how those before it ended."""
     from notify.crash.aftermath import install as mark_run  # with JSON and faulthandler, for those who keep events
 
-    marker = mark_run(notifier, directory, notifier.run_state)
-    notifier.at_close(marker.end)
+    marker = mark_run(notifier, settings.state_dir(config), notifier.run_state)
+    notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     return marker
 
 
-def _hear_of_crashes(notifier: Notifier, marker: "RunMarker | None", again: Callable[[], Notifier]) -> None:
+def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
     """Have every exception that nobody catches reported, and what the program says is its failure."""
 
     def crashed(exception: BaseException | None) -> None:
-        if marker is not None:
-            marker.crash_reported()
+        if run.marker is not None:
+            run.marker.crash_reported()
 
     def failed(exception: BaseException | None) -> None:
         if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
             crashed(exception)
 
-    if marker is not None:
-        notifier.at_close(listen(partial(marker.crash_reported, stands=False)))
     notifier.at_close(hooks.install(notifier, crashed=crashed))
     for install in (unraisable.install, asyncio_errors.install):
         notifier.at_close(install(notifier))
-    notifier.at_close(children.install(notifier, again))
+    notifier.at_close(children.install(notifier, run.again))
     notifier.at_close(notifier.run_state.listen(failed=failed))
 
 

@@ -15,26 +15,27 @@ from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
 from notify.event import Event, Origin
-from notify.rules.routing import Route
-from notify.setting import NEVER, Setting
-from notify.settings import Settings, executors_setting, program_name, route_settings
+from notify.route_setting import executors_setting, fallback_setting
+from notify.rules.routing import Route, wrong_fallback
+from notify.setting import NEVER, NO_BACKENDS, Setting
+from notify.settings import Settings, program_name, route_settings
 
 if TYPE_CHECKING:
     from notify.backends.relay.lines import Lines
 
 T = TypeVar("T")
 
-_TAKEN = ("intake", "outbox")  # keys of `Notifier.stats()` that are no backends
-
 
 def destinations(
-    config: Settings, passed: Mapping[str, object], *, in_relay: bool = False
+    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False
 ) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
 
     Args:
         config: the settings.
-        passed: further ones, or others in place of those of *config*, by name.
+        passed: further ones, or others in place of those of *config*, by name: what the program passes to `setup()`.
+            None: that is not known here, and so a fallback that is not among the backends may be one of these, and is
+            left out.
         in_relay: for who delivers what others have published: people are reached from here, and `<BACKEND>_EXECUTORS`
             counts.
 
@@ -55,8 +56,8 @@ def destinations(
     else:
         for name, backend, route in _networked(config, in_relay=in_relay):
             reached[name], routes[name] = backend, route
-    for name, candidate in passed.items():
-        if name in _TAKEN:
+    for name, candidate in (passed or {}).items():
+        if name in NO_BACKENDS:
             raise ConfigError(f"backends[{name!r}]: this name stands for something else in stats()")
         if name in reached:
             reached[name].close()
@@ -69,7 +70,24 @@ def destinations(
         for name, route in routes.items():
             family = "apprise" if name.startswith("apprise_") else name
             routes[name] = replace(route, executors=config.get(executors_setting(family)))
-    return reached, routes
+    return reached, _with_fallbacks(config, routes, all_known=passed is not None)
+
+
+def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known: bool) -> dict[str, Route]:
+    """Return *routes*, each with its fallback."""
+    names = {name.lower(): name for name in routes}
+    found: dict[str, Route] = {}
+    for name, route in routes.items():
+        named = config.get(fallback_setting(name))
+        fallback = None if named is None else names.get(named, named)
+        itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
+        # Without a network hardly any backend is made.
+        missing = fallback not in routes and (not all_known or settings.is_offline(config))
+        found[name] = route if itself or missing else replace(route, fallback=fallback)
+    for name in found:
+        if (wrong := wrong_fallback(name, found)) is not None:
+            raise ConfigError(f"{fallback_setting(name).name}: {wrong}")
+    return found
 
 
 def without_effect(config: Settings) -> Iterator[tuple[str, str]]:
@@ -136,18 +154,15 @@ def _stdout(config: Settings) -> Backend | None:
     wanted = config.get(settings.NOTIFY_STDOUT)
     if config.get(settings.LOG_LEVEL) == NEVER or wanted == "off":
         return None
-    if wanted == "auto" and _prints_to_console(logging.getLogger()):
+    if wanted == "auto" and any(map(prints_to_console, logging.getLogger().handlers)):
         return None
     return StdoutBackend(json=wanted == "json", env=config.env)
 
 
-def _prints_to_console(logger: logging.Logger) -> bool:
+def prints_to_console(handler: logging.Handler) -> bool:
+    """Say whether *handler* writes to standard output or standard error, by itself or by Rich."""
     consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream is not None]
-    return any(
-        hasattr(handler, "console")  # Rich's
-        or any(getattr(handler, "stream", None) is console for console in consoles)
-        for handler in logger.handlers
-    )
+    return hasattr(handler, "console") or any(getattr(handler, "stream", None) is console for console in consoles)
 
 
 def _discord(config: Settings, prefix: str) -> Backend:
@@ -221,7 +236,8 @@ def _lines(config: Settings) -> "Lines":
 
 
 def _application(config: Settings) -> str:
-    return f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}"
+    named = config.get(settings.LOGSTASH_APPLICATION)
+    return named or f"executor-{config.get(settings.EXECUTOR_ID) or program_name()}"
 
 
 def _telegram(config: Settings) -> Backend:

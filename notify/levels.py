@@ -11,16 +11,17 @@ _TRADE_HIGH = 22
 _DECISION_SEVERITY = 22
 
 
-def _trade(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
-    """Log *message* at TRADE: something was bought or sold."""
+def _trade(self: logging.Logger, msg: object, *args: object, **kwargs: Any) -> None:
+    """Log *msg* at TRADE: something was bought or sold."""
     if self.isEnabledFor(TRADE):
-        self._log(TRADE, message, args, **_one_frame_up(kwargs))
+        self._log(TRADE, msg, args, **_one_frame_up(kwargs))
 
 
-def _trade_high(self: logging.Logger, message: object, *args: object, **kwargs: Any) -> None:
-    """Log *message* at TRADE_HIGH: the outcome of a decision."""
-    if self.isEnabledFor(TRADE_HIGH):
-        self._log(TRADE_HIGH, message, args, **_one_frame_up(kwargs))
+def _trade_high(self: logging.Logger, msg: object, *args: object, **kwargs: Any) -> None:
+    """Log *msg* at TRADE_HIGH: the outcome of a decision."""
+    level: int = getattr(logging, "TRADE_HIGH")  # noqa: B009 - the number in force, which no stub knows
+    if self.isEnabledFor(level):
+        self._log(level, msg, args, **_one_frame_up(kwargs))
 
 
 def _one_frame_up(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +46,13 @@ def _register(name: str, number: int, method: object) -> int:
 
 TRADE: int = _register("TRADE", _TRADE, _trade)
 TRADE_HIGH: int = _register("TRADE_HIGH", _TRADE_HIGH, _trade_high)
+
+
+def number_trade_high(level: int) -> None:
+    """Have logging use *level* for TRADE_HIGH from now on. Records of the number before are as good as ever."""
+    logging.addLevelName(level, "TRADE_HIGH")
+    logging.TRADE_HIGH = level  # type: ignore[attr-defined]  # ours
+    logging.Logger.trade_high = _trade_high  # type: ignore[attr-defined]  # ours
 
 
 def level_name(level: int) -> str:

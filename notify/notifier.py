@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 from notify import diagnostics
 from notify.arguments import Parts, caller, event_of
 from notify.backend import Backend
+from notify.capture.configured import hand_to
 from notify.capture.exported import exported
-from notify.capture.handler import NotifyHandler
+from notify.capture.handler import IntakeHandler
+from notify.capture.placement import Placement
 from notify.capture.ring import RingBuffer
 from notify.clock import Clock, SystemClock
 from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
@@ -22,7 +24,7 @@ from notify.delivery.timeout import seconds
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
-from notify.rules.routing import Route
+from notify.rules.routing import Route, wrong_fallback
 from notify.run_state import RunState
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Notifier:
         remembers: whether what was announced outlives the process, beside the outbox. False for who speaks of another
             program, which remembers its own there.
         clock: tells the time and waits.
+
+    Raises `ConfigError` when a route names a fallback that is no backend here, the backend itself, or one in a circle.
     """
 
     def __init__(
@@ -66,9 +70,15 @@ class Notifier:
         clock: Clock | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
+        known = {name: (routes or {}).get(name, Route()) for name in backends}
+        for name in known:
+            if (wrong := wrong_fallback(name, known)) is not None:
+                raise ConfigError(f"routes[{name!r}]: fallback: {wrong}")
         self._closed = False
         self._closing = threading.RLock()  # a signal handler may close what is being closed
         self._on_close: list[Callable[[], None]] = []
+        self._placement = Placement()
+        self._has_outbox = outbox is not None
         self._pipeline = Pipeline(
             backends,
             routes or {},
@@ -79,6 +89,7 @@ class Notifier:
             repeat_interval=repeat_interval,
             storm_limit=storm_limit,
             remembers=remembers,
+            unheard=self._placement.trouble,
         )
         self._ring = RingBuffer()
         self.run_state = RunState(self.clock)
@@ -87,7 +98,7 @@ class Notifier:
         """Where people see the status of this run; None: nowhere. Reports of crashes name it."""
         os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
         wanted = min(self._pipeline.least_level, _RING_LEVEL)
-        self.handler: logging.Handler = NotifyHandler(self._pipeline.intake, self._ring, wanted)
+        self.handler: logging.Handler = IntakeHandler(self._pipeline.intake, self._ring, wanted)
         """The logging handler, for those who attach handlers themselves."""
 
     def begin_in_child(self) -> None:
@@ -219,6 +230,7 @@ class Notifier:
             if self._closed:
                 return
             self._closed = True
+            self._pipeline.tell_unheard()
             for undo in self._on_close:
                 _run_undo(undo)
             self._pipeline.close(max(0.0, deadline - time.monotonic()))
@@ -232,22 +244,62 @@ class Notifier:
         """
         self._pipeline.adopt()
 
+    def add(self, name: str, backend: Backend, route: Route, *, outbox: "Outbox | None" = None) -> None:
+        """Deliver to one more backend from now on. Waits for no network.
+
+        Args:
+            name: of the backend, in settings and `stats()`.
+            backend: where to.
+            route: what it gets.
+            outbox: keeps events for durable backends on disk from now on, when nothing has until now, and is closed
+                with the notifier.
+
+        Raises `ConfigError` when there is a backend of this name, or the notifier is closed; the backend is not
+        closed then.
+        """
+        with self._closing:
+            if self._closed or name in self._pipeline.names:
+                raise ConfigError(f"{name}: " + ("the notifier is closed" if self._closed else "there is one already"))
+            self._has_outbox |= outbox is not None
+            self._pipeline.add(name, backend, route, outbox)
+            self.handler.setLevel(min(self._pipeline.least_level, _RING_LEVEL))
+
+    @property
+    def has_outbox(self) -> bool:
+        """Whether events for durable backends are kept on disk."""
+        return self._has_outbox
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._pipeline.names
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name, whose `send` and `close` are its lane's alone. Raises `KeyError`."""
+        return self._pipeline.backend(name)
+
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.
 
         The keys are accepted, delivered, retried, pending, dropped (by reason), folded (counted in a message rather
-        than sent), last_success_at (epoch seconds) and last_error. What was accepted was delivered, dropped or folded,
-        or is pending. What was dropped before it was known where it should go stands under `intake`, if anything was.
+        than sent), handed_over (to the backend that stands in for one that is gone), last_success_at (epoch seconds)
+        and last_error. What was accepted was delivered, dropped, folded or handed over, or is pending. What was
+        dropped before it was known where it should go stands under `intake`, if anything was, and so does as
+        `unrouted` what no backend wants, and as its last_error that logging has lost our handler. Log records below
+        the least level of all backends are never looked at, and not counted.
         Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
         not at present, and is None while all is well.
         """
         return self._pipeline.stats()
 
     def attach(self, logger: logging.Logger | None = None) -> None:
-        """Put the logging handler on *logger*, the root logger by default, if it is not there. Other handlers stay."""
-        logger = logger or logging.getLogger()
-        if self.handler not in logger.handlers:
-            logger.addHandler(self.handler)
+        """Put the logging handler on *logger*, the root logger by default, if none of ours is there. Others stay.
+
+        If something takes it off again, that is told within a minute: on stderr, to people, and in `stats()`.
+        """
+        self._placement.put(self.handler, logger or logging.getLogger())
+
+    def detach(self, logger: logging.Logger | None = None) -> None:
+        """Take the logging handler off *logger*, the root logger by default, and miss it no more."""
+        self._placement.take_off(self.handler, logger or logging.getLogger())
 
     def at_close(self, undo: Callable[[], None]) -> None:
         """Call *undo* when this notifier is closed, before what waits is delivered."""
@@ -302,3 +354,4 @@ def set_notifier(notifier: Notifier | None) -> None:
     """Make *notifier* the one that `get_notifier` returns. For `setup()` and tests."""
     global _current
     _current = notifier
+    hand_to(None if notifier is None else notifier.handler)

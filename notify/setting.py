@@ -13,6 +13,9 @@ T_co = TypeVar("T_co", covariant=True)
 NEVER = sys.maxsize
 """A level that nothing reaches."""
 
+NO_BACKENDS = frozenset({"intake", "outbox"})
+"""Keys of `Notifier.stats()` that are no backends."""
+
 _BUILT_IN = frozenset({"stdout", "logstash", "telegram", "relay"})
 _BUILT_IN_FAMILIES = frozenset({"discord", "apprise"})  # of which there may be several: `discord_ops`, `apprise_2`
 _MOST_SECONDS = 1e8  # three years, and what every wait of the system takes
@@ -120,13 +123,20 @@ def parse_backend_names(text: str) -> tuple[str, ...]:
     names = tuple(name.lower() for name in parse_names(text))
     if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
         raise ValueError("not a comma list of backend names")
-    if any(name in {"intake", "outbox"} for name in names):
+    if any(name in NO_BACKENDS for name in names):
         raise ValueError("intake and outbox are no names for a backend: they stand for something else in stats()")
     if any(name in _BUILT_IN or name.split("_")[0] in _BUILT_IN_FAMILIES for name in names):
         raise ValueError(
             "stdout, discord, logstash, telegram, apprise and relay are built in; they have settings of their own"
         )
     return names
+
+
+def parse_backend_name(text: str) -> str:
+    """Read the name of a backend, in any case."""
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise ValueError("not the name of a backend")
+    return text.lower()
 
 
 def parse_web_address(text: str) -> str:

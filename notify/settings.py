@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from notify.errors import ConfigError
 from notify.levels import TRADE
+from notify.route_setting import executors_setting, fallback_setting, prefix_of
 from notify.rules.quiet_hours import QuietHours, parse_quiet_hours
-from notify.rules.routing import Topics, parse_executors, parse_topics
+from notify.rules.routing import Topics, parse_topics
 from notify.rules.silence import Silence, parse_silence
 from notify.setting import (
     Setting,
@@ -36,13 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _executors(prefix: str) -> Setting[frozenset[str]]:
-    return Setting(
-        f"{prefix}_EXECUTORS", parse_executors, frozenset(),
-        "in `notify relay`: whose events go there, a comma list of executor ids", "all",
-    )  # fmt: skip
-
-
 # ---- the table
 
 NAME: Setting[str | None] = Setting("NAME", parse_text, None, "who speaks, shown to people", "program name")
@@ -61,6 +55,7 @@ DISCORD_LEVEL: Setting[int] = Setting("DISCORD_LEVEL", parse_least_level, TRADE,
 DISCORD_TOPICS: Setting[Topics] = Setting(
     "DISCORD_TOPICS", parse_topics, Topics(), "topics that go there: a comma list, `!x` leaves out", "all"
 )
+DISCORD_FALLBACK = fallback_setting("DISCORD")
 DISCORD_USERNAME: Setting[str | None] = Setting("DISCORD_USERNAME", parse_text, None, "name of the sender", "NAME")
 DISCORD_AVATAR_URL: Setting[str | None] = Setting(
     "DISCORD_AVATAR_URL", parse_web_address, None, "picture of the sender", "ICON_URL"
@@ -72,10 +67,10 @@ DISCORD_SILENT: Setting[Silence | None] = Setting(
     "DISCORD_SILENT", parse_silence, None, "a level up to which, or topics of which, posts make no sound"
 )
 DISCORD_THREAD_ID: Setting[str | None] = Setting("DISCORD_THREAD_ID", parse_snowflake, None, "thread of the channel")
-DISCORD_EXECUTORS = _executors("DISCORD")
+DISCORD_EXECUTORS = executors_setting("DISCORD")
 DISCORD: tuple[Setting[object], ...] = (
-    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_EXECUTORS, DISCORD_USERNAME, DISCORD_AVATAR_URL,
-    DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
+    DISCORD_WEBHOOK_URL, DISCORD_LEVEL, DISCORD_TOPICS, DISCORD_FALLBACK, DISCORD_EXECUTORS, DISCORD_USERNAME,
+    DISCORD_AVATAR_URL, DISCORD_MENTION, DISCORD_SILENT, DISCORD_THREAD_ID,
 )  # fmt: skip
 
 TELEGRAM_API_KEY: Setting[str | None] = Setting(
@@ -89,12 +84,14 @@ TELEGRAM_TOPICS: Setting[Topics] = Setting(
     "TELEGRAM_TOPICS", parse_topics, Topics(frozenset({"decision"})),
     "topics that go there; `!x` alone is all but that one", "decision",
 )  # fmt: skip
+TELEGRAM_FALLBACK = fallback_setting("TELEGRAM")
 TELEGRAM_API_BASE: Setting[str | None] = Setting(
     "TELEGRAM_API_BASE", parse_web_address, None, "a Bot API server of one's own", "Telegram's"
 )
-TELEGRAM_EXECUTORS = _executors("TELEGRAM")
+TELEGRAM_EXECUTORS = executors_setting("TELEGRAM")
 TELEGRAM: tuple[Setting[object], ...] = (
-    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_EXECUTORS, TELEGRAM_API_BASE,
+    TELEGRAM_API_KEY, TELEGRAM_CHAT_ID, TELEGRAM_LEVEL, TELEGRAM_TOPICS, TELEGRAM_FALLBACK, TELEGRAM_EXECUTORS,
+    TELEGRAM_API_BASE,
 )  # fmt: skip
 
 APPRISE_URLS: Setting[str | None] = Setting(
@@ -104,8 +101,11 @@ APPRISE_URLS: Setting[str | None] = Setting(
 )  # fmt: skip
 APPRISE_LEVEL: Setting[int] = Setting("APPRISE_LEVEL", parse_least_level, 40, "least level that goes there", "ERROR")
 APPRISE_TOPICS: Setting[Topics] = Setting("APPRISE_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-APPRISE_EXECUTORS = _executors("APPRISE")
-APPRISE: tuple[Setting[object], ...] = (APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_EXECUTORS)
+APPRISE_FALLBACK = fallback_setting("APPRISE")
+APPRISE_EXECUTORS = executors_setting("APPRISE")
+APPRISE: tuple[Setting[object], ...] = (
+    APPRISE_URLS, APPRISE_LEVEL, APPRISE_TOPICS, APPRISE_FALLBACK, APPRISE_EXECUTORS,
+)  # fmt: skip
 
 LOGSTASH_SERVER: Setting[str | None] = Setting(
     "LOGSTASH_SERVER", parse_text, None, "on if set: `host`, `host:port`, `[::1]:5959`, `udp://…`, `tcp://…`, `tls://…`"
@@ -113,7 +113,11 @@ LOGSTASH_SERVER: Setting[str | None] = Setting(
 LOGSTASH_PORT: Setting[int] = Setting("LOGSTASH_PORT", parse_port, 5959, "port, when the server names none", "5959")
 LOGSTASH_LEVEL: Setting[int] = Setting("LOGSTASH_LEVEL", parse_least_level, 20, "least level that goes there", "INFO")
 LOGSTASH_TOPICS: Setting[Topics] = Setting("LOGSTASH_TOPICS", parse_topics, Topics(), "topics that go there", "all")
-LOGSTASH_EXECUTORS = _executors("LOGSTASH")
+LOGSTASH_FALLBACK = fallback_setting("LOGSTASH")
+LOGSTASH_EXECUTORS = executors_setting("LOGSTASH")
+LOGSTASH_APPLICATION: Setting[str | None] = Setting(
+    "LOGSTASH_APPLICATION", parse_text, None, "`application` of every event", "executor-{EXECUTOR_ID}"
+)
 LOGSTASH_TAGS: Setting[tuple[str, ...]] = Setting(
     "LOGSTASH_TAGS", parse_names, ("python",), "comma list of tags of every event", "python"
 )
@@ -123,7 +127,8 @@ LOGSTASH_ECS: Setting[bool] = Setting(
 
 LOG_LEVEL: Setting[int] = Setting("LOG_LEVEL", parse_least_level, 20, "least level of stdout", "INFO")
 STDOUT_TOPICS: Setting[Topics] = Setting("STDOUT_TOPICS", parse_topics, Topics(), "topics on stdout", "all")
-STDOUT_EXECUTORS = _executors("STDOUT")
+STDOUT_FALLBACK = fallback_setting("STDOUT")
+STDOUT_EXECUTORS = executors_setting("STDOUT")
 NOTIFY_STDOUT: Setting[str] = Setting(
     "NOTIFY_STDOUT", one_of("auto", "text", "json", "off"), "auto",
     "`text`, `json`, `off`; `auto` is text, unless the root logger already prints to a console", "auto",
@@ -131,7 +136,7 @@ NOTIFY_STDOUT: Setting[str] = Setting(
 
 NOTIFY_BACKENDS: Setting[tuple[str, ...]] = Setting(
     "NOTIFY_BACKENDS", parse_backend_names, (),
-    "comma list of third-party backends to load; each has `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`",
+    "comma list of third-party backends to load; each has `<BACKEND>_LEVEL`, `…_TOPICS` and `…_FALLBACK`",
 )  # fmt: skip
 NOTIFY_RELAY_URL: Setting[str | None] = Setting(
     "NOTIFY_RELAY_URL", parse_text, None,
@@ -147,6 +152,7 @@ NOTIFY_RELAY_LOGSTASH: Setting[bool] = Setting(
 RELAY_LEVEL: Setting[int] = Setting(
     "RELAY_LEVEL", parse_least_level, 20, "least level that goes to the relay, whose backends choose of that", "INFO"
 )
+RELAY_FALLBACK = fallback_setting("RELAY")
 RELAY_TOPICS: Setting[Topics] = Setting("RELAY_TOPICS", parse_topics, Topics(), "topics that go to the relay", "all")
 NOTIFY_STATE_DIR: Setting[str | None] = Setting(
     "NOTIFY_STATE_DIR", parse_text, None, "directory for what outlives the process, this user's alone: the outbox",
@@ -213,8 +219,9 @@ NOTIFY_DRY_RUN: Setting[bool] = Setting(
 
 TABLE: tuple[Setting[object], ...] = (
     NAME, EXECUTOR_ID, ICON_URL, *DISCORD, *TELEGRAM, *APPRISE, LOGSTASH_SERVER, LOGSTASH_PORT, LOGSTASH_LEVEL,
-    LOGSTASH_TOPICS, LOGSTASH_EXECUTORS, LOGSTASH_TAGS, LOGSTASH_ECS, LOG_LEVEL, STDOUT_TOPICS, STDOUT_EXECUTORS,
-    NOTIFY_STDOUT, NOTIFY_BACKENDS, NOTIFY_RELAY_URL, NOTIFY_RELAY_LOGSTASH, RELAY_LEVEL, RELAY_TOPICS,
+    LOGSTASH_TOPICS, LOGSTASH_FALLBACK, LOGSTASH_EXECUTORS, LOGSTASH_APPLICATION, LOGSTASH_TAGS, LOGSTASH_ECS,
+    LOG_LEVEL, STDOUT_TOPICS, STDOUT_FALLBACK, STDOUT_EXECUTORS, NOTIFY_STDOUT,
+    NOTIFY_BACKENDS, NOTIFY_RELAY_URL, NOTIFY_RELAY_LOGSTASH, RELAY_LEVEL, RELAY_TOPICS, RELAY_FALLBACK,
     NOTIFY_STATE_DIR, NOTIFY_DURABLE_LEVEL, NOTIFY_REPEAT_INTERVAL, NOTIFY_STORM_LIMIT, NOTIFY_QUIET_HOURS,
     NOTIFY_HANG_AFTER, NOTIFY_STALE_AFTER,
     HTTP_ENABLED, HTTP_HOST, HTTP_PORT, HTTP_USERNAME, HTTP_PASSWORD, HTTP_PUBLIC_LOGS, HTTP_WAIT_GOOD_STARTUP_SECONDS,
@@ -275,7 +282,7 @@ class Settings:
                     yield setting.under("DISCORD_", prefix)
         with suppress(ConfigError):
             for name in self.get(NOTIFY_BACKENDS):
-                yield from (*route_settings(name), executors_setting(name))
+                yield from (*route_settings(name), fallback_setting(name), executors_setting(name))
 
     def secrets(self) -> list[str]:
         """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
@@ -331,20 +338,11 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
     """Return the two settings of a backend's route: `<BACKEND>_LEVEL` and `<BACKEND>_TOPICS`, LOG_LEVEL for stdout."""
     if backend in _ROUTES:
         return _ROUTES[backend]
-    prefix = _prefix(backend)
+    prefix = prefix_of(backend)
     return (
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
-
-
-def executors_setting(backend: str) -> Setting[frozenset[str]]:
-    """Return the setting that says whose events a backend of a relay gets: `<BACKEND>_EXECUTORS`."""
-    return _executors(_prefix(backend))
-
-
-def _prefix(backend: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "_", backend.upper())
 
 
 def is_offline(config: Settings) -> bool:

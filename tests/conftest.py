@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from executors import Executor, executors
 from hypothesis import HealthCheck, settings
 from lanes import Bench, Hanging, benches
 from supervised import Terminal
@@ -163,3 +164,10 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "report.json"
     monkeypatch.setenv("REPORT", str(path))
     return path
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+    """An executor with a channel, a group and a Logstash, of which nothing is set up yet."""
+    with executors(monkeypatch) as executor:
+        yield executor

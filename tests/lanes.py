@@ -144,6 +144,9 @@ class Ledger:
     def park(self, destination: str, event_ids: Iterable[str]) -> None:
         self.lines.append(" ".join(["park", destination, *event_ids]))
 
+    def move(self, destination: str, events: Iterable[Event], to: str) -> None:
+        self.lines.append(" ".join(["move", destination, to, *(event.id for event in events)]))
+
 
 def outcome(entry: Entry) -> str:
     """Return what became of *entry* in the first lane of a bench."""

@@ -97,8 +97,8 @@ def live(life: Life) -> int:
         if life.end == "disk":
             say("calls", calls())
         return 0 if delivered else 1
-    while True:
-        signal.pause()
+    while True:  # in short sleeps: a signal that comes just before a pause is handled after it
+        time.sleep(0.01)
 
 
 def acknowledge_before_sending() -> None:

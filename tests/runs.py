@@ -31,12 +31,12 @@ def say(*words):
 
 def mark(program="executor-1"):
     # As setup() does it.
-    marker = RunMarker(directory, program=program)
-    marker.begin()
     notifier = Notifier({})
-    notifier.at_close(marker.end)
-    atexit.register(notifier.close)
     signals.install(notifier)
+    marker = RunMarker(directory, program=program)
+    notifier.at_close(marker.end)
+    marker.begin()
+    atexit.register(notifier.close)
     return marker
 
 def kill_me():

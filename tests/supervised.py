@@ -54,6 +54,22 @@ def python(script: str) -> list[str]:
     return [sys.executable, "-c", script]
 
 
+HEARING = """
+import os, select, signal
+_woken, _wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+signal.set_wakeup_fd(_wake, warn_on_full_buffer=False)
+
+def line():
+    while 0 not in select.select([0, _woken], [], [])[0]:
+        os.read(_woken, 4096)
+    return os.read(0, 4096)
+"""
+"""For programs that handle signals and wait for a line on stdin: `line()` returns it.
+
+Python handles a signal that comes just before a call that waits, such as `input()`, only after that call, which nothing
+ends. Of this one it is a part that a signal has come.
+"""
+
 WAYS = pytest.mark.parametrize("way", [lambda *command: list(command), supervised], ids=["alone", "supervised"])
 """For tests of what has to be the same with and without us."""
 

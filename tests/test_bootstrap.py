@@ -15,6 +15,8 @@ from notify.backends.memory import MemoryBackend
 from notify.errors import ConfigError
 from notify.notifier import Notifier
 
+pytestmark = pytest.mark.interpreter
+
 # ---- nothing set
 
 
@@ -41,6 +43,17 @@ def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch)
         notify.setup()
     with notify.setup(env={}) as notifier:
         assert list(notifier.stats()) == ["stdout"]
+
+
+def test_a_call_that_asks_for_the_same_again_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    bare_root()
+    backend = MemoryBackend()
+
+    for _ in range(2):  # as a cell of a notebook does
+        notifier = notify.setup(env=dict(QUIET), backends={"sink": backend})
+    notifier.close()
+
+    assert capsys.readouterr().err == ""
 
 
 def test_a_second_call_returns_the_same_notifier_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from set_up import QUIET, WEBHOOK, bare_root, sink
 import notify
 from notify import destinations
 from notify.backends.memory import MemoryBackend
-from notify.errors import ConfigError
+from notify.errors import ConfigError, Gone
 from notify.event import Event
 from notify.notifier import current_notifier
 from notify.settings import Settings
@@ -430,3 +430,60 @@ def test_no_backend_may_have_a_name_that_means_something_else_in_stats(name: str
         notify.setup(env=QUIET, backends={name: MemoryBackend()})
 
     assert current_notifier() is None
+
+
+# ---- fallbacks
+
+
+def test_a_fallback_is_named_by_a_setting_and_gets_what_was_for_who_is_gone() -> None:
+    sink, second = MemoryBackend([Gone("deleted")]), MemoryBackend()
+    env = {**QUIET, "SINK_FALLBACK": "Second", "SECOND_TOPICS": "nothing"}
+    notifier = notify.setup(env=env, backends={"sink": sink, "second": second})
+
+    outcome = notifier.notify("hello").wait(60)
+    notifier.close()
+
+    assert outcome == {"sink": "handed over to second", "second": "delivered"}
+    assert "hello" in second.messages
+
+
+@pytest.mark.parametrize(
+    ("env", "text"),
+    [
+        ({"SINK_FALLBACK": CANARY}, "SINK_FALLBACK: not the name of a backend; here there is second"),
+        ({"SINK_FALLBACK": f"{CANARY} x"}, "SINK_FALLBACK: not the name of a backend"),
+        ({"SINK_FALLBACK": "sink"}, "SINK_FALLBACK: a backend cannot stand in for itself"),
+        (
+            {"SINK_FALLBACK": "second", "SECOND_FALLBACK": "sink"},
+            "SINK_FALLBACK: goes round in a circle: sink → second → sink",
+        ),
+        ({"SECOND_FALLBACK": "outbox"}, "SECOND_FALLBACK: not the name of a backend; here there is sink"),
+    ],
+)
+def test_a_fallback_that_cannot_be_one_is_an_error_that_names_the_variable(env: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        notify.setup(env={**QUIET, **env}, backends={"sink": MemoryBackend(), "second": MemoryBackend()})
+
+    assert str(caught.value) == text
+    assert current_notifier() is None
+
+
+def test_each_discord_channel_has_a_fallback_of_its_own() -> None:
+    env = {"DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_OPS_WEBHOOK_URL": WEBHOOK, "NOTIFY_DRY_RUN": "1"}
+    config = Settings({**env, "DISCORD_FALLBACK": "discord_ops", "DISCORD_OPS_FALLBACK": "stdout"})
+
+    _, routes = destinations.destinations(config, {"stdout": MemoryBackend()})
+
+    assert {name: route.fallback for name, route in routes.items()} == {
+        "discord": "discord_ops",
+        "discord_ops": "stdout",
+        "stdout": None,
+    }
+
+
+def test_what_has_a_fallback_works_in_tests_too_where_that_is_not_made() -> None:
+    config = Settings({**QUIET, "SINK_FALLBACK": "telegram", "UNIT_TESTING": "1"})
+
+    _, routes = destinations.destinations(config, {"sink": MemoryBackend()})
+
+    assert routes["sink"].fallback is None

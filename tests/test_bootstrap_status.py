@@ -24,6 +24,8 @@ from notify.settings import Settings
 from notify.status.heartbeat import heartbeat
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 STRATEGIES = json.dumps(
     [
         {"id": "eth-btc", "name": "Another", "url": "https://eth-btc.example.com"},

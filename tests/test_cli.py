@@ -754,7 +754,36 @@ def test_send_fails_when_a_backend_does_not_take_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_send_fails_when_nobody_wants_it(pager: Pager) -> None:
-    assert invoke("send", "hi", env={**PAGER, "PAGER_LEVEL": "CRITICAL"}).exit_code == 1
+    result = invoke("send", "hi", env={**PAGER, "PAGER_LEVEL": "CRITICAL"})
+
+    assert result.exit_code == 1
+    assert cells(result.stdout) == [["pager", "not wanted: its route leaves this level or topic out"]]
+
+
+def test_send_succeeds_when_the_fallback_of_a_backend_that_is_gone_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends = {"pager": Pager([Gone("no such pager")]), "other": Pager()}
+    monkeypatch.setattr(destinations, "load", lambda name, env: backends[name])
+    env = {**PAGER, "NOTIFY_BACKENDS": "pager,other", "OTHER_TOPICS": "nothing", "PAGER_FALLBACK": "other"}
+
+    result = invoke("send", "hi", env=env)
+
+    assert result.exit_code == 0
+    assert cells(result.stdout) == [["pager", "handed over to other"], ["other", "delivered"]]
+
+
+def test_doctor_names_the_fallback_and_one_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "load", lambda name, env: Pager())
+    env = {**PAGER, "NOTIFY_BACKENDS": "pager,other", "UNIT_TESTING": "false"}
+
+    good = found(invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "Other"}))
+    wrong = invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "pager"})
+    unknown = invoke("doctor", "--json", env={**env, "PAGER_FALLBACK": "sink"})
+
+    assert good["pager"] == ("ok", "gets INFO and above, topics: all; while it is gone, other gets that")
+    assert wrong.exit_code == 1
+    assert found(wrong)["PAGER_FALLBACK"] == ("wrong", "a backend cannot stand in for itself")
+    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    assert [each["text"] for each in json.loads(unknown.stdout) if each["verdict"] == "warning"] == [text]
 
 
 def test_send_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

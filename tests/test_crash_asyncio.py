@@ -14,6 +14,8 @@ from notify.backends.memory import MemoryBackend
 from notify.crash import asyncio_errors
 from notify.notifier import Notifier
 
+pytestmark = pytest.mark.interpreter
+
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
 # `main` is what each test has to say.

@@ -11,6 +11,8 @@ from notify.backends.memory import MemoryBackend
 from notify.crash import children
 from notify.notifier import Notifier
 
+pytestmark = pytest.mark.interpreter
+
 METHODS = pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 
 PROGRAM = """

@@ -24,6 +24,8 @@ from notify.crash import hooks, report
 from notify.notifier import Notifier
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 QUIET = {"NOTIFY_STDOUT": "off"}
 
 SETUP = 'import logging, os, sys, threading, time, notify\nnotifier = notify.setup(env={"NOTIFY_STDOUT": "json"})\n'

@@ -21,6 +21,8 @@ from notify.notifier import Notifier
 from notify.run_state import RunState
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 STARTED = 1_800_000_000.0  # epoch seconds, a moment in 2027
 
 

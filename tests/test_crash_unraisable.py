@@ -14,6 +14,8 @@ from notify.crash import seen, unraisable
 from notify.notifier import Notifier
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 LEAKY = """
 class Leaky:
     def __del__(self):

@@ -5,14 +5,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from chromium import chromium
 from fleets import Fleet, dashboard
-from machine import missing
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from raw_server import raw, silent
 
 from notify.status import StatusServer
@@ -20,8 +19,6 @@ from notify.status.auth import Readers
 
 pytestmark = pytest.mark.process
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SOON = 10_000.0  # milliseconds until an open page has to show what has happened
 GONE = re.compile("net::ERR_")  # what the console says once the dashboard has ended, as it does before the page
 
@@ -33,12 +30,8 @@ expect.set_options(timeout=SOON)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the module: it takes a second to start."""
-    if not CHROMIUM.exists():
-        missing(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -103,7 +103,9 @@ def test_deliveries_are_read_by_backend() -> None:
         "last_error": "no answer",
     }
 
-    found = read_status({"delivery": {"outbox": {"broken": None}, "discord": counts, "odd": 7}})
+    unwanted = {"accepted": 3, "pending": 0, "dropped": {}, "unrouted": 3}
+    delivery = {"intake": unwanted, "outbox": {"broken": None}, "discord": counts, "odd": 7}
+    found = read_status({"delivery": delivery})
 
     assert found.deliveries == (
         Delivery("discord", "1,204", "3", "0", "2 rejected: too long", NOW, "no answer"),

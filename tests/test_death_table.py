@@ -18,7 +18,7 @@ from traders import BEGIN, delivered_by_the_next_start
 
 from notify.testing.fake_discord import FakeDiscord
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.interpreter]
 
 # Of the whole table, which takes half a minute. Raise it here to look for what happens once in a while.
 REPETITIONS = 1

@@ -23,6 +23,8 @@ from children import ENDING, environment, python
 
 from notify import diagnostics
 
+pytestmark = pytest.mark.interpreter
+
 ENOUGH = 1000  # lines to fill a terminal that hangs, and then some
 LINUX = sys.platform == "linux"
 

@@ -44,7 +44,7 @@ class Floor:
                 clock=SystemClock(),
                 lock=lock,
                 settled=self.settled,
-                outbox=self.ledger,  # type: ignore[arg-type]  # all that a lane calls
+                outbox=self.ledger if name.startswith("durable") else None,
             )
             for name, route in routes.items()
         ]
@@ -92,6 +92,17 @@ def test_each_lane_gets_what_its_route_wants() -> None:
 def test_an_event_that_no_lane_wants_is_settled_all_the_same() -> None:
     with floor(people=Route(logging.ERROR)) as house:
         assert house.say("unheard").wait(60) == {}
+
+
+def test_events_that_no_lane_wants_are_counted_and_others_are_not() -> None:
+    with floor(people=Route(logging.ERROR), gas=Route(topics=parse_topics("gas"))) as house:
+        for _ in range(3):
+            house.say("unheard").wait(60)
+        house.say("heard", level=logging.ERROR).wait(60)
+        house.say("heard by one", topic="gas").wait(60)
+
+        counts = house.intake.stats()
+        assert (counts["accepted"], counts["unrouted"], counts["dropped"]) == (3, 3, {})
 
 
 def test_a_draft_that_breaks_its_promise_ends_nothing(internal_errors: list[str]) -> None:

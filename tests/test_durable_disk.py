@@ -2,13 +2,14 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from lanes import LONG, Hanging, ours, until, waits
+from lanes import LONG, Hanging, until, waits
 
 from notify.backends.memory import MemoryBackend
 from notify.delivery.outbox import Outbox, listing
@@ -16,7 +17,9 @@ from notify.delivery.outbox import store as outbox_store
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.store import VERSION
+from notify.delivery.state_dir import StateDirError
 from notify.delivery.ticket import DELIVERED
+from notify.errors import RetryLater
 from notify.notifier import Notifier
 
 BACK = "The outbox works again: events are kept on disk."
@@ -58,6 +61,14 @@ def alerts(backend: MemoryBackend) -> list[str]:
 
 def broken(notifier: Notifier) -> object:
     return notifier.stats()["outbox"]["broken"]
+
+
+def on_disk(state: Path) -> list[str]:
+    """Return what waits on disk, which may have lost its file."""
+    try:
+        return [listed.event.message for listed in listing.waiting(state, 10) if listed.event]
+    except (StoreError, StateDirError):
+        return []
 
 
 def a_file(state: Path) -> Path:
@@ -211,30 +222,42 @@ def test_what_waits_is_on_disk_again_when_somebody_has_removed_it(state: Path) -
         assert not notifier.trade("unlucky").durable
 
         until(lambda: notifier.stats()["outbox"]["broken"] is None)
-        until(lambda: [listed.event.message for listed in listing.waiting(state, 10) if listed.event] == ["waiting"])
+        until(lambda: on_disk(state) == ["waiting"])
         hanging.let.set()
         assert notifier.flush()
     assert listing.waiting(state, 10) == []
 
 
 def test_what_waits_when_somebody_removes_it_and_nothing_is_said_any_more_is_on_disk_for_the_next(
-    state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("notify.delivery.pipeline._LAST_MOMENT", 1.0)  # seconds for the last look: the disk may be slow
+    postponing = MemoryBackend([RetryLater(after=3600)], durable=True)  # seconds: long after the end
+    notifier = Notifier({"discord": postponing}, outbox=Outbox(state))
+    tickets = [notifier.trade(str(number)) for number in range(3)]
+    until(lambda: notifier.stats()["discord"]["retried"])
+    shutil.rmtree(state)
+
+    notifier.close(LONG)  # which waits for nobody, and leaves all that time to the last look at the disk
+
+    assert {ticket.wait(0)["discord"] for ticket in tickets} == {"pending"}
+    assert "its file was moved or removed" in capsys.readouterr().err
+    backend = MemoryBackend(durable=True)
+    with Notifier({"discord": backend}, outbox=Outbox(state)):
+        assert [event.message for event in backend.wait_for(3)] == ["0", "1", "2"]
+
+
+def test_what_was_removed_is_made_again_while_a_backend_that_hangs_is_waited_for_at_the_end(state: Path) -> None:
     hanging = Hanging(durable=True)
     notifier = Notifier({"discord": hanging}, outbox=Outbox(state))
     tickets = [notifier.trade(str(number)) for number in range(3)]
     assert hanging.called.wait(LONG)
-    until(lambda: waits("housekeeping", "_run"))  # for a minute
     shutil.rmtree(state)
 
-    notifier.close(0.5)
-
-    assert {ticket.wait(0)["discord"] for ticket in tickets} == {"pending"}
-    assert "its file was moved or removed" in capsys.readouterr().err
+    closing = threading.Thread(target=notifier.close, args=(LONG,))
+    closing.start()
+    until(lambda: on_disk(state) == ["0", "1", "2"])
     hanging.let.set()
-    until(lambda: not ours("lane-discord"))
-    backend = MemoryBackend(durable=True)
-    with Notifier({"discord": backend}, outbox=Outbox(state)):
-        assert sorted(event.message for event in backend.wait_for(2)) == ["1", "2"]
-    assert [event.message for event in hanging.events] == ["0"]
+    closing.join()
+
+    assert {ticket.wait(0)["discord"] for ticket in tickets} == {DELIVERED}
+    assert listing.waiting(state, 10) == []

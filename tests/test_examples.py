@@ -1,22 +1,30 @@
 """The files under docs/examples are what the pages show, and what the command writes."""
 
 import json
+import logging
 import re
+import runpy
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from children import python
+from executors import Executor
+from logstash import LogstashFormatterVersion1
 from set_up import secrets_file
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from notify.cli.app import app
+from notify.integrations import trade_executor
+from notify.integrations.trade_executor import get_ring_buffer_handler
 from notify.run_state import RunState
 from notify.settings import TABLE
 from notify.status import StatusServer, make_app
+from notify.testing.fake_telegram import CHAT_ID, TOKEN
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS / "examples"
@@ -28,6 +36,9 @@ PAGES = {
     "prometheus.yml": "monitoring.md",
     "alerts.yml": "monitoring.md",
     "blackbox.yml": "monitoring.md",
+    "logstash.conf": "logstash.md",
+    "index-template.json": "logstash.md",
+    "logstash.nft": "logstash.md",
 }
 IN_CONTAINER = "/run/secrets/notify.env"
 
@@ -44,7 +55,8 @@ def test_a_page_shows_the_file_as_it_is(file: str, page: str) -> None:
 def test_every_example_is_on_a_page() -> None:
     linked = set(re.findall(r"\]\(examples/([^)]+)\)", "".join(page.read_text() for page in DOCS.glob("*.md"))))
 
-    assert {file.name for file in EXAMPLES.iterdir()} == PAGES.keys() | linked
+    files = [file for file in EXAMPLES.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    assert {str(file.relative_to(EXAMPLES)) for file in files} == PAGES.keys() | linked
 
 
 # ---- Caddyfile
@@ -56,7 +68,7 @@ def test_every_example_is_on_a_page() -> None:
 def test_the_caddyfiles_are_what_the_command_writes_of_the_list_on_the_page(
     tmp_path: Path, file: str, arguments: list[str]
 ) -> None:
-    env_file = secrets_file(tmp_path, next(block for block in blocks("proxy.md", "sh") if "STRATEGIES=" in block))
+    env_file = secrets_file(tmp_path, next(block for block in blocks("proxy.md", "dotenv") if "STRATEGIES=" in block))
 
     ended = CliRunner().invoke(app, ["caddyfile", "--env-file", str(env_file), *arguments])
 
@@ -203,3 +215,93 @@ def test_every_command_line_is_one_that_we_have(line: list[str]) -> None:
 
     assert program == "notify"
     assert parsed.params
+
+
+# ---- executor_start.py, which logs through executor_logging.py
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The example, as a module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # nothing is left beside the examples
+    found = runpy.run_path(str(EXAMPLES / "executor_start.py"))
+    yield found
+    sys.modules.pop("executor_logging")
+
+
+def by_text(document: dict[str, Any]) -> str:
+    return str(document["message"])
+
+
+def test_an_executor_whose_logging_was_replaced_says_everything_and_its_crash_once(
+    start: dict[str, Any], executor: Executor, tmp_path: Path
+) -> None:
+    formatter = LogstashFormatterVersion1("logstash", tags=["python"])
+    beside = logging.Handler(logging.INFO)
+    theirs: list[dict[str, Any]] = []
+    beside.emit = lambda record: theirs.append(json.loads(formatter.format(record)))  # type: ignore[method-assign]
+    state = start["RunState"]()
+    root = start["set_up"](
+        "gold",
+        "Gold digger",
+        discord_webhook_url=executor.discord.url,
+        telegram_api_key=TOKEN,
+        telegram_chat_id=str(CHAT_ID),
+        logstash_server=f"127.0.0.1:{executor.port}",
+        log_file=str(tmp_path / "logs" / "gold.log"),
+    )
+    executor.documents  # noqa: B018 - what setting up has logged
+    root.addHandler(beside)  # python-logstash's view of the same run
+
+    with pytest.raises(start["LiveSchedulingTaskFailed"]):
+        start["run"](root, state)
+
+    # Discord: each event once, the crash with its root cause.
+    assert sorted(executor.titles) == [
+        "",  # the long line of a tick, which is no title
+        "New trades",
+        "Portfolio after rebalance",
+        "Strategy state",
+        "Strategy thinking",
+        "⚠️ Hot wallet 0x7a2… is low on gas",
+        "🆘 Crashed in the main loop: ZeroDivisionError: no liquidity for ETH-USDC",
+    ]
+    (pictured,) = [message for message in executor.discord.messages if message.files]
+    assert dict(pictured.files) == {"strategy-state.png": start["CHART"]}
+    # Telegram: the decision alone.
+    (decision,) = executor.sent
+    assert decision.startswith("💰 Portfolio after rebalance")
+    # Logstash: every record as python-logstash would have sent it, errors ahead of others, and what only we say.
+    ours = executor.documents
+    recorded = [each for each in sorted(ours, key=by_text) if each["logger_name"] != "notify"]
+    for document in theirs:
+        document.pop("taskName", None)  # Python 3.12 added it to every record
+        document["application"] = "executor-gold"
+    assert [{k: v for k, v in each.items() if k not in ("event_id", "topic")} for each in recorded] == sorted(
+        theirs, key=by_text
+    )
+    assert {each["message"] for each in ours if each["logger_name"] == "notify"} == {
+        "Strategy state",
+        "Crashed in the main loop: ZeroDivisionError: no liquidity for ETH-USDC",
+    }
+    # /logs, the run state, and the file.
+    ring = get_ring_buffer_handler()
+    assert ring is not None
+    assert [record["message"] for record in ring.export()[-5:]] == [
+        "Cycle 1 complete",
+        "no liquidity for ETH-USDC",
+        "The trading execution loop crashed",
+        "one of the scheduled tasks failed",
+        "The web server goes into wait mode, version v50",
+    ]
+    assert not state.executor_running
+    assert "no liquidity for ETH-USDC" in state.exception["exception_message"]
+    assert "Cycle 1 complete" in (tmp_path / "logs" / "gold.log").read_text()
+
+
+def test_the_logging_module_of_the_executor_offers_all_that_it_did(start: dict[str, Any]) -> None:
+    import executor_logging  # type: ignore[import-not-found]  # found through the fixture
+
+    assert set(executor_logging.__all__) <= set(trade_executor.__all__)
+    assert {name for name in trade_executor.__all__ if name.startswith("setup_")} <= set(executor_logging.__all__)

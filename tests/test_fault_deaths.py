@@ -21,6 +21,8 @@ from notify.delivery.outbox.file import NAME
 from notify.notifier import Notifier
 from notify.testing.fake_discord import HANG, FakeDiscord
 
+pytestmark = pytest.mark.interpreter
+
 
 def _end_unheard(end: str, state: Path) -> int:
     """Have a program say its trades to a Discord that hangs, and end by *end*; return its exit code."""

@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 from children import ENDING, environment, python
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.interpreter]
 
 WATCHDOG = 30  # seconds, for a program that takes three; before it counts as hanging
 

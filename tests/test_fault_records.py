@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -204,13 +205,15 @@ def test_fault_49_ten_thousand_errors_inside_the_handler_are_one_line_without_th
     record = logging.makeLogRecord({"name": "strategy", "args": (canary,), "levelno": 40, "extra": canary})
     del record.msg  # as a filter that breaks does
 
+    began = time.monotonic()
     for _ in range(10_000):
         heard.notifier.handler.handle(record)
+    took = time.monotonic() - began
 
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
+    assert 1 <= len(lines) <= 1 + took / 10  # one in ten seconds: they take one, and more on a busy machine
     assert "a record of strategy was lost: AttributeError" in lines[0]
-    assert canary not in lines[0]
+    assert canary not in "".join(lines)
     assert internal_errors == ["handler"] * 10_000
     heard.logger.info("the next")
     assert heard.event().message == "the next"

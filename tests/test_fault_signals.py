@@ -10,6 +10,8 @@ from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_
 
 from notify.testing.fake_discord import HANG, FakeDiscord
 
+pytestmark = pytest.mark.interpreter
+
 IN_TIME = 8.0  # seconds from a signal to the end: 5 are allowed, and two busy cores may need the rest
 
 # Python forgets that it was Ctrl-C, and ends with 1, when another thread compiles something at that moment.

@@ -14,6 +14,7 @@ from notify.arguments import Parts
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
 from notify.delivery.folding.front import Folding
+from notify.delivery.intake import Draft
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.ticket import DELIVERED, FOLDED
 from notify.errors import RetryLater
@@ -185,8 +186,32 @@ def test_who_can_change_messages_is_told_every_30_seconds_and_nobody_else(clock:
         clock.advance(1)
         assert chat.wait_for(3)[2].matter.count == 11  # type: ignore[union-attr]  # it has one
 
+        machine.wait_for(11)
+        assert notifier.flush(LONG)
         assert len(people.events) == 1
         assert len(machine.events) == 11
+
+
+def test_a_count_comes_after_its_announcement_however_long_the_dispatcher_is_held_up(clock: FakeClock) -> None:
+    chat = Chat()
+    with speaking(clock, chat=chat) as notifier:
+        intake = notifier._pipeline.intake
+        take, late = intake.take, [60]  # seconds
+
+        def held_up(limit: int) -> list[Draft]:
+            taken = take(limit)
+            if late and not taken:  # as by a disk that hangs, while the program goes on
+                seconds = late.pop()
+                down(10)
+                clock.advance(seconds)
+            return taken
+
+        intake.take = held_up  # type: ignore[method-assign]
+        until(lambda: not late)
+        assert notifier.flush(LONG)
+        chat.wait_for(2)
+
+    assert chat.messages == ["node 0 is down", "node 0 is down × 10"]
 
 
 def test_what_was_said_of_a_matter_and_has_not_arrived_is_not_said_again(clock: FakeClock, hanging: Hanging) -> None:
@@ -199,7 +224,7 @@ def test_what_was_said_of_a_matter_and_has_not_arrived_is_not_said_again(clock: 
             down(1)
             until(lambda: notifier._pipeline._dispatcher.idle())
             clock.advance(31)
-            until(lambda: notifier._pipeline._folding._grouping.due_at > notifier._pipeline._folding._now())
+            until(lambda: notifier._pipeline._folding._grouping.due_at > notifier._pipeline._folding.now())
 
         assert notifier.stats()["chat"]["pending"] == 2  # the announcement and one count
         hanging.let.set()

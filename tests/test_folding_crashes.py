@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from folds import Chat, People
+from lanes import LONG
 
+from notify.backends.memory import MemoryBackend
 from notify.crash.report import report_crash, report_from_hook
 from notify.delivery.outbox import Outbox
 from notify.notifier import Notifier
@@ -76,3 +78,38 @@ def test_how_earlier_runs_have_ended_is_told_each_time(clock: FakeClock, state: 
             notifier.notify("The last run was killed", level=logging.CRITICAL, topic="crash")
 
     assert len(people.messages) == 3
+
+
+def test_what_is_logged_of_a_crash_that_was_reported_is_for_machines_only(clock: FakeClock) -> None:
+    people, machine = Chat(), MemoryBackend()
+    logger = logging.Logger("loop")
+    with Notifier({"people": people, "machine": machine}, clock=clock) as notifier:
+        logger.addHandler(notifier.handler)
+        try:
+            raise ValueError("no price")
+        except ValueError as error:
+            logger.exception("seen before the report")
+            report_crash(error, notifier=notifier)
+            logger.exception("seen after it")
+            logger.error("said without the exception, and perhaps of another matter")
+            logger.error("said of it", extra={"topic": "crash"})
+        assert notifier.flush(LONG)
+
+        assert [event.message for event in people.events if event.topic != "crash"] == [
+            "seen before the report",
+            "said without the exception, and perhaps of another matter",
+        ]
+        assert len(machine.events) == 5  # the report, and all that was logged
+        assert notifier.stats()["people"]["folded"] == 2
+
+
+def test_what_is_logged_of_another_exception_is_told(clock: FakeClock) -> None:
+    people = Chat()
+    logger = logging.Logger("loop")
+    with Notifier({"people": people}, clock=clock) as notifier:
+        logger.addHandler(notifier.handler)
+        report_crash(crash(), notifier=notifier)
+        logger.error("Could not close the position", exc_info=crash(KeyError))
+        assert notifier.flush(LONG)
+
+        assert people.events[-1].message == "Could not close the position"

@@ -52,7 +52,7 @@ def pass_by(notifier: Notifier, clock: FakeClock, seconds: float) -> None:
     """Have *seconds* pass, and wait until everything that was due then has been said."""
     clock.advance(seconds)
     folding = notifier._pipeline._folding
-    until(lambda: folding._grouping.due_at > folding._now())
+    until(lambda: folding._grouping.due_at > folding.now())
     assert notifier.flush(PATIENCE)
 
 
@@ -136,7 +136,7 @@ def test_while_discord_is_down_a_matter_that_goes_on_waits_as_two_events(
         for _ in range(20):  # minutes
             logger.error("node is down")
             clock.advance(60)
-            until(lambda: folding._grouping.due_at > folding._now())
+            until(lambda: folding._grouping.due_at > folding.now())
         assert notifier.stats()["discord"]["pending"] == 2
         discord.answer_with()
         discord._script.clear()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from notify.event import Event, Phase
 from notify.rules.fingerprint import Subject
-from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes, Saying, Verdict
+from notify.rules.grouping import EDIT_EVERY, Grouping, Lanes
 from notify.rules.matter import is_told_of_a_row
+from notify.rules.verdict import Saying, Verdict
 
 HOUR = 3600.0
 CHAT, PAGER, MACHINE = "chat", "pager", "machine"  # changes its messages; folds; gets everything
@@ -316,6 +317,15 @@ def test_an_announcement_that_another_process_has_left_counts_as_ones_own():
 
     assert matters.judge(RPC, ERROR, frozenset({CHAT, PAGER}), 11)[0] is Verdict.FOLD
     assert due(matters, 100) == [("counted", 2, CHAT)]
+
+
+def test_what_another_process_has_announced_long_ago_and_left_is_counted_no_sooner_than_what_is_announced_now():
+    matters = grouping()
+    matters.learn("rpc", Event(id="1", time=5.0, message="down", level=ERROR), CHAT, 1000)
+    assert matters.judge(RPC, ERROR, frozenset({CHAT}), 1001)[0] is Verdict.FOLD
+
+    assert due(matters, 1000 + EDIT_EVERY - 1) == []  # its message has perhaps not been sent yet
+    assert due(matters, 1000 + EDIT_EVERY) == [("counted", 2, CHAT)]
 
 
 def test_what_the_process_has_not_told_at_its_end_is_told_by_it_or_by_the_next():

@@ -3,7 +3,7 @@ import logging.handlers
 import queue
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from lanes import LONG
@@ -252,3 +252,16 @@ def test_ctrl_c_while_a_record_is_read_reaches_the_program(notifier: Notifier, m
 
     with pytest.raises(KeyboardInterrupt):
         notifier.handler.handle(logging.makeLogRecord({}))
+
+
+def test_a_filter_may_put_another_record_in_the_place_of_one(notifier: Notifier, backend: MemoryBackend) -> None:
+    logger = logging.Logger("strategy")
+    logger.addHandler(notifier.handler)
+    other = logging.LogRecord("strategy", logging.INFO, __file__, 1, "another", (), None)
+    replaces: Any = lambda record: other  # noqa: E731 - a function is a filter as well
+    notifier.handler.addFilter(replaces)
+
+    logger.info("one")
+
+    assert notifier.flush()
+    assert backend.messages == ["another"]

@@ -18,13 +18,13 @@ MAX_LINES = 400
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
     **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "duration", "table", "event_json"], 0),
-    **dict.fromkeys(["arguments", "setting", "settings", "env_file", "rules", "run_state"], 1),
+    **dict.fromkeys(["arguments", "setting", "route_setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations", "preview"], 3),
     **dict.fromkeys(["notifier", "status"], 4),
-    **dict.fromkeys(["crash", "fleet", "integrations", "relay", "threshold"], 5),
+    **dict.fromkeys(["crash", "fleet", "relay", "threshold"], 5),
     **dict.fromkeys(["bootstrap", "supervisor"], 6),
-    **dict.fromkeys(["__init__", "__main__", "cli", "testing", "pytest_plugin", "demo"], 7),
+    **dict.fromkeys(["__init__", "__main__", "cli", "integrations", "testing", "pytest_plugin", "demo"], 7),
 }
 # Whose rooms know each other. On the other floors each keeps to itself: backends and delivery meet in backend.py only.
 OPEN_FLOORS = {0, 1, 7}
@@ -44,6 +44,9 @@ HEAVY = {
     "waitress",
     "jinja2",
     "werkzeug",
+    "sentry_sdk",
+    "IPython",
+    "logstash",
     "redis",
 }
 

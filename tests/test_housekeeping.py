@@ -37,6 +37,7 @@ class Shelf:
         self.broken: str | None = None
         self.gone: set[str] = set()
         self.writable = True
+        self.fit = True
         self.again: list[str] = []
         self.looks = threading.Semaphore(0)
         self.within: Callable[[], object] = lambda: None
@@ -57,6 +58,9 @@ class Shelf:
     def store_again(self, destination: str, events: Sequence[Event]) -> set[str]:
         self.again += [event.id for event in events] if self.writable else []
         return {event.id for event in events} if self.writable else set()
+
+    def is_fit(self) -> bool:
+        return self.fit
 
     def maintain(self) -> Upkeep:
         self.in_upkeep()
@@ -137,7 +141,7 @@ def test_only_durable_lanes_with_room_are_asked_for(bench: Bench, kept: Callable
     gate = Gate(durable=True)
     full = bench.lane(gate, outbox=Ledger(), capacity=2)
     bench.put(full, "a", "b")  # more than half of two
-    bench.lane(MemoryBackend(), outbox=Ledger())
+    bench.lane(MemoryBackend())
     durable_lane(bench)
     shelf = Shelf()
 
@@ -458,6 +462,43 @@ def test_what_waits_in_a_lane_is_compared_with_the_disk_once_more_at_the_end(
     housekeeping.join(LONG)
 
     assert shelf.again == ["waiting"]
+    gate.let.release(9)
+
+
+def test_what_is_wrong_with_the_disk_is_mended_when_somebody_asks_for_that(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    gate, _, _ = waiting_lane(bench)
+    shelf = Shelf()
+    housekeeping = kept(shelf)
+    housekeeping.begin()
+    assert shelf.looks.acquire(timeout=LONG)
+    shelf.gone = {"waiting"}
+    shelf.upkeep = [Upkeep((), (), renewed=True)]
+    shelf.fit = False
+
+    housekeeping.check_disk_soon()
+
+    assert shelf.looks.acquire(timeout=LONG)
+    until(lambda: shelf.again == ["waiting"])
+    gate.let.release(9)
+
+
+def test_a_disk_that_is_as_it_was_costs_nothing_when_somebody_asks_for_it(
+    bench: Bench, kept: Callable[..., Housekeeping]
+) -> None:
+    gate, _, _ = waiting_lane(bench)
+    shelf = Shelf()
+    housekeeping = kept(shelf)
+    housekeeping.begin()
+    assert shelf.looks.acquire(timeout=LONG)
+
+    housekeeping.check_disk_soon()
+    housekeeping.stop()
+    housekeeping.join(LONG)
+
+    assert shelf.looks.acquire(timeout=LONG)  # the last one, at the end
+    assert not shelf.looks.acquire(blocking=False)
     gate.let.release(9)
 
 

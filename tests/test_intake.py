@@ -235,6 +235,7 @@ def test_what_was_refused_is_counted_by_reason() -> None:
         "retried": 0,
         "pending": 1,
         "dropped": {"intake full": 1, "closed": 1},
+        "unrouted": 0,
         "last_success_at": None,
         "last_error": None,
     }

@@ -104,6 +104,7 @@ def test_stats_tell_what_happened(bench: Bench, clock: FakeClock) -> None:
         "pending": 0,
         "dropped": {"rejected": 1},
         "folded": 0,
+        "handed_over": 0,
         "last_success_at": clock.time(),
         "last_error": "too long",
     }
@@ -125,6 +126,7 @@ def test_stats_of_a_lane_that_did_nothing_are_zero(bench: Bench) -> None:
         "pending": 0,
         "dropped": {},
         "folded": 0,
+        "handed_over": 0,
         "last_success_at": None,
         "last_error": None,
     }

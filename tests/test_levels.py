@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 from children import python
 
-from notify.levels import TRADE, TRADE_HIGH, level_name, parse_level, severity
+from notify.levels import TRADE, TRADE_HIGH, level_name, number_trade_high, parse_level, severity
+
+pytestmark = pytest.mark.interpreter
 
 
 class Recorder(logging.Handler):
@@ -112,7 +114,7 @@ def test_levels_that_a_program_registered_first_keep_their_numbers(before: str, 
     script = f"""if True:
         import json, logging
         {before}
-        from notify.levels import TRADE, TRADE_HIGH
+        from notify.levels import number_trade_high, TRADE, TRADE_HIGH
         names = [logging.getLevelName(TRADE), logging.getLevelName(TRADE_HIGH)]
         logging.basicConfig(level=1, format="%(levelno)d %(levelname)s %(lineno)d")
         logging.getLogger("a").trade("Bought")
@@ -167,3 +169,21 @@ def test_what_is_no_level_is_refused_without_showing_it(text: str) -> None:
         parse_level(text)
 
     assert "secret" not in str(caught.value)
+
+
+def test_trade_high_may_be_given_another_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "TRADE_HIGH", 22)
+    monkeypatch.setitem(logging._levelToName, 51, "")
+    monkeypatch.setitem(logging._nameToLevel, "TRADE_HIGH", 22)
+    records: list[logging.LogRecord] = []
+    logger = logging.Logger("loop")
+    logger.handle = records.append  # type: ignore[method-assign]
+
+    number_trade_high(51)
+    logger.trade_high("Rebalanced")  # type: ignore[attr-defined]
+
+    assert [(record.levelno, record.levelname, record.filename) for record in records] == [
+        (51, "TRADE_HIGH", "test_levels.py")
+    ]
+    assert parse_level("trade_high") == 51
+    assert severity(51) == severity(22) == 22

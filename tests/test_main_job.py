@@ -10,7 +10,7 @@ from notify.testing.fake_discord import FakeDiscord
 
 DAYS = 60  # of the demo: at least one purchase, one sale and one gas spike
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.interpreter]
 
 
 def test_the_demo_tells_the_same_story_everywhere(tmp_path):

@@ -11,7 +11,7 @@ from runs import GRACE, claimed, ended, files, running
 from notify.crash.marker import SUPERVISOR
 from notify.crash.unclean import How, claim_pid
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.interpreter]
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 

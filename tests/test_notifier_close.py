@@ -19,6 +19,8 @@ from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
 
+pytestmark = pytest.mark.interpreter
+
 # ---- close
 
 
@@ -382,7 +384,7 @@ INTERRUPTED = """if True:
     import faulthandler, os, signal, sys
     from pathlib import Path
     from notify.backends.memory import MemoryBackend
-    from notify.delivery import comparison, dispatcher, housekeeping, intake, lane, pipeline, ticket, write_ahead
+    from notify.delivery import comparison, dispatcher, housekeeping, intake, lane, pipeline, tally, ticket, write_ahead
     from notify.delivery.outbox import Outbox
     from notify.notifier import Notifier
 
@@ -441,7 +443,7 @@ INTERRUPTED = """if True:
         ("intake.Intake._refuse", "full"),
         ("ticket.Ticket.routed", "full"),
         ("ticket.Ticket.wait", "wait"),
-        ("lane.Tally.as_stats", "stats"),  # within the lane's locks
+        ("tally.Tally.as_stats", "stats"),  # within the lane's locks
         ("lane.Lane.roomy", "adopt"),
         ("lane.Lane.fall_behind", "adopt"),
     ],

@@ -10,6 +10,8 @@ from disk_calls import replaceable
 from machine import missing
 from oracle import Arrival, Life, Lived, Verdict, chain, judge, total, world
 
+pytestmark = pytest.mark.interpreter
+
 AT_ONCE = 2  # chains of lives, so that a process dies while another one works
 # Lives in one chain, about two minutes: the oracle's work grows with the square of what it has to compare.
 LONGEST = 1000

@@ -11,6 +11,8 @@ from outboxes import ALL, an_event, everything_in, opened, output, running, work
 from notify.delivery.outbox import Upkeep, listing
 from notify.delivery.outbox.file import NAME
 
+pytestmark = pytest.mark.interpreter
+
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.CRITICAL])
 def test_what_comes_after_the_end_is_on_disk_for_whoever_looks_next(state, level):

@@ -6,6 +6,8 @@ import pytest
 from machine import missing
 from outboxes import GRACE, everything_in, output, running
 
+pytestmark = pytest.mark.interpreter
+
 # ---- forks
 
 FORKS = """

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine import missing
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Browser, Page
 from test_preview_page import HOSTILE, event
 
 from notify.backends.discord.message import Appearance, compose
@@ -16,8 +16,6 @@ from notify.table import PHONE, table_of
 
 pytestmark = pytest.mark.process
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SMALL_PHONE = 360  # pixels
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"  # where nobody listens: a request would be seen all the same
 
@@ -31,12 +29,8 @@ POSITIONS = [
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the module: it takes a second to start."""
-    if not CHROMIUM.exists():
-        missing(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

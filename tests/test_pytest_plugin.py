@@ -1,5 +1,7 @@
 """The fixture `notify_outbox`, in test runs of their own as other projects have them."""
 
+import sys
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -9,6 +11,7 @@ pytest_plugins = ["pytester"]
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> "Run":
     # The installed package loads the plugin by its entry point, a checkout does not; so both load it by hand.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delitem(sys.modules, "notify.pytest_plugin", raising=False)  # or pytest warns that it is loaded twice
     for name in ("DISCORD_WEBHOOK_URL", "LOGSTASH_SERVER"):
         monkeypatch.delenv(name, raising=False)
     return Run(pytester)
@@ -22,7 +25,9 @@ class Run:
 
     def __call__(self, code: str, **outcomes: int) -> pytest.RunResult:
         self._pytester.makepyfile(code)
-        result = self._pytester.runpytest_inprocess("-p", "notify.pytest_plugin", "-W", "error")
+        # In one process the plugin is there already when this pytest wants to load it, and says so.
+        rewrite = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+        result = self._pytester.runpytest_inprocess("-p", "notify.pytest_plugin", "-W", "error", "-W", rewrite)
         result.assert_outcomes(**outcomes)
         return result
 
@@ -100,7 +105,7 @@ def test_what_one_test_said_is_not_heard_in_the_next(run: Run) -> None:
         import notify
         from notify.errors import ConfigError
 
-        before = logging.getLogger().level, tuple(h for h in logging.getLogger().handlers if "Notify" in repr(h))
+        before = logging.getLogger().level, tuple(h for h in logging.getLogger().handlers if "IntakeHandler" in repr(h))
 
         def test_one(notify_outbox):
             notify.get_notifier().notify("one")
@@ -112,7 +117,7 @@ def test_what_one_test_said_is_not_heard_in_the_next(run: Run) -> None:
 
         def test_without():
             root = logging.getLogger()
-            assert (root.level, tuple(h for h in root.handlers if "Notify" in repr(h))) == before
+            assert (root.level, tuple(h for h in root.handlers if "IntakeHandler" in repr(h))) == before
             with pytest.raises(ConfigError):
                 notify.get_notifier()
         """,

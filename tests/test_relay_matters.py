@@ -21,8 +21,9 @@ from notify.backends.relay.wire import EVENTS, GROUP, Entry, fields_of
 from notify.event import Phase
 from notify.relay.stream import Away, LeaseLost, Settled
 from notify.rules.fingerprint import Subject, id_in_fleet, id_of_key
-from notify.rules.grouping import Grouping, Lanes, Verdict
+from notify.rules.grouping import Grouping, Lanes
 from notify.rules.routing import Route
+from notify.rules.verdict import Verdict
 from notify.testing.clock import FakeClock
 
 MINUTE, HOUR = 60.0, 3600.0

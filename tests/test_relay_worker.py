@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from notify.event import Event, Origin, new_id
 from notify.relay.judging import NoJudging
 from notify.relay.stream import Stream
 from notify.relay.worker import Worker
-from notify.rules.routing import Route
+from notify.rules.routing import Route, parse_topics
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,14 @@ def publish(server: RedisServer, *events: Event) -> list[str]:
     return [client.xadd(EVENTS, fields_of(Entry(each))).decode() for each in events]
 
 
-def worker(server: RedisServer, name: str, lease: float = 30.0, **backends: Backend) -> Worker:
+def worker(
+    server: RedisServer, name: str, lease: float = 30.0, routes: Mapping[str, Route] | None = None, **backends: Backend
+) -> Worker:
     client = server.client(protocol=2)
     return Worker(
         Stream(client, name, lease=lease),
         backends,
-        {each: Route() for each in backends},
+        {each: Route() for each in backends} | dict(routes or {}),
         judging=NoJudging(),
         redact=lambda events: events,
         redact_text=str,
@@ -84,6 +86,11 @@ def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def pending(server: RedisServer) -> int:
     return server.client().xpending(EVENTS, "notify")["pending"]
+
+
+def pending_entry(server: RedisServer) -> str:
+    (one,) = server.client().xpending_range(EVENTS, "notify", "-", "+", 2)
+    return one["message_id"].decode()
 
 
 def test_what_was_published_arrives_in_order_and_is_acknowledged(redis: RedisServer) -> None:
@@ -212,3 +219,54 @@ def test_a_destination_that_is_gone_is_told_to_the_others_once(redis: RedisServe
         "a 1",
         "gone takes no messages any more: the webhook was deleted. It is tried again every ten minutes.",
     ]
+
+
+STANDING_IN = {"deleted": Route(fallback="chat"), "chat": Route(topics=parse_topics("nothing"))}
+"""The chat wants nothing of its own, and gets what the deleted one should have."""
+
+
+def test_what_was_for_a_destination_that_is_gone_goes_to_its_fallback_and_is_acknowledged(redis: RedisServer) -> None:
+    publish(redis, *(event("a", number) for number in range(300)))
+    chat = MemoryBackend(max_batch=50)
+    deleted = MemoryBackend([Gone("the webhook was deleted")] * 2)
+
+    with working(worker(redis, "one", routes=STANDING_IN, deleted=deleted, chat=chat)):
+        chat.wait_for(301)  # with the news that the other is gone
+        until(lambda: pending(redis) == 0)
+
+    events = [each for each in chat.events if each.topic != "alert"]
+    assert [each.message for each in events] == [f"a {number}" for number in range(300)]
+    assert {each.fields["in place of"] for each in events} == {"deleted"}
+    assert deleted.messages == []
+
+
+def test_who_takes_over_hands_nothing_over_that_the_fallback_has_had(redis: RedisServer) -> None:
+    publish(redis, event("a", 1))
+    ill, chat, again = Gate(), MemoryBackend(), MemoryBackend()
+    with working(worker(redis, "one", routes=STANDING_IN, deleted=MemoryBackend([Gone("no")]), chat=chat, ill=ill)):
+        chat.wait_for(2)
+        until(lambda: len(redis.client().hgetall(f"notify:entry:{pending_entry(redis)}")) == 2)  # both of the pair
+
+    ill.is_open = True
+    with working(worker(redis, "two", routes=STANDING_IN, deleted=MemoryBackend([Gone("no")]), chat=again, ill=ill)):
+        ill.wait_for(1)
+        until(lambda: pending(redis) == 0)
+
+    assert "a 1" in chat.messages
+    assert again.messages == []
+
+
+def test_what_a_fallback_cannot_deliver_either_waits_for_whoever_is_there_first(redis: RedisServer) -> None:
+    publish(redis, event("a", 1))
+    first = worker(
+        redis, "one", routes=STANDING_IN, deleted=MemoryBackend([Gone("no")]), chat=MemoryBackend([Gone("no")])
+    )
+    with working(first):
+        until(lambda: all(each["last_error"] == "no" for each in first.stats().values()))
+
+    back = MemoryBackend()
+    with working(worker(redis, "two", routes=STANDING_IN, deleted=back, chat=MemoryBackend())):
+        back.wait_for(1)
+        until(lambda: pending(redis) == 0)
+
+    assert (back.messages, back.events[0].fields) == (["a 1"], {})

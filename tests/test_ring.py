@@ -125,3 +125,14 @@ def test_a_ring_full_of_huge_records_is_small() -> None:
     # Of each a message and an error's text of 500 characters at two bytes, for `…` is none of ASCII's; a name of 100.
     assert used < CAPACITY * 3000
     assert len(ring) == CAPACITY
+
+
+def test_how_much_is_kept_of_a_message_may_be_chosen() -> None:
+    ring = RingBuffer(longest=1000)
+
+    ring.append(snapshot("x" * 1000))
+    ring.append(snapshot("x" * 1001))
+
+    whole, cut = (record.message for record in ring.records())
+    assert whole == "x" * 1000
+    assert len(cut) <= 1000

@@ -26,6 +26,12 @@ FORMS: dict[str, list[tuple[str, object]]] = {
         ("trade, gas", Topics(frozenset({"trade", "gas"}))),
         ("!log", Topics(unwanted=frozenset({"log"}))),
     ],
+    "DISCORD_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "TELEGRAM_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "APPRISE_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "LOGSTASH_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "STDOUT_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
+    "RELAY_FALLBACK": [("Telegram", "telegram"), ("discord_ops", "discord_ops")],
     "DISCORD_EXECUTORS": [("eth-1", frozenset({"eth-1"})), ("eth-1, btc-2", frozenset({"eth-1", "btc-2"}))],
     "DISCORD_USERNAME": [("Somebody", "Somebody")],
     "DISCORD_AVATAR_URL": [("http://localhost/a.png", "http://localhost/a.png")],
@@ -37,6 +43,7 @@ FORMS: dict[str, list[tuple[str, object]]] = {
     "LOGSTASH_LEVEL": [("WARN", 30), ("none", NEVER)],
     "LOGSTASH_TOPICS": [("data", Topics(frozenset({"data"})))],
     "LOGSTASH_EXECUTORS": [("eth-1", frozenset({"eth-1"}))],
+    "LOGSTASH_APPLICATION": [("executor-gold", "executor-gold")],
     "LOGSTASH_TAGS": [("python, live,", ("python", "live"))],
     "LOGSTASH_ECS": [("true", True), ("1", True), ("YES", True), ("on", True), ("false", False), ("0", False)],
     "TELEGRAM_API_KEY": [("4711000001:AAF", "4711000001:AAF")],
@@ -83,8 +90,8 @@ FORMS: dict[str, list[tuple[str, object]]] = {
 # Rows that take any text at this point; what they mean is looked at by the backend that they are for.
 ANY_TEXT = {
     "NAME", "EXECUTOR_ID", "DISCORD_WEBHOOK_URL", "DISCORD_USERNAME", "DISCORD_MENTION", "LOGSTASH_SERVER",
-    "LOGSTASH_TAGS", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_RELAY_URL", "NOTIFY_STATE_DIR", "HTTP_HOST",
-    "HTTP_USERNAME", "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
+    "LOGSTASH_APPLICATION", "LOGSTASH_TAGS", "TELEGRAM_API_KEY", "APPRISE_URLS", "NOTIFY_RELAY_URL",
+    "NOTIFY_STATE_DIR", "HTTP_HOST", "HTTP_USERNAME", "HTTP_PASSWORD", "TS_PUBLIC_STRATEGIES",
 }  # fmt: skip
 
 by_name = pytest.mark.parametrize("setting", settings.TABLE, ids=lambda setting: setting.name)
@@ -111,7 +118,7 @@ def test_an_unset_or_empty_variable_has_its_default(setting: Setting[object], en
 def test_the_default_that_the_table_shows_is_the_default(setting: Setting[object]) -> None:
     # These name another source instead of a value.
     if (
-        setting.shown_default in {"program name", "NAME", "ICON_URL", "Telegram's"}
+        setting.shown_default in {"program name", "NAME", "ICON_URL", "Telegram's", "executor-{EXECUTOR_ID}"}
         or "directory" in setting.shown_default
     ):
         assert setting.default is None
@@ -294,7 +301,7 @@ def test_the_rows_of_a_family_are_in_the_table_and_its_webhook_is_secret() -> No
 def test_a_third_party_backend_adds_its_route_to_the_table() -> None:
     rows = [row.name for row in Settings({"NOTIFY_BACKENDS": "pager-2"}).rows()]
 
-    assert rows[-3:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS", "PAGER_2_EXECUTORS"]
+    assert rows[-4:] == ["PAGER_2_LEVEL", "PAGER_2_TOPICS", "PAGER_2_FALLBACK", "PAGER_2_EXECUTORS"]
 
 
 def test_the_table_can_be_shown_when_the_list_of_backends_is_unusable() -> None:

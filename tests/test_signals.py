@@ -20,6 +20,8 @@ from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.testing import FakeClock, MemoryBackend
 
+pytestmark = pytest.mark.interpreter
+
 BOTH = [signal.SIGTERM, signal.SIGINT]
 
 
@@ -131,6 +133,21 @@ def test_a_child_of_multiprocessing_announces_nothing(
     assert _told(notifier, backend) == []
 
 
+def test_what_was_a_child_of_multiprocessing_when_it_was_set_up_stays_one(
+    notifier: Notifier, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGTERM, _handler_that_notes(heard))
+    with monkeypatch.context() as importing:
+        importing.setattr(current_process(), "_inheriting", True, raising=False)
+        signals.install(notifier)
+
+    signal.raise_signal(signal.SIGTERM)  # before multiprocessing has noted whose child it is
+
+    assert heard == [signal.SIGTERM]
+    assert _told(notifier, backend) == []
+
+
 @pytest.mark.process
 def test_a_pool_of_a_program_that_sets_up_at_its_top_ends_without_a_word_and_is_no_start(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
@@ -154,7 +171,38 @@ def test_a_pool_of_a_program_that_sets_up_at_its_top_ends_without_a_word_and_is_
 
     assert (run.stdout, run.returncode) == ("", 0)
     assert len(json.loads((tmp_path / "state" / "starts.json").read_text())["starts"]) == 1
-    assert not list((tmp_path / "state" / "runs").iterdir())
+    # The pool ends its workers by SIGTERM, be it in the middle of their own end. What the next start would tell of is
+    # removed first, and what faulthandler had for its file is removed then by that start.
+    assert [path.name for path in (tmp_path / "state" / "runs").iterdir() if path.suffix == ".json"] == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("when", ["marker._create_locked", "marker.FaultFile", "aftermath.note_start"])
+def test_a_program_that_is_told_to_stop_while_it_sets_up_says_so_and_was_not_killed(tmp_path: Path, when: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import signal, sys\n"
+        "import notify\n"
+        "from notify.backends.memory import MemoryBackend\n"
+        "from notify.crash import aftermath, marker\n"
+        "class Printing(MemoryBackend):\n"
+        "    def send(self, events, /):\n"
+        "        print(*(event.message for event in events), sep='\\n', flush=True)\n"
+        "        return len(events)\n"
+        f"inner = {when}\n"
+        "def outer(*args, **more):\n"
+        "    made = inner(*args, **more)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    return made\n"
+        f"{when} = outer\n"
+        "notify.setup(env={'NOTIFY_STDOUT': 'off', 'NOTIFY_STATE_DIR': sys.argv[1]},\n"
+        "             backends={'discord': Printing(durable=True)})\n"
+    )
+
+    run = python(program, tmp_path / "state")
+
+    assert (run.stdout, run.returncode) == ("Told to stop: SIGTERM\n", -signal.SIGTERM)
+    assert [path.name for path in (tmp_path / "state" / "runs").iterdir() if path.suffix == ".json"] == []
 
 
 def test_several_signals_within_a_minute_are_one_announcement(
@@ -430,6 +478,49 @@ def test_a_handler_that_raises_during_the_delivery_does_not_save_the_process() -
         code = ended(process).code
 
     assert code == -signal.SIGTERM
+
+
+PUTS_AWAY = """
+notifier = Notifier({"destination": adapt(lambda event: say("delivered:", event.message))})
+notifier.at_close(lambda: putting_away())
+notifier.at_close(signals.install(notifier))
+notifier.notify("bought")
+notifier.close()
+say("lives")
+"""
+
+
+@pytest.mark.process
+def test_a_signal_while_the_notifier_is_closed_ends_the_process_once_all_is_put_away_and_delivered() -> None:
+    with running(
+        BEGIN,
+        """
+        def putting_away():
+            signal.raise_signal(signal.SIGTERM)
+            say("put away")
+        """,
+        PUTS_AWAY,
+    ) as process:
+        said, complaints, code = ended(process)
+
+    assert said == ["put away", "delivered: bought"]
+    assert (code, complaints) == (-signal.SIGTERM, "")
+
+
+@pytest.mark.process
+def test_a_signal_while_the_notifier_is_closed_ends_the_process_also_when_that_hangs() -> None:
+    with running(
+        BEGIN,
+        """
+        def putting_away():
+            signal.raise_signal(signal.SIGTERM)
+            idle()
+
+        signals._END = 0.5  # seconds
+        """,
+        PUTS_AWAY,
+    ) as process:
+        assert ended(process).code == -signal.SIGTERM
 
 
 @pytest.mark.process

@@ -195,7 +195,7 @@ def test_a_failure_without_an_exception_has_none(run: RunState, app: Any) -> Non
 @pytest.mark.parametrize(
     ("assigned", "message"),
     [(ValueError("no price"), "no price"), ("no price", "no price"), ({"a": 1}, {"a": 1}), (object(), "<object>")],
-    ids=repr,
+    ids=["an exception", "a text", "a dict", "an object"],
 )
 def test_whatever_a_program_assigns_as_its_exception_is_served(
     run: RunState, app: Any, assigned: object, message: object

@@ -26,6 +26,7 @@ DELIVERY = {
         "dropped": {'lane "full"\n\\': 1, "rejected": 1},
         "last_success_at": 1_767_225_600.25,
         "last_error": "503",
+        "handed_over": 5,
     },
     "stdout": {
         "accepted": 1,
@@ -36,7 +37,7 @@ DELIVERY = {
         "last_success_at": None,
         "last_error": None,
     },
-    "intake": {"accepted": 13, "dropped": {"storm": 4}},
+    "intake": {"accepted": 13, "dropped": {"storm": 4}, "unrouted": 9},
     "outbox": {"broken": None, "rows": 3},
 }
 
@@ -91,8 +92,10 @@ def test_the_numbers_of_the_delivery_by_backend_and_outcome() -> None:
     assert found['notify_events_accepted_total{backend="discord"}'] == "12"
     assert found['notify_events_total{backend="discord",outcome="delivered"}'] == "7"
     assert found['notify_events_total{backend="discord",outcome="dropped"}'] == "2"
+    assert found['notify_events_total{backend="discord",outcome="handed_over"}'] == "5"
     assert found['notify_events_total{backend="stdout",outcome="dropped"}'] == "0"
     assert found['notify_events_total{backend="intake",outcome="dropped"}'] == "4"
+    assert found['notify_events_total{backend="intake",outcome="unrouted"}'] == "9"
     assert found['notify_events_pending{backend="discord"}'] == "3"
     assert found['notify_delivery_retries_total{backend="discord"}'] == "2"
     assert found['notify_last_success_timestamp_seconds{backend="discord"}'] == "1767225600.25"

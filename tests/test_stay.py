@@ -18,7 +18,7 @@ from notify.crash import stay
 from notify.supervisor import leave
 from notify.testing.fake_discord import HANG, FakeDiscord
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.interpreter]
 
 STOP = 5.0  # seconds in which a process that is told to stop ends: guarantee 7
 BUSY = 1.0  # seconds that a busy machine may add to that

@@ -23,6 +23,8 @@ from notify.errors import Gone, RetryLater
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.levels import TRADE, TRADE_HIGH
 
+pytestmark = pytest.mark.interpreter
+
 AT = 1_767_225_600.25  # 2026-01-01T00:00:00.250Z
 PLAIN: dict[str, str] = {}  # an environment that says nothing about colour
 PIPE_SIZE = 65_536  # bytes that a pipe of Linux holds

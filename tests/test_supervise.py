@@ -220,6 +220,7 @@ def test_a_program_that_was_told_to_stop_has_not_crashed_and_its_stop_is_told(su
     assert supervision.embeds[0]["footer"]["text"].startswith("shutdown · ")
 
 
+IDLES = "while True: time.sleep(0.01)"  # a signal that comes just before a sleep is handled after it
 ENDS_ITSELF = """
 def end(*_):
     marker.end()
@@ -230,7 +231,7 @@ signal.signal(signal.SIGTERM, end)
 
 
 def test_a_program_that_announces_its_end_itself_is_not_announced(supervision):
-    script = f"{MARKED}\n{ENDS_ITSELF}\nprint('ready', flush=True)\ntime.sleep(60)"
+    script = f"{MARKED}\n{ENDS_ITSELF}\nprint('ready', flush=True)\n{IDLES}"
     with supervision.running(*python(script)) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
@@ -256,7 +257,7 @@ def test_a_program_that_fails_on_its_way_out_has_not_crashed(supervision):
     [("os._exit(5)", 5, "exit code 5"), ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL")],
 )
 def test_a_program_that_was_told_to_stop_and_did_not_come_to_announce_it_is_announced(supervision, end, code, said):
-    script = f"{MARKED}\nsignal.signal(signal.SIGTERM, lambda *_: {end})\nprint('ready', flush=True)\ntime.sleep(60)"
+    script = f"{MARKED}\nsignal.signal(signal.SIGTERM, lambda *_: {end})\nprint('ready', flush=True)\n{IDLES}"
     with supervision.running(*python(script)) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
@@ -273,7 +274,7 @@ def test_a_program_that_was_told_to_stop_and_crashes_in_c_has_crashed_and_is_not
 ):
     supervision.env = WELL
     script = f"{NO_CORE}{marked}\nsignal.signal({int(asked)}, lambda *_: ctypes.string_at(0))\n"
-    script += "print('ready', flush=True)\nwhile True: time.sleep(0.02)"
+    script += f"print('ready', flush=True)\n{IDLES}"
     with supervision.running("--after-crash", "restart", *python(script)) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(asked)

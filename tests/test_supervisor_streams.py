@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from machine import missing
-from supervised import PATIENCE, WAYS, Terminal, python, report_of, running, supervised
+from supervised import HEARING, PATIENCE, WAYS, Terminal, python, report_of, running, supervised
 
 from notify.supervisor.streams import Streams
 
@@ -334,14 +334,13 @@ def test_a_stdout_that_is_no_terminal_stays_none(terminal: Terminal) -> None:
 
 @WAYS
 def test_a_window_that_changes_its_size_is_told_and_seen(way: Way, terminal: Terminal) -> None:
-    script = """if True:
-        import os, signal
-        def show(*_):
-            os.write(1, b"%dx%d|%dx%d\\n" % (*os.get_terminal_size(1), *os.get_terminal_size(2)))
-        signal.signal(signal.SIGWINCH, show)
-        os.write(1, b"ready\\n")
-        input()
-    """
+    script = f"""{HEARING}
+def show(*_):
+    os.write(1, b"%dx%d|%dx%d\\n" % (*os.get_terminal_size(1), *os.get_terminal_size(2)))
+signal.signal(signal.SIGWINCH, show)
+os.write(1, b"ready\\n")
+line()
+"""
 
     with running(terminal.start(way(*python(script)))) as process:
         terminal.wait_for(b"ready")

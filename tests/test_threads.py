@@ -13,6 +13,8 @@ from lanes import LONG, ours
 from notify import threads
 from notify.threads import Worker
 
+pytestmark = pytest.mark.interpreter
+
 
 def test_a_thread_of_ours_knows_itself_and_is_known_to_others() -> None:
     known: list[bool] = []

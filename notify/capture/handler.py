@@ -17,7 +17,7 @@ ASYNCIO = "asyncio"
 a second time."""
 
 
-class NotifyHandler(logging.Handler):
+class IntakeHandler(logging.Handler):
     """Hands every record at or above its level to a notifier, and keeps the last ones.
 
     What our own threads log is left alone, so that a delivery cannot cause another one.
@@ -40,11 +40,10 @@ class NotifyHandler(logging.Handler):
         Done without the lock that `logging` holds around `emit`: nothing here needs one.
         """
         if self.filters:
-            passed = self.filter(record)
-            if not passed:
+            passed = self._filtered(record)
+            if passed is None:
                 return False
-            if isinstance(passed, LogRecord):  # from Python 3.12 on, a filter may return another one
-                record = passed
+            record = passed
         if is_ours(get_ident()):
             return True
         try:
@@ -64,6 +63,19 @@ class NotifyHandler(logging.Handler):
                 raise
             diagnostics.report("handler", f"a record of {safe_str(record.name)} was lost: {class_name(error)}")
         return True
+
+    def _filtered(self, record: LogRecord) -> LogRecord | None:
+        """Return what the filters make of *record*, None when one holds it back.
+
+        A filter may return another record, as Python has it from 3.12 on.
+        """
+        for each in self.filters:
+            passed = each.filter(record) if hasattr(each, "filter") else each(record)
+            if not passed:
+                return None
+            if isinstance(passed, LogRecord):
+                record = passed
+        return record
 
     def emit(self, record: LogRecord) -> None:
         """See `handle`. For those who call it themselves."""

@@ -23,7 +23,7 @@ class Remembered(NamedTuple):
         time: UTC epoch seconds.
         level: severity, in logging's numbers.
         logger: name of the logger.
-        message: its first 500 code points at most, with a count of those that were more.
+        message: its first code points, 500 by default, with a count of those that were more.
         exception: what was raised, when something was.
     """
 
@@ -39,9 +39,11 @@ class RingBuffer:
 
     Args:
         capacity: how many.
+        longest: code points of a message that are kept.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
+        self._longest = longest
         # Plain tuples: to make a named one costs the caller of a log call five times as much.
         self._records: deque[tuple[float, int, str, str, Outline | None]] = deque(maxlen=capacity)
         self._add = self._records.append
@@ -59,8 +61,8 @@ class RingBuffer:
             created = snapshot.time
         if type(logger) is not str or len(logger) > _LOGGER:
             logger = snapshot.logger[:_LOGGER]
-        if len(message) > _MESSAGE:
-            message = clip_end(message, _MESSAGE)
+        if len(message) > self._longest:
+            message = clip_end(message, self._longest)
         self._add((created, snapshot.level, logger, message, None if raised is None else raised.outline()))
 
     def records(self) -> list[Remembered]:

@@ -1,6 +1,7 @@
 """A log record as it was at the moment of the call."""
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -9,6 +10,8 @@ from logging import LogRecord
 from operator import itemgetter
 from typing import Any
 
+from notify.capture import context
+from notify.capture.event_dict import NOT_FIELDS, body_of, exception_of
 from notify.clip import clip
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, event_of_record
@@ -22,9 +25,11 @@ from notify.plain import (
     class_name,
     clean,
     keep,
+    keep_fields,
     safe_repr,
     safe_str,
 )
+from notify.reported import report_of
 from notify.rules.fingerprint import Subject, subject_of_log
 
 # Attributes that every record has; extras come after them, since makeRecord() adds them last.
@@ -33,6 +38,11 @@ _STANDARD_COUNT = len(_STANDARD)
 _LAST_STANDARD = _STANDARD[-1]
 # The others are set by formatters and handlers that saw the record before us, and are no one's extras.
 _NO_EXTRAS = frozenset(_STANDARD) | {"message", "asctime", "taskName"}
+# structlog's own, on the records of its ProcessorFormatter.
+_OF_STRUCTLOG = ("_logger", "_name")
+_STRUCTLOG = context.STRUCTLOG
+_modules = sys.modules
+_NO_FIELDS = NOT_FIELDS - {"topic"}  # which is taken from the fields like that of any record
 _YEAR_10000 = 253_402_300_800.0  # epoch seconds
 _ORIGINS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
@@ -47,7 +57,9 @@ class Snapshot:
     a tuple and a small dict rather than a copy of the record's. Never raises an Exception.
     """
 
-    __slots__ = ("_body", "_created", "_extras", "_origin", "_template", "exception", "level", "message")
+    __slots__ = (
+        *("_body", "_created", "_extras", "_is_reported", "_origin", "_template", "exception", "level", "message"),
+    )
 
     ticket: Ticket | None = None
 
@@ -55,13 +67,18 @@ class Snapshot:
         attributes = record.__dict__
         recorded = attributes.get
         message = record.msg
+        event_dict: dict[Any, object] | None = None
         try:
             # getMessage() without its call, and without its str() of what is a str already.
-            if type(record) is not LogRecord:  # the program's own may format, or redact, in its own way
+            if type(message) is str and type(record) is LogRecord:
+                self.message = message % record.args if record.args else message
+            elif isinstance(message, dict) and "event" in message:  # structlog's, for a formatter of its own
+                event_dict = dict(message)
+                self.message = str.__str__(str(event_dict["event"]))
+            elif type(record) is not LogRecord:  # the program's own may format, or redact, in its own way
                 self.message = str.__str__(record.getMessage())
             else:
-                if type(message) is not str:
-                    message = str.__str__(str(message))
+                message = str.__str__(str(message))
                 self.message = message % record.args if record.args else message
         except BaseException as error:  # a template that does not fit its arguments, or an object that raises anything
             if came_from_a_signal(error):
@@ -95,6 +112,22 @@ class Snapshot:
         except Exception:  # noqa: BLE001 - a class that cannot be hashed, of which there is none by accident
             extras[name] = safe_repr(value)
             extras.update((other, safe_repr(attributes[other])) for other in names)
+        if event_dict is not None:
+            self._add_parts(event_dict)
+        if context.bound if context.is_known else _STRUCTLOG in _modules:
+            self._add_fields(context.fields())
+
+    def _add_parts(self, event_dict: dict[Any, object]) -> None:
+        for name in _OF_STRUCTLOG:
+            self._extras.pop(name, None)
+        self._body = body_of(event_dict) or self._body
+        if self.exception is None and (exception := exception_of(event_dict)) is not None:
+            self.exception = Raised(exception)
+        self._add_fields({name: event_dict[name] for name in event_dict if not _is_part(name)})
+
+    def _add_fields(self, fields: dict[Any, object]) -> None:
+        for name, value in keep_fields(fields).items():
+            self._extras.setdefault(name, value)
 
     @property
     def time(self) -> float:
@@ -116,12 +149,15 @@ class Snapshot:
         """Remember what the message was before its arguments were put in. For records that may fold."""
         template = record.msg
         self._template = template if record.args and type(template) is str else self.message
+        self._is_reported = _is_reported(record)
 
     def subject(self) -> Subject | None:
         """Return what the record is about, None when it is sent whatever was sent before. See `note_template`."""
         topic = self._extras.get("topic")
         if type(topic) is not str or not topic:
             topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
+        if self._is_reported:
+            return Subject("", clean(topic), reported=True)
         raised = "" if self.exception is None else self.exception.place()
         return subject_of_log(self.logger, self._template, self.message, raised, clean(topic))
 
@@ -151,6 +187,11 @@ class Snapshot:
         )
 
 
+def _is_part(name: object) -> bool:
+    """Say whether *name* of an event dict is no field. A key may be of a class that cannot even be compared."""
+    return type(name) is str and name in _NO_FIELDS
+
+
 def _fields(extras: dict[Any, object]) -> dict[str, object]:
     """Return a copy of *extras* without those that are no one's: long strings cut, all of them valid Unicode."""
     fields: dict[str, object] = {}
@@ -169,6 +210,17 @@ def _raised(exc_info: object) -> Raised | None:
     """Take what a record may have as exc_info: a triple, an exception, or something odd that a program made up."""
     exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
     return Raised(exception) if isinstance(exception, BaseException) else None
+
+
+def _is_reported(record: LogRecord) -> bool:
+    """Say whether *record* is said of a crash that was reported: it has its exception, or says so by its topic."""
+    exc_info = record.exc_info
+    if exc_info:
+        exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
+    else:
+        topic = record.__dict__.get("topic")
+        exception = sys.exception() if type(topic) is str and topic == "crash" else None
+    return isinstance(exception, BaseException) and report_of(exception) is not None
 
 
 def _number(value: object, otherwise: int) -> int:

@@ -46,6 +46,8 @@ def print_received(notifier: Notifier) -> None:
         if "delivered" not in counts:
             continue  # the outbox
         dropped = counts["dropped"]
+        if name == "intake" and not dropped:
+            continue  # nothing but what no backend wants
         rows.append(
             (
                 name,

@@ -18,6 +18,7 @@ from notify.destinations import destinations, without_effect
 from notify.errors import ConfigError, DeliveryError
 from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
+from notify.route_setting import fallback_setting
 from notify.rules.redaction import Redactor
 from notify.rules.routing import Route
 from notify.rules.secret_values import SHORTEST
@@ -65,13 +66,14 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
     found += _network(config)
     found += _status(config)
     try:
-        reached, routes = destinations(config, {})
+        reached, routes = destinations(config, None)
     except ConfigError as error:
         subject, _, text = str(error).partition(": ")
         # Some settings are looked at twice, and the second, closer look is what counts.
         found = [finding for finding in found if finding.subject != subject]
         return [*found, Finding(subject, WRONG, text)]
     found += _outbox(config, reached)
+    found += _unknown_fallbacks(config, routes)
     found += [_destination(name, backend, _described(routes[name])) for name, backend in reached.items()]
     if not reached:
         found.append(Finding("setup()", WARNING, "no backend at all: what the program says is heard by nobody"))
@@ -161,6 +163,18 @@ def _setting_is_wrong(config: Settings, name: str) -> bool:
     )
 
 
+def _unknown_fallbacks(config: Settings, routes: Mapping[str, Route]) -> list[Finding]:
+    if any(_is_on(config, setting) for setting in _OFFLINE):
+        return []
+    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    unknown = {
+        fallback_setting(name).name: Finding(fallback_setting(name).name, WARNING, text)
+        for name, route in routes.items()
+        if route.fallback is None and config.get(fallback_setting(name)) not in (None, name)
+    }
+    return list(unknown.values())
+
+
 def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
     """Look at the disk where events are to be kept, and at what waits there."""
     if any(_is_on(config, setting) for setting in _OFFLINE):
@@ -215,7 +229,8 @@ def _option(where: Path) -> str:
 def _described(route: Route) -> str:
     if route.level == NEVER:
         return "gets nothing: its level is off"
-    return f"gets {level_name(route.level)} and above, topics: {route.topics}"
+    stand_in = "" if route.fallback is None else f"; while it is gone, {route.fallback} gets that"
+    return f"gets {level_name(route.level)} and above, topics: {route.topics}{stand_in}"
 
 
 def _destination(name: str, backend: Backend, route: str) -> Finding:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from notify.backends.stdout import escape
-from notify.delivery.ticket import Ticket
+from notify.delivery.ticket import DELIVERED, HANDED_OVER, Ticket
 from notify.env_file import Environment
 from notify.notifier import Notifier
 
@@ -61,6 +61,11 @@ def told(ticket: Ticket, notifier: Notifier) -> dict[str, str]:
         name: f"not delivered: {counts[name]['last_error'] or 'no answer in time'}" if outcome == UNSENT else outcome
         for name, outcome in ticket.wait(0).items()
     }
+
+
+def arrived(outcome: str) -> bool:
+    """Say whether a backend has the event; of one that is gone, that its stand-in answers for itself."""
+    return outcome == DELIVERED or outcome.startswith(HANDED_OVER)
 
 
 def receipt_rows(outcomes: Mapping[str, str], backends: Sequence[str]) -> list[tuple[str, str]]:

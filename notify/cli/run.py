@@ -183,7 +183,7 @@ def _child_env(executor_id: str, state_dir: Path) -> dict[str, str]:
 
 
 def _notifier(config: Settings) -> Notifier:
-    reached, routes = destinations(config, {})
+    reached, routes = destinations(config, None)
     if not reached and not settings.is_offline(config):
         diagnostics.report("nobody", "no backend is set up: nobody will hear how this program ends")
     return Notifier(

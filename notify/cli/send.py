@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import notify
-from notify.cli.output import only_json, print_json, print_table, receipt_rows, say_if_none, told
-from notify.delivery.ticket import DELIVERED
+from notify.cli.output import arrived, only_json, print_json, print_table, receipt_rows, say_if_none, told
 from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.event import Attachment
+from notify.setting import NO_BACKENDS
 
 
 def send_message(
@@ -45,14 +45,14 @@ def send_message(
         )
         notifier.close(timeout)  # and no longer than something may still come of it
     outcomes = told(ticket, notifier)
-    backends = list(notifier.stats())
+    backends = [name for name in notifier.stats() if name not in NO_BACKENDS]
     rows = receipt_rows(outcomes, backends)
     say_if_none(backends)
     if as_json:
         print_json({"id": ticket.id, "outcomes": dict(outcomes)})
     else:
         print_table("", ("backend", "outcome"), rows)
-    return 0 if outcomes and set(outcomes.values()) == {DELIVERED} else 1
+    return 0 if outcomes and all(map(arrived, outcomes.values())) else 1
 
 
 def _field(text: str) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def send_tests(env: Environment, *, timeout: float, as_json: bool) -> int:
     """
     with only_json(env, wanted=as_json) as heard:
         config = Settings(heard)
-        reached, _ = destinations(config, {})
+        reached, _ = destinations(config, None)
         everything = dict.fromkeys(reached, Route(level=logging.NOTSET))
         briefly = {name: _brief(backend) for name, backend in reached.items()}
         with Notifier(briefly, routes=everything, redact=redactor(config)) as notifier:

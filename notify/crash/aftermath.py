@@ -41,9 +41,10 @@ def install(notifier: Notifier, directory: Path, run_state: RunState) -> RunMark
         directory: the state directory.
         run_state: says when there is progress.
 
-    Returns the marker, for `Notifier.at_close(marker.end)`.
+    Returns the marker, which ends when *notifier* is closed.
     """
     marker = RunMarker(directory, clock=notifier.clock, facts=partial(facts_of, run_state))
+    notifier.at_close(marker.end)  # before it begins: a signal handler may close the notifier in the middle of that
     marker.begin()
     if not is_child():
         with claim(directory) as ends:

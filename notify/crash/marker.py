@@ -95,6 +95,10 @@ class RunMarker:
         except _FailedToMark as error:
             _report("nobody will be told if this run is killed", error)
             return
+        if self._path is None:  # a signal handler has ended it meanwhile, and the program goes on
+            _remove(path)
+            self._let_go()
+            return
         _end_with_the_child_of_multiprocessing(self)
         if not faulthandler.is_enabled():
             try:
@@ -137,10 +141,10 @@ class RunMarker:
         if path is None:  # somebody ended it since we asked
             return
         try:
-            if self._supervised:
+            if self._supervised and self._lock:
                 _append(path, CRASH_REPORTED + ENDED if self._ends_of_a_crash() else ENDED)
-            else:
-                path.unlink(missing_ok=True)
+            else:  # also what is being made, by whom a signal handler has interrupted that ends it
+                _remove(path)
             fault_file, self._fault_file = self._fault_file, None
             if fault_file is not None:
                 fault_file.remove()
@@ -176,9 +180,13 @@ class RunMarker:
         path = runs / f"{self._pid}-{os.urandom(4).hex()}.json"
         first = encode(run)
         self._facts_at = len(first)
-        self._lock.append(_create_locked(path, first + encode_facts(*self._noted_facts), self._progress_at))
         self._supervised = run.supervisor is not None
-        self._path = path
+        self._path = path  # from here on `end` finds it
+        try:
+            self._lock.append(_create_locked(path, first + encode_facts(*self._noted_facts), self._progress_at))
+        except BaseException:
+            self._path = None
+            raise
         return path
 
     def _add(self, line: bytes) -> None:
@@ -222,9 +230,18 @@ class _Lock:
         close_own(self._descriptor, self._file)
 
 
+def _unready(path: Path) -> Path:
+    return path.with_name(f".{path.name}")
+
+
+def _remove(path: Path) -> None:
+    for each in (_unready(path), path):  # in this order: the former may become the latter
+        each.unlink(missing_ok=True)
+
+
 def _create_locked(path: Path, data: bytes, at: float) -> _Lock:
     # Under another name first: nobody who looks for dead runs may see it while it is not locked, or empty.
-    unready = path.with_name(f".{path.name}")
+    unready = _unready(path)
     descriptor = open_private(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

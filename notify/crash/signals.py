@@ -68,9 +68,12 @@ class _Handling:
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._process = os.getpid()
+        # Between the import of the program and what a child is to run, multiprocessing does not say that it is one.
+        self._in_child = is_child()
         self._previous: dict[int, _Handler | signal.Handlers] = {}
         self._announced_at: float | None = None  # monotonic seconds
         self._installed = True
+        self._late: int | None = None  # the signal that came while the notifier put things away
 
     def begin(self, signum: int) -> None:
         """Handle *signum*, unless it is ignored, as under nohup, or handled in C, which nobody could pass it on to."""
@@ -80,8 +83,14 @@ class _Handling:
             signal.signal(signum, self._handle)
 
     def end(self) -> None:
-        """Take the handlers off. One that somebody chained to, or that another thread takes off, only passes on."""
+        """Take the handlers off. One that somebody chained to, or that another thread takes off, only passes on.
+
+        What ends the process and came while the notifier put things away ends it now.
+        """
         self._installed = False
+        if self._late is not None and os.getpid() == self._process:
+            self._notifier.flush(_DELIVERY)
+            _die(self._late)
         if threading.current_thread() is not threading.main_thread():
             return
         for signum, previous in self._previous.items():
@@ -90,7 +99,9 @@ class _Handling:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         # Asked anew each time: a fork makes of one process two, and the end of a worker is not the program's.
-        ours = self._installed and not self._notifier.closed and os.getpid() == self._process
+        installed = self._installed and os.getpid() == self._process
+        closed = self._notifier.closed
+        ours = installed and not closed
         previous = self._previous[signum]
         if callable(previous):
             call = _interrupt if previous is signal.default_int_handler else previous
@@ -99,6 +110,8 @@ class _Handling:
                     self._announce(signum)
             finally:
                 call(signum, frame)
+        elif installed and closed and self._end_in_time(signum):
+            self._late = signum  # it is putting things away, such as the mark of the run, and comes to `end` next
         else:
             try:
                 if ours:
@@ -109,7 +122,7 @@ class _Handling:
                 _die(signum)
 
     def _announce(self, signum: int) -> None:
-        if is_child():  # a pool ends its workers so, and that is not the program's end
+        if self._in_child or is_child():  # a pool ends its workers so, and that is not the program's end
             return
         now = self._notifier.clock.monotonic()
         if self._announced_at is None or now - self._announced_at > _ONE_END:
@@ -118,15 +131,20 @@ class _Handling:
             self._notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
 
     def _deliver(self, signum: int) -> None:
+        if self._end_in_time(signum):  # otherwise nobody could keep it from hanging; what is durable is on disk
+            # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
+            self._notifier.close(_DELIVERY)
+
+    def _end_in_time(self, signum: int) -> bool:
+        """See to it that the process ends whatever hangs, and at once by a second signal; say whether that worked."""
         for each in self._previous:
-            signal.signal(each, signal.SIG_DFL)  # a second one ends the process at once
+            signal.signal(each, signal.SIG_DFL)
         try:
             # Not by threading: this thread was perhaps interrupted while it holds one of that module's locks.
             start_new_thread(_die_later, (signum,))
-        except RuntimeError:  # nobody could keep the delivery from hanging; what is durable is on disk
-            return
-        # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
-        self._notifier.close(_DELIVERY)
+        except RuntimeError:
+            return False
+        return True
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

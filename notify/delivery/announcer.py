@@ -25,8 +25,8 @@ class Announcer:
         self.lanes: Sequence[Lane] = ()
         """All there are, as soon as they have been made."""
 
-    def say(self, text: str, *, level: int = logging.WARNING, but_not_to: str = "") -> None:
-        """Tell *text*, which must hold no credentials."""
+    def say(self, text: str, *, level: int = logging.WARNING, but_not_to: str = "", also_to: str | None = None) -> None:
+        """Tell *text*, which must hold no credentials; to the lane *also_to* whatever that one wants."""
         now = self._clock.time()
         event = Event(
             id=new_id(now),
@@ -38,5 +38,5 @@ class Announcer:
             source=Source(process=os.getpid(), thread=threading.current_thread().name),
         )
         for lane in self.lanes:
-            if lane.name != but_not_to and lane.route.wants(event):
+            if lane.name == also_to or (lane.name != but_not_to and lane.route.wants(event)):
                 lane.put([Entry.of(event, None)])

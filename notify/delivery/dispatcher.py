@@ -51,6 +51,10 @@ class Dispatcher:
         self._stopping = False
         self._worker = threads.Worker("dispatcher", self._run, marked=False)
 
+    def add(self, lane: Lane) -> None:
+        """Hand over to *lane*, too, from the next batch on."""
+        self._lanes = (*self._lanes, lane)
+
     def idle(self) -> bool:
         """Say whether everything that was in the intake is in the lanes."""
         # In this order: the dispatcher raises its flag before it takes, so what is in neither place is in a lane.
@@ -89,13 +93,16 @@ class Dispatcher:
         """Hand over what waits, a batch at most, and return how much that was."""
         self._working = True
         try:
+            # What is counted comes after what was announced. So the time is that before anything is taken: what is
+            # announced from here on, however long the rest takes, waits for the next round, and so does its count.
+            now = self._folding.now() if self._folding is not None else 0.0
             drafts = self._intake.take(_BATCH)
             if self._folding is not None:
                 self._folding.save()  # before anybody can have got what was announced
             if drafts:
                 self._hand_over(drafts)
-            if self._folding is not None and len(drafts) < _BATCH:  # what is counted comes after what was announced
-                self._say_due(self._folding)
+            if self._folding is not None and len(drafts) < _BATCH:
+                self._say_due(self._folding, now)
             for kept in self._intake.take_parked():
                 self._park(kept)
             return len(drafts)
@@ -105,7 +112,8 @@ class Dispatcher:
                 self._settled.notify_all()
 
     def _hand_over(self, drafts: Sequence[Draft]) -> None:
-        batches: dict[Lane, list[Entry]] = {lane: [] for lane in self._lanes}
+        lanes = self._lanes  # one more may come meanwhile
+        batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
         routed: dict[tuple[int, str], list[Lane]] = {}  # routes look at nothing else
         for draft, made in zip(drafts, self._events(drafts), strict=True):
             try:
@@ -118,15 +126,18 @@ class Dispatcher:
                 entry = Entry.of(event, draft.ticket, stored=stored)
                 known = routed.get((event.level, event.topic))
                 if known is None:
-                    known = routed[event.level, event.topic] = self._wanted(event)
+                    known = routed[event.level, event.topic] = _wanted(lanes, event)
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
                 self._intake.count_dropped(NOT_MADE)
                 diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
                 if draft.ticket is not None:
-                    draft.ticket.routed(dict.fromkeys((lane.name for lane in self._lanes), f"dropped: {NOT_MADE}"))
+                    draft.ticket.routed(dict.fromkeys((lane.name for lane in lanes), f"dropped: {NOT_MADE}"))
                 continue
+            if not known and (judged is None or judged.to is None):
+                self._intake.count_unrouted()
             if judged is not None:
-                known = self._as_judged(event, judged, draft.ticket, known)
+                known = self._as_judged(event, judged, draft.ticket, known, lanes)
+                entry = entry._replace(to=judged.to, repeats=judged.folded)
             elif draft.ticket is not None:
                 draft.ticket.routed({lane.name: PENDING for lane in known})
             if entry.stored:
@@ -140,11 +151,13 @@ class Dispatcher:
             if entries:
                 lane.put(entries)
 
-    def _as_judged(self, event: Event, judged: Judged, ticket: Ticket | None, wanted: Sequence[Lane]) -> list[Lane]:
+    def _as_judged(
+        self, event: Event, judged: Judged, ticket: Ticket | None, wanted: Sequence[Lane], every: Sequence[Lane]
+    ) -> list[Lane]:
         """Return the lanes of *wanted* that get *event*, count it in the others, and note what is said of it later."""
         lanes = list(wanted)
         if judged.to is not None:
-            lanes = [lane for lane in self._lanes if lane.name in judged.to]
+            lanes = [lane for lane in every if lane.name in judged.to]
         folding = [lane for lane in lanes if lane.folds] if judged.folded else []
         for lane in folding:
             lane.fold()
@@ -157,10 +170,10 @@ class Dispatcher:
                 self._folding.sample(judged.held, event)
         return [lane for lane in lanes if lane not in folding]
 
-    def _say_due(self, folding: Folding) -> None:
-        """Say what is to be said of matters that go on."""
+    def _say_due(self, folding: Folding, now: float) -> None:
+        """Say what is to be said by *now* of matters that go on."""
         try:
-            for each in folding.due(self._ticket):
+            for each in folding.due(self._ticket, now):
                 self.say(each)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, events go on
             diagnostics.report("folding", f"what goes on could not be told: {class_name(error)}")
@@ -173,22 +186,19 @@ class Dispatcher:
         lanes = [lane for lane in self._lanes if lane.name in said.to]
         said.ticket.routed({lane.name: PENDING for lane in lanes})
         for lane in lanes:
-            lane.put([Entry.of(said.event, said.ticket)])
+            lane.put([Entry.of(said.event, said.ticket)._replace(to=said.to)])
 
     def _park(self, kept: Kept) -> None:
         """Leave on disk what the intake had no room for. The lanes that do without the disk have lost it."""
         entry = Entry(kept.made, kept.ticket, 0, stored=True)
-        lanes = self._wanted(kept.made)
+        lanes = _wanted(self._lanes, kept.made)
         if kept.judged is not None:
-            lanes = self._as_judged(kept.made, kept.judged, None, lanes)
+            lanes = self._as_judged(kept.made, kept.judged, None, lanes, self._lanes)
         for lane in lanes:
             if lane.durable:
                 lane.park(entry)
             else:
                 lane.refuse(entry, FULL)
-
-    def _wanted(self, event: Event) -> list[Lane]:
-        return [lane for lane in self._lanes if lane.route.wants(event)]
 
     def _events(self, drafts: Sequence[Draft]) -> Sequence[Event | None]:
         """Return the events of *drafts*, redacted together, or None for each when that fails with one of them."""
@@ -203,3 +213,7 @@ class Dispatcher:
             return draft.made
         (event,) = self._redact((draft.event(),))
         return event
+
+
+def _wanted(lanes: Sequence[Lane], event: Event) -> list[Lane]:
+    return [lane for lane in lanes if lane.route.wants(event)]

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from notify import threads
+from notify import diagnostics, threads
 from notify.delivery.announcer import Announcer
 from notify.delivery.comparison import compare
 from notify.delivery.intake import Intake
@@ -31,6 +31,8 @@ class _Wake(Enum):
     """After everything."""
     ADOPT = auto()
     """What there is room for."""
+    CHECK = auto()
+    """After the disk, if it is not as it was left."""
     STOP = auto()
 
 
@@ -44,6 +46,7 @@ class Housekeeping:
         announcer: tells people.
         revive: starts again what else may have died.
         learn: told of each event that is adopted, and of its backend.
+        unheard: says why nothing is heard of what the program logs, None while all is well.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Housekeeping:
         announcer: Announcer,
         revive: Callable[[], None],
         learn: Callable[[Event, str], None] = lambda event, backend: None,
+        unheard: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._intake = intake
         self._lanes = {lane.name: lane for lane in lanes}
@@ -62,8 +66,10 @@ class Housekeeping:
         self._announcer = announcer
         self._revive = revive
         self._learn = learn
+        self._unheard = unheard
         self._told: dict[str, Counter[str]] = {}
         self._told_left: set[str] = set()  # destinations
+        self._tells_left_at = 0.0  # monotonic seconds
         self._adopting = threading.RLock()
         # As in the intake: put() is one call into C, which a signal handler may make at any time.
         self._wake: SimpleQueue[_Wake] = SimpleQueue()
@@ -72,6 +78,16 @@ class Housekeeping:
     def begin(self) -> None:
         """Start the thread."""
         self._worker = threads.Worker("housekeeping", self._run)
+
+    def add(self, lane: Lane, outbox: "Outbox | None") -> None:
+        """Look after *lane*, too, and bring what was left for it on disk into it.
+
+        Whose backend is not there yet may be about to be added: that is told a while later.
+        """
+        self._tells_left_at = time.monotonic() + _INTERVAL
+        self._lanes = {**self._lanes, lane.name: lane}
+        self._outbox = outbox
+        self.adopt()
 
     def adopt(self) -> None:
         """Bring what dead processes left behind into the lanes, in order, as far as there is room."""
@@ -108,6 +124,10 @@ class Housekeeping:
         """Adopt what there is room for now, on the thread. Safe in a signal handler."""
         self._wake.put(_Wake.ADOPT)
 
+    def check_disk_soon(self) -> None:
+        """Mend the disk, on the thread, if anything is wrong with it. Costs little if not. Safe in a signal handler."""
+        self._wake.put(_Wake.CHECK)
+
     def stop(self) -> None:
         """Make the thread end after what it is doing, and after a last look at what is to be on disk. Does not wait."""
         self._wake.put(_Wake.STOP)
@@ -129,14 +149,24 @@ class Housekeeping:
             if _Wake.LOOK in asked or time.monotonic() >= next_look:
                 self._look_after_everything()
                 next_look = time.monotonic() + self._interval()
-            elif _Wake.ADOPT in asked:
-                self.adopt()
+            else:
+                if _Wake.CHECK in asked:
+                    self._check_disk()
+                if _Wake.ADOPT in asked:
+                    self.adopt()
             asked.clear()
             with suppress(Empty):
                 asked.add(self._wake.get(timeout=max(0.0, next_look - time.monotonic())))
                 while True:  # whoever has asked meanwhile is answered by one look
                     asked.add(self._wake.get_nowait())
-        if self._outbox is not None and any(lane.stored() for lane in self._lanes.values()):
+        if self._outbox is not None and self._has_stored():
+            self._look_at_disk(self._outbox)
+
+    def _has_stored(self) -> bool:
+        return any(lane.stored() for lane in self._lanes.values())
+
+    def _check_disk(self) -> None:
+        if self._outbox is not None and self._has_stored() and not self._outbox.is_fit():
             self._look_at_disk(self._outbox)
 
     def _interval(self) -> float:
@@ -149,8 +179,10 @@ class Housekeeping:
         if self._outbox is not None:
             self._look_at_disk(self._outbox)
             self.adopt()
-            self._tell_left(self._outbox)
+            if time.monotonic() >= self._tells_left_at:
+                self._tell_left(self._outbox)
         self.tell_drops()
+        self.tell_unheard(people=True)
 
     def _look_at_disk(self, outbox: "Outbox") -> None:
         lanes = [lane for lane in self._lanes.values() if lane.durable]
@@ -172,6 +204,15 @@ class Housekeeping:
                 f"{_events(count)} of earlier runs cannot be delivered: there is no backend {name}, or it is not "
                 "durable any more. Set it up again, or look at `notify outbox list`."
             )
+
+    def tell_unheard(self, *, people: bool) -> None:
+        """Say once that nothing is heard of what the program logs, on stderr and, if so asked, to *people*."""
+        trouble, before = self._unheard(), self._intake.trouble
+        self._intake.trouble = trouble
+        if trouble is not None and trouble != before:
+            diagnostics.report("unheard", trouble)
+            if people:
+                self._announcer.say(trouble)
 
     def tell_drops(self) -> None:
         """Announce what was dropped since the last time."""

@@ -85,21 +85,31 @@ class Intake:
     # interrupt and repeat. A Condition or queue.Queue deadlocks there, and costs the caller 28 to 37 us instead of 3.6.
 
     def __init__(self, *, wake_level: int = logging.INFO + 1, keeper: Keeper | None = None) -> None:
-        self.wake_level = wake_level if keeper is None else min(wake_level, keeper.level)
+        self.wake_level = self._wakes_from = wake_level
         self.capacity = CAPACITY
         self._reserve = RESERVE
-        self._keeper = keeper
+        self._keeper: Keeper | None = None
+        if keeper is not None:
+            self.judge_with(keeper)
         self._closed = False
         self._dropped: Counter[str] = Counter()
         self._left_on_disk = 0  # for the next process
+        self._unrouted = 0
         self.waiting: deque[Draft] = deque()
         """What was left and not taken. The logging handler adds to it what is below `wake_level` and fits
         `capacity`, which saves it two calls."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
+        self.trouble: str | None = None
+        """Why less comes in than the program says; None: all does."""
         self.revive: Callable[[], None] = lambda: None
         """Starts the dispatcher's thread again if it has died. Asked with what is important, or when it is late."""
+
+    def judge_with(self, keeper: Keeper) -> None:
+        """Have *keeper* see what is durable from now on."""
+        self._keeper = keeper
+        self.wake_level = min(self._wakes_from, keeper.level)
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -143,6 +153,10 @@ class Intake:
         """Count a draft that was taken, and of which nothing came."""
         self._dropped[reason] += 1
 
+    def count_unrouted(self) -> None:
+        """Count a draft that was taken, and that no backend wants. For the dispatcher."""
+        self._unrouted += 1
+
     def take_parked(self) -> list[Kept]:
         """Remove and return the events that are on disk only. For the dispatcher."""
         parked: list[Kept] = []
@@ -162,15 +176,16 @@ class Intake:
         return self._dropped.copy()
 
     def stats(self) -> dict[str, object]:
-        """Return the same counts as a lane: nothing is delivered from here."""
+        """Return the same counts as a lane, and how many events no backend wants: nothing is delivered from here."""
         return {
-            "accepted": self._dropped.total() + self._left_on_disk,
+            "accepted": self._dropped.total() + self._left_on_disk + self._unrouted,
             "delivered": 0,
             "retried": 0,
             "pending": len(self.waiting) + self._left_on_disk,
             "dropped": dict(self._dropped),
+            "unrouted": self._unrouted,
             "last_success_at": None,
-            "last_error": None,
+            "last_error": self.trouble,
         }
 
     def close(self) -> None:
@@ -183,7 +198,7 @@ class Intake:
         self.waiting.clear()
         self._parked.clear()
         self._dropped.clear()
-        self._left_on_disk = 0
+        self._left_on_disk = self._unrouted = 0
         self._wake = SimpleQueue()
         self._awake = False
 

@@ -1,22 +1,23 @@
 """One backend's queue and the one thread that empties it."""
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
-from notify.backend import Backend, durable, folds, in_order, max_batch
+from notify.backend import Backend, folds, in_order, max_batch
 from notify.clock import Clock
+from notify.delivery.absence import AT_ONCE, Absence, StandIn
 from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
 from notify.delivery.disk import Disk, NoDisk
+from notify.delivery.holdings import Holdings, stored_ids
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
-from notify.delivery.retry import Retry
-from notify.delivery.tally import Tally
-from notify.delivery.ticket import DELIVERED, Ticket
+from notify.delivery.retry import PROBE_INTERVAL, Retry
+from notify.delivery.ticket import DELIVERED
+from notify.event import Event
 from notify.rules.routing import Route
 
 
-class Lane:
+class Lane(Holdings):
     """Delivers events to one backend, in order, urgent ones first, and says what became of each.
 
     Thread-safe. The thread starts with the object, is started again when it dies, and ends with `stop`.
@@ -29,9 +30,10 @@ class Lane:
         lock: one for all lanes and for who waits for them. A signal handler that closes what it has interrupted lets
             go of it while it waits; of two it would keep the other, and who takes the first would wait for ever.
         settled: notified whenever entries leave the queue, with the same lock.
-        outbox: where stored entries are on disk. For a backend that is durable.
+        outbox: where stored entries are on disk. For a backend that is durable, or stands in for one that is.
         on_gone: called with this lane's name and a text when the destination is gone, and when it is there again.
         on_room: called when there is room again for what is on disk only.
+        on_moved: called with an event that another lane gets in this one's place, this one's name and the other's.
         redact: takes secrets out of what a backend gives as its reason.
         capacity: events that may wait.
     """
@@ -48,35 +50,29 @@ class Lane:
         outbox: Disk | None = None,
         on_gone: Callable[[str, str], None] = lambda name, text: None,
         on_room: Callable[[], None] = lambda: None,
+        on_moved: Callable[[Event, str, str], None] = lambda event, old, new: None,
         redact: Callable[[str], str] = lambda text: text,
         capacity: int = CAPACITY,
     ) -> None:
-        self.name = name
+        disk = outbox if outbox is not None else NoDisk()
+        super().__init__(name, LaneQueue(capacity=capacity, in_order=in_order(backend)), disk, lock, settled)
         self.route = route
-        self.durable = outbox is not None and durable(backend)
+        self.durable = outbox is not None
         """Whether there are stored entries in this lane."""
         self.folds = folds(backend)
         """Whether repeats are counted here rather than sent."""
         self._backend = backend
         self._max_batch = max_batch(backend)
         self._clock = clock
-        self._lock = lock
-        self._settled = settled
-        self._disk = outbox if outbox is not None and self.durable else NoDisk()
-        self._on_gone = on_gone
         self._on_room = on_room
         self._redact = redact
         self._changed = threading.Condition(lock)
-        self._queue = LaneQueue(capacity=capacity, in_order=in_order(backend))
         self._retry = Retry()
         self._not_before = 0.0  # monotonic seconds
-        self._gone = False
-        self._parked: dict[str, Ticket | None] = {}  # by id: what is on disk only, for want of room here
-        self._behind = False  # more may be on disk than there was room for when somebody looked
-        self._awaits_room = False  # `on_room` is to be called
+        self._absence = Absence(self, self, disk, on_gone=on_gone, on_moved=on_moved)
+        self._hands_over: StandIn | None = None  # to whom the batch goes that was taken last
+        self._has_guests = False  # what came in the place of others may be here
         self._stopping = False
-        self._closed = False
-        self._tally = Tally()
         self._worker = threads.Worker(f"lane-{name}", self._run)
 
     # ---- the dispatcher's side
@@ -91,13 +87,14 @@ class Lane:
             if self._closed:
                 self._leave(entries, "closed")
                 return
+            self._has_guests = self._has_guests or (bool(entries) and entries[0].home is not None)
             fitting = [entry for entry in entries if self._queue.fits(entry)]
             surplus = self._queue.put(fitting)
             self._leave(surplus, "queue full")
             self._changed.notify()
         if len(fitting) < len(entries):
             self._give_up([entry for entry in entries if not self._queue.fits(entry)])
-        self._park(_stored(surplus))
+        self._park(stored_ids(surplus))
 
     def park(self, entry: Entry) -> None:
         """Leave *entry*, which is stored and which nobody has in memory, on disk until there is room for it."""
@@ -118,19 +115,10 @@ class Lane:
             self._tally.accepted += 1
             self._tally.folded += 1
 
-    def parked(self) -> set[str]:
-        """Return the ids of what is on disk only."""
-        with self._lock:
-            return set(self._parked)
-
-    def pending(self) -> int:
-        """Return how many events wait in memory or are under way."""
-        with self._lock:  # while the thread moves an entry about, it is nowhere for a moment
-            return len(self._queue)
-
     def next_attempt_in(self) -> float:
         """Return in how many seconds a failed delivery is tried again, 0 or less when that is due or nothing failed."""
-        return self._not_before - self._clock.monotonic()
+        with self._lock:
+            return 0.0 if self._absence.room() else self._not_before - self._clock.monotonic()
 
     def stats(self) -> dict[str, object]:
         """Return counts since the start, the time of the last success (epoch seconds) and the last error's text.
@@ -163,75 +151,34 @@ class Lane:
         if in_hand:
             text = f"{self.name}: nobody knows what became of {len(in_hand)} of its events: send() has not returned"
             diagnostics.report(f"in hand {self.name}", text)
-        return _stored(in_hand)
+        return stored_ids(in_hand)
 
-    # ---- housekeeping's side
+    # ---- the other lanes' side
 
-    def roomy(self) -> bool:
-        """Say whether there is room for what is on disk only."""
+    def fall_back_to(self, stand_in: "Lane") -> None:
+        """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is."""
+        self._absence.stand_in = stand_in
+        stand_in.wake_for_absent(self._look_again)
+
+    def wake_for_absent(self, absent: Callable[[], None]) -> None:
+        """Have *absent* called when the destination is there again after it was gone."""
+        self._absence.wake_at_end(absent)
+
+    def takes(self) -> int:
+        """Return how many events of others are welcome: any number, one to try the destination with, or none."""
         with self._lock:
-            return self._queue.roomy
+            if not self._absence.is_gone:
+                return AT_ONCE
+            return max(self._absence.room(), int(not len(self._queue) and self._is_due()))
 
-    def fall_behind(self, *, behind: bool) -> bool:
-        """Note whether more may be on disk than there was room for, and say whether there is room for it by now."""
+    def take_back(self, entries: Sequence[Entry]) -> None:
+        """Queue *entries*, which were handed over from here and come back."""
         with self._lock:
-            self._behind = behind
-            self._settled.notify_all()
-            room = self._queue.roomy
-            if behind and not room:
-                self._awaits_room = True
-            return behind and room
+            self._tally.accepted -= len(entries)
+            self._tally.handed_over -= len(entries)
+        self.put(entries)
 
-    def is_behind(self) -> bool:
-        """Say whether anything is on disk only, or may be."""
-        with self._lock:
-            return self._behind or bool(self._parked)
-
-    def dropped(self) -> Counter[str]:
-        """Return how many events were dropped, by reason."""
-        with self._lock:
-            return self._tally.dropped.copy()
-
-    def stored(self) -> set[str]:
-        """Return the ids of what is on disk, in memory too or there only."""
-        with self._lock:
-            return {*self._parked, *_stored(self._queue.stored())}
-
-    def stored_entries(self) -> list[Entry]:
-        """Return what is in memory and on disk."""
-        with self._lock:
-            return self._queue.stored()
-
-    def unstore(self, ids: Container[str]) -> None:
-        """Note that these events, which were on disk, are in memory only."""
-        with self._lock:
-            self._queue.unstore(ids)
-
-    def forget_parked(self, ids: Iterable[str]) -> None:
-        """Count these no more, nor as accepted: other processes have taken them over."""
-        with self._lock:
-            for event_id in self._parked.keys() & ids:
-                del self._parked[event_id]
-                self._tally.accepted -= 1
-            self._settled.notify_all()
-
-    def discard(self, ids: Collection[str], reason: str) -> set[str]:
-        """Drop what the outbox has given up of *ids*, and return those that wait here, on disk or in memory.
-
-        What is in the hands of the backend goes on, in memory only, and is among them.
-        """
-        with self._lock:
-            in_hand = {entry.event.id for entry in self._queue.taken()}.intersection(ids)
-            self._queue.unstore(in_hand)
-            held = self._queue.discard(frozenset(ids))
-            self._settle(held, f"dropped: {reason}")
-            on_disk = self._parked.keys() & ids
-            for event_id in on_disk:
-                if (ticket := self._parked.pop(event_id)) is not None:
-                    ticket.settle(self.name, f"dropped: {reason}")
-            self._tally.dropped[reason] += len(held) + len(on_disk)
-            self._settled.notify_all()
-            return {entry.event.id for entry in held} | on_disk | in_hand
+    # ---- housekeeping's side; what else it asks for is in `Holdings`
 
     def revive(self) -> None:
         """Start the thread again if it died."""
@@ -242,6 +189,10 @@ class Lane:
     def _run(self) -> None:
         try:
             while batch := self._next_batch():
+                if self._hands_over is not None:
+                    self._absence.hand_over(batch, self._hands_over)
+                    self._say_room()
+                    continue
                 outcome = attempt(self._backend, [entry.event for entry in batch])
                 if outcome.reason:
                     outcome = outcome._replace(reason=self._redact(outcome.reason))
@@ -258,25 +209,48 @@ class Lane:
             self._queue.give_back()
             left = self._queue.clear() if self._closed else []  # it was in hand when `join` looked
             self._leave(left, "closed")
-        self._park(_stored(left))
+        self._park(stored_ids(left))
 
     def _next_batch(self) -> list[Entry]:
         """Wait until something may be sent and return it; empty when the lane is to end."""
         while self._wait_for_entries():
             # Without a lock, since it is a third party's; what it says may be old when it is used, and send() knows.
-            if (seconds := welcome_in(self._backend)) > 0:
+            if self._is_due() and (seconds := welcome_in(self._backend)) > 0:
                 self._not_before = self._clock.monotonic() + seconds
             with self._lock:
-                if self._not_before <= self._clock.monotonic() and not self._stopping:
-                    return self._queue.take(1 if self._retry.alone else self._max_batch)
+                if self._stopping:
+                    return []
+                stand_in = self._absence.stand_in
+                if self._is_due():
+                    self._hands_over = None
+                    alone = self._retry.alone or (self._absence.is_gone and stand_in is not None)
+                    return self._queue.take(1 if alone else self._max_batch)
+                if room := self._absence.room():
+                    self._hands_over = stand_in
+                    return self._queue.take(min(room, AT_ONCE))
+                if sends_home := self._cannot_help():
+                    self._has_guests = False
+            if sends_home:
+                self._absence.send_home()
         return []
+
+    def _look_again(self) -> None:
+        with self._lock:
+            self._changed.notify()
+
+    def _cannot_help(self) -> bool:
+        """Say whether others had better wait for their own destination than for this one."""
+        return self._has_guests and self._absence.is_gone
+
+    def _is_due(self) -> bool:
+        return self._not_before <= self._clock.monotonic()
 
     def _wait_for_entries(self) -> bool:
         """Wait until there is something to send, and for what a failure asks for. False: the lane is to end."""
         with self._lock:
             while not self._stopping:
                 waiting = len(self._queue) > 0
-                if waiting and self._not_before <= self._clock.monotonic():
+                if waiting and (self._is_due() or self._absence.room() or self._cannot_help()):
                     return True
                 self._clock.wait_until(self._changed, self._not_before if waiting else None)
             return False
@@ -289,12 +263,15 @@ class Lane:
         elif verdict is Verdict.REJECTED:
             self._reject(batch[0], outcome.reason)
         else:
-            self._try_again(self._retry.wait(outcome), outcome.reason)
             if verdict is Verdict.GONE:
-                self._say_gone(outcome.reason)
+                self._absence.begin(outcome.reason)  # first, so that who closes the notifier waits for the stand-in
+            after = self._retry.wait(outcome)
+            if outcome.after is None and self._absence.is_gone and self._absence.stand_in is not None:
+                after = max(after, PROBE_INTERVAL)  # nobody waits for it
+            self._try_again(after, outcome.reason)
 
     def _acknowledge(self, delivered: Sequence[Entry]) -> None:
-        if stored := _stored(delivered):
+        if stored := stored_ids(delivered):
             self._disk.delivered(self.name, stored)
         with self._lock:
             done = self._queue.acknowledge(len(delivered))
@@ -303,7 +280,7 @@ class Lane:
             self._tally.last_success_at = self._clock.time()
             self._retry.reset()
             self._settle(done, DELIVERED)
-        self._say_back()
+        self._absence.end()
         self._say_room()
 
     def _reject(self, entry: Entry, reason: str) -> None:
@@ -317,7 +294,7 @@ class Lane:
             self._tally.last_error = reason
             self._retry.reset()
             self._settle(done, f"rejected: {reason}")
-        self._say_back()
+        self._absence.end()
         self._say_room()
 
     def _try_again(self, after: float, reason: str) -> None:
@@ -329,18 +306,6 @@ class Lane:
             self._not_before = self._clock.monotonic() + after
             self._settled.notify_all()  # who closes the notifier need not wait for this
 
-    def _say_gone(self, reason: str) -> None:
-        if not self._gone:
-            self._gone = True
-            self._on_gone(
-                self.name, f"{self.name} takes no messages any more: {reason}. It is tried again every ten minutes."
-            )
-
-    def _say_back(self) -> None:
-        if self._gone:
-            self._gone = False
-            self._on_gone(self.name, f"{self.name} takes messages again.")
-
     def _say_room(self) -> None:
         if self._awaits_room:
             with self._lock:
@@ -348,33 +313,6 @@ class Lane:
                 room = not self._awaits_room
             if room:
                 self._on_room()
-
-    # ---- either side, holding the lock, so that counts, tickets and flush() agree
-
-    def _leave(self, entries: Sequence[Entry], reason: str) -> None:
-        """Leave on disk what is there, and settle the rest as dropped."""
-        self._parked.update((entry.event.id, entry.ticket) for entry in entries if entry.stored)
-        self._drop([entry for entry in entries if not entry.stored], reason)
-
-    def _drop(self, lost: Sequence[Entry], reason: str) -> None:
-        if lost:
-            self._tally.dropped[reason] += len(lost)
-            self._settle(lost, f"dropped: {reason}")
-            diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {reason}")
-
-    def _come_back(self, entry: Entry) -> Entry:
-        """Return *entry* with the ticket that it had before it was parked, if it was."""
-        if not entry.stored or entry.event.id not in self._parked:
-            return entry
-        self._tally.accepted -= 1  # it was counted when it came first
-        return entry._replace(ticket=self._parked.pop(entry.event.id))
-
-    def _settle(self, entries: Sequence[Entry], outcome: str) -> None:
-        for entry in entries:
-            if entry.ticket is not None:
-                entry.ticket.settle(self.name, outcome)
-        if entries:
-            self._settled.notify_all()
 
     # ---- either side, not holding it
 
@@ -393,7 +331,3 @@ class Lane:
             self._disk.park(self.name, ids)
             self._awaits_room = not self._closed
             self._say_room()
-
-
-def _stored(entries: Sequence[Entry]) -> list[str]:
-    return [entry.event.id for entry in entries if entry.stored]

@@ -19,12 +19,13 @@ from notify.delivery.folding.texts import resolved
 from notify.delivery.housekeeping import Housekeeping
 from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
+from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead
 from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
 from notify.plain import class_name
-from notify.rules.fingerprint import Subject, id_of_key, subject_of_event
+from notify.rules.fingerprint import id_of_key
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -58,6 +59,7 @@ class Pipeline:
         repeat_interval: seconds between two reminders of a matter that goes on.
         storm_limit: different matters announced a minute.
         remembers: whether what was announced outlives the process, beside the outbox.
+        unheard: says why nothing is heard of what the program logs, None while all is well.
     """
 
     def __init__(
@@ -72,18 +74,19 @@ class Pipeline:
         repeat_interval: float = INTERVAL,
         storm_limit: int = STORM_LIMIT,
         remembers: bool = True,
+        unheard: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
-        self._durable = {name for name, backend in backends.items() if outbox is not None and durable(backend)}
+        self._durable = _durable(backends, self._routes) if outbox is not None else set()
         self._outbox = outbox
+        self._durable_level = durable_level
         self._redact = redact
+        self._unheard = unheard
         self._clock = clock
         self._closed = False
         self._begun = False  # a signal handler may notify before everything is there
-        journal: Journal | None = None
-        if outbox is not None and remembers:
-            journal = Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)
+        journal = _journal(outbox, clock) if outbox is not None and remembers else None
         self._folding = Folding(
             self._backends,
             self._routes,
@@ -93,13 +96,14 @@ class Pipeline:
             interval=repeat_interval,
             storm_limit=storm_limit,
         )
-        self.intake = Intake(wake_level=TRADE, keeper=Judging(self._folding, self._write_ahead(durable_level)))
+        self._remembers = remembers
+        self.intake = Intake(wake_level=TRADE, keeper=Judging(self._folding, self._write_ahead()))
         self.intake.revive = self.revive
         if outbox is not None:
             outbox.wake = lambda: self._housekeeping.wake()
         self._begin()
 
-    def _write_ahead(self, durable_level: int) -> WriteAhead | None:
+    def _write_ahead(self) -> WriteAhead | None:
         routes = {name: route for name, route in self._routes.items() if name in self._durable}
         if self._outbox is None or not routes:
             return None
@@ -107,7 +111,7 @@ class Pipeline:
             self._outbox,
             routes,
             folding=self._folding.names,
-            level=durable_level,
+            level=self._durable_level,
             redact=self._redact.events,
             broke=lambda: self._housekeeping.wake(),
         )
@@ -117,24 +121,11 @@ class Pipeline:
         for name, backend in self._backends.items():
             if edits(backend):
                 remember_in(backend, self._folding.posted(name))
-        lock = threading.RLock()
-        self._settled = threading.Condition(lock)
-        announcer = Announcer(self._clock)
-        self.lanes = announcer.lanes = tuple(
-            Lane(
-                name,
-                backend,
-                self._routes[name],
-                clock=self._clock,
-                lock=lock,
-                settled=self._settled,
-                outbox=self._outbox,
-                on_gone=lambda about, text: announcer.say(text, level=logging.ERROR, but_not_to=about),
-                on_room=lambda: self._housekeeping.adopt_soon(),
-                redact=self._redact.text,
-            )
-            for name, backend in self._backends.items()
-        )
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._announcer = announcer = Announcer(self._clock)
+        self.lanes = announcer.lanes = tuple(map(self._lane, self._backends))
+        self._name_stand_ins()
         self._housekeeping = Housekeeping(
             self.intake,
             self.lanes,
@@ -142,6 +133,7 @@ class Pipeline:
             announcer=announcer,
             revive=lambda: self._dispatcher.revive(),
             learn=self._folding.learn,
+            unheard=self._unheard,
         )
         self._dispatcher = Dispatcher(
             self.intake,
@@ -153,6 +145,51 @@ class Pipeline:
         )
         self._housekeeping.begin()
         self._begun = True
+
+    def _lane(self, name: str) -> Lane:
+        announcer = self._announcer
+        return Lane(
+            name,
+            self._backends[name],
+            self._routes[name],
+            clock=self._clock,
+            lock=self._lock,
+            settled=self._settled,
+            outbox=self._outbox if name in self._durable else None,
+            on_gone=lambda about, text: announcer.say(
+                text, level=logging.ERROR, but_not_to=about, also_to=self._routes[about].fallback
+            ),
+            on_moved=self._folding.moved,
+            on_room=lambda: self._housekeeping.adopt_soon(),
+            redact=self._redact.text,
+        )
+
+    def _name_stand_ins(self) -> None:
+        by_name = {lane.name: lane for lane in self.lanes}
+        for lane in self.lanes:
+            if lane.route.fallback is not None:
+                lane.fall_back_to(by_name[lane.route.fallback])
+
+    def add(self, name: str, backend: Backend, route: Route, outbox: "Outbox | None") -> None:
+        """Deliver to *backend*, too, from now on: see `Notifier.add`. One call at a time."""
+        if self._outbox is None and outbox is not None:
+            self._outbox = outbox
+            outbox.wake = lambda: self._housekeeping.wake()
+            if self._remembers:
+                self._folding.remember_in(_journal(outbox, self._clock))
+        self._backends[name] = backend
+        self._routes = {**self._routes, name: route}
+        self._durable = _durable(self._backends, self._routes) if self._outbox is not None else set()
+        self._folding.add(name, backend, route)
+        if edits(backend):
+            remember_in(backend, self._folding.posted(name))
+        lane = self._lane(name)
+        self.lanes = self._announcer.lanes = (*self.lanes, lane)
+        self._name_stand_ins()
+        # What was left for it on disk comes before what is said now.
+        self._housekeeping.add(lane, self._outbox)
+        self._dispatcher.add(lane)
+        self.intake.judge_with(Judging(self._folding, self._write_ahead()))
 
     def begin_in_child(self, *, closed: bool) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events.
@@ -177,6 +214,15 @@ class Pipeline:
         """The lowest level that any backend wants."""
         return least_level(list(self._routes.values()))
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the backends."""
+        return frozenset(self._backends)
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name. Raises `KeyError`."""
+        return self._backends[name]
+
     def ticket(self, event_id: str) -> Ticket:
         """Return the ticket of an event that is about to be accepted."""
         return Ticket(event_id, changed=self._settled)
@@ -189,7 +235,7 @@ class Pipeline:
             ticket: of it.
             folds: whether it may be counted in a message rather than sent.
         """
-        self._take(_Made(event, ticket, folds=folds), event, ticket)
+        self._take(Made(event, ticket, folds=folds), event, ticket)
 
     def resolve(self, key: str, event: Event, ticket: Ticket) -> None:
         """Take *event*, which says that the matter *key* has ended, if anybody was told that it had begun.
@@ -236,11 +282,16 @@ class Pipeline:
             self._housekeeping.wake()  # another process may have taken it over
         return self._wait_until(lambda: self._empty() and not self._is_behind(), deadline)
 
+    def tell_unheard(self) -> None:
+        """Say on stderr why nothing is heard of what the program logs, if that is so."""
+        self._housekeeping.tell_unheard(people=False)
+
     def close(self, timeout: float) -> None:
         """Deliver what waits, *timeout* seconds at most, then stop every thread. To be called once."""
         self._closed = True
         deadline = time.monotonic() + timeout
         self._housekeeping.tell_drops()
+        self._housekeeping.check_disk_soon()  # while there is time: a file that is lost is not made anew in a moment
         try:
             if self._wait_until(self._dispatcher.idle, deadline):  # what is counted comes after what was announced
                 for said in self._folding.last(self.ticket):
@@ -256,7 +307,7 @@ class Pipeline:
         """Return counts per lane, and what the intake and the outbox have to tell."""
         counts = {}
         intake = self.intake.stats()
-        if intake["accepted"]:
+        if intake["accepted"] or intake["last_error"]:
             counts["intake"] = intake
         if self._outbox is not None:
             counts["outbox"] = self._outbox.stats()
@@ -315,23 +366,16 @@ class Pipeline:
         )
 
 
-class _Made(Draft):
-    """An event that is made already, as the intake takes it."""
+def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> set[str]:
+    """Return the backends whose events are worth keeping on disk: those that say so, and who stands in for them."""
+    found: set[str] = set()
+    for name, backend in backends.items():
+        standing_in: str | None = name if durable(backend) else None
+        while standing_in is not None and standing_in not in found:
+            found.add(standing_in)
+            standing_in = routes[standing_in].fallback
+    return found
 
-    __slots__ = ("_event", "_folds", "ticket")
 
-    def __init__(self, event: Event, ticket: Ticket, *, folds: bool) -> None:
-        self._event = event
-        self._folds = folds
-        self.ticket: Ticket | None = ticket
-
-    def subject(self) -> Subject | None:
-        """Return what the event is about, None when it is sent whatever was sent before."""
-        return subject_of_event(self._event) if self._folds else None
-
-    @property
-    def level(self) -> int:
-        return self._event.level
-
-    def event(self) -> Event:
-        return self._event
+def _journal(outbox: "Outbox", clock: Clock) -> Journal:
+    return Journal(outbox.directory, clock.time(), is_told=lambda: outbox.broken is not None)

@@ -4,13 +4,16 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 """
 
 from collections import deque
-from collections.abc import Container, Iterable
-from typing import NamedTuple, Self
+from collections.abc import Collection, Container, Iterable
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.levels import severity
 from notify.rules.routing import URGENT, is_urgent
+
+if TYPE_CHECKING:
+    from notify.delivery.absence import Home
 
 CAPACITY = 50_000  # events; 45 MB at the 900 bytes of a waiting event
 MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long tracebacks cannot fill the memory
@@ -26,12 +29,18 @@ class Entry(NamedTuple):
         ticket: told what becomes of it.
         weight: about how many characters of text and bytes of files the event has.
         stored: it is on disk, too, for the lane that has it.
+        to: the backends that get it, whatever their routes want; None: as the routes have it.
+        repeats: backends that fold count it, and get nothing of it.
+        home: the lane whose destination is gone, and in whose place another has it.
     """
 
     event: Event
     ticket: Ticket | None
     weight: int
     stored: bool = False
+    to: Collection[str] | None = None
+    repeats: bool = False
+    home: "Home | None" = None
 
     @classmethod
     def of(cls, event: Event, ticket: Ticket | None, *, stored: bool = False) -> Self:
@@ -137,9 +146,13 @@ class LaneQueue:
         """Return what was taken and is neither acknowledged nor given back."""
         return list(self._taken)
 
+    def all(self) -> list[Entry]:
+        """Return the entries, those that were taken included."""
+        return [*self._taken, *self._urgent, *self._ordinary]
+
     def stored(self) -> list[Entry]:
         """Return the entries that are on disk, those that were taken included."""
-        return [entry for entry in (*self._taken, *self._urgent, *self._ordinary) if entry.stored]
+        return [entry for entry in self.all() if entry.stored]
 
     def unstore(self, ids: Container[str]) -> None:
         """Note that the entries of these events are in memory only, those that were taken included."""

@@ -14,6 +14,7 @@ class Tally:
         retried: attempts that are made again.
         dropped: did not arrive and never will, by reason.
         folded: were counted in a message rather than sent.
+        handed_over: went to the backend that stands in for this one.
         last_success_at: UTC epoch seconds.
         last_error: what was wrong, without secrets.
     """
@@ -23,6 +24,7 @@ class Tally:
     retried: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     folded: int = 0
+    handed_over: int = 0
     last_success_at: float | None = None
     last_error: str | None = None
 
@@ -35,6 +37,7 @@ class Tally:
             "pending": pending,
             "dropped": {reason: count for reason, count in self.dropped.items() if count},
             "folded": self.folded,
+            "handed_over": self.handed_over,
             "last_success_at": self.last_success_at,
             "last_error": self.last_error,
         }

@@ -9,6 +9,8 @@ from notify.delivery.timeout import seconds
 PENDING = "pending"
 DELIVERED = "delivered"
 FOLDED = "folded"
+HANDED_OVER = "handed over to "
+"""How the outcome begins at a backend that is gone; the name of the one that gets the event follows."""
 
 
 class Ticket:
@@ -36,8 +38,9 @@ class Ticket:
     def wait(self, timeout: float | None) -> Mapping[str, str]:
         """Wait until every backend has settled the event, *timeout* seconds at most; None: however long it takes.
 
-        Returns backend names and `delivered`, `pending`, `rejected: …`, `dropped: …` or `folded`: it is counted in what
-        that backend is told of its matter. Backends that do not want the event are not in it. Never raises.
+        Returns backend names and `delivered`, `pending`, `rejected: …`, `dropped: …`, `folded`: it is counted in what
+        that backend is told of its matter, or `handed over to …` the one that stands in for it while it is gone, which
+        answers for itself. Backends that do not want the event are not in it. Never raises.
         """
         deadline = time.monotonic() + seconds(timeout, otherwise=0.0)
         with self._changed:

@@ -1,22 +1,19 @@
 """A structlog processor: for programs whose structlog prints by itself."""
 
 import logging
-import sys
 from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
 from notify import diagnostics
 from notify.arguments import caller, event_of
+from notify.capture.event_dict import NOT_FIELDS, body_of, exception_of
 from notify.event import Event, Source
 from notify.levels import parse_level
 from notify.notifier import current_notifier
 from notify.plain import came_from_a_signal, clean, safe_str
 from notify.threads import is_ours
 
-_NOT_FIELDS = frozenset(
-    {"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic", "logger"}
-)
 # Whose frames lie between the program's call and ours.
 _OUR_PACKAGES = ("structlog", __name__)
 _TOPIC_OF_METHOD = {"trade": "trade", "trade_high": "decision"}
@@ -58,11 +55,6 @@ def structlog_processor(
 
 
 def _event(now: float, source: Source, method_name: str, event_dict: MutableMapping[str, Any]) -> Event:
-    exception = event_dict.get("exc_info")
-    if exception is True:
-        exception = sys.exc_info()[1]
-    elif isinstance(exception, tuple):
-        exception = exception[1] if len(exception) > 1 else None
     topic = event_dict.get("topic")
     if topic is None or (type(topic) is str and not topic):
         topic = _TOPIC_OF_METHOD.get(method_name, "log")
@@ -70,11 +62,11 @@ def _event(now: float, source: Source, method_name: str, event_dict: MutableMapp
         now,
         source,
         event_dict.get("event", ""),
-        body="\n".join(safe_str(event_dict[name]) for name in ("stack", "exception") if name in event_dict),
+        body=body_of(event_dict),
         level=_level(method_name),
         topic=topic,
-        fields={name: value for name, value in event_dict.items() if name not in _NOT_FIELDS},
-        exc=exception if isinstance(exception, BaseException) else None,
+        fields={name: value for name, value in event_dict.items() if name not in NOT_FIELDS},
+        exc=exception_of(event_dict),
     )
     logger = event_dict.get("logger")
     return event if logger is None else replace(event, logger=clean(safe_str(logger)))

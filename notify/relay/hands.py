@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notify import diagnostics
@@ -27,6 +27,7 @@ class Hand:
         wanted: the backends that are to have its event.
         has: those of them that have it.
         weights: by backend, of the event that its lane has in memory.
+        in_place_of: by backend that stands in, those that are gone and in whose place it is to have the event.
         event: that.
         since: when it came into memory, in monotonic seconds; infinite when it is known to kill nobody.
     """
@@ -36,6 +37,7 @@ class Hand:
     wanted: frozenset[str]
     has: set[str]
     weights: dict[str, int] = field(default_factory=dict)
+    in_place_of: dict[str, frozenset[str]] = field(default_factory=dict)
     event: Event | None = None
     since: float = field(default_factory=time.monotonic)
 
@@ -105,8 +107,7 @@ class Hands:
             self._by_event[event.id] = hand
             for name, weight in weights.items():
                 hand.weights[name] = weight
-                self._counts[name] += 1
-                self._weights[name] += weight
+                self._count(name, 1, weight)
 
     def harmless(self, seconds: float) -> list[str]:
         """Return the entries that this worker has survived for so many *seconds*, each once."""
@@ -150,21 +151,38 @@ class Hands:
         self._let_go(destination, [self._by_event[each] for each in event_ids if each in self._by_event], has=False)
         self.is_unsure = True
 
+    def move(self, destination: str, events: Iterable[Event], to: str) -> None:
+        """Have *to* stand in for *destination*, or give back what it has in its place.
+
+        Redis learns it when *to* has them. Killed before that, who takes over finds the destination gone, and hands
+        over once more.
+        """
+        with self._lock:
+            for hand in [self._by_event[event.id] for event in events if event.id in self._by_event]:
+                weight = hand.weights.pop(destination, 0)
+                self._count(destination, -1, -weight)
+                if to not in hand.weights:
+                    hand.weights[to] = weight
+                    self._count(to, 1, weight)
+                absent = hand.in_place_of.pop(destination, None)
+                if absent is None:
+                    absent = frozenset({destination})
+                else:
+                    hand.wanted -= {destination}
+                if to not in absent:
+                    hand.wanted |= {to}
+                    hand.in_place_of[to] = hand.in_place_of.get(to, frozenset()) | absent
+
     # ---- inside
+
+    def _count(self, name: str, events: int, weight: int) -> None:
+        self._counts[name] += events
+        self._weights[name] += weight
 
     def _note(self, destination: str, event_ids: Sequence[str], reason: str) -> None:
         with self._lock:
             hands = [self._by_event[each] for each in event_ids if each in self._by_event]
-            settled = [
-                Settled(
-                    hand.entry,
-                    hand.executor,
-                    destination,
-                    frozenset(hand.wanted - hand.has - {destination}),
-                    reason,
-                )
-                for hand in hands
-            ]
+            settled = [each for hand in hands for each in _settled(hand, destination, reason)]
         self._until_done(lambda: self._stream.settle(settled))
         self._let_go(destination, hands, has=True)
 
@@ -186,10 +204,9 @@ class Hands:
             for hand in hands:
                 weight = hand.weights.pop(destination, None)
                 if weight is not None:
-                    self._counts[destination] -= 1
-                    self._weights[destination] -= weight
+                    self._count(destination, -1, -weight)
                 if has:
-                    hand.has.add(destination)
+                    hand.has |= {destination, *hand.in_place_of.pop(destination, ())}
                 if not hand.weights:
                     self._forget(hand)
             self._roomy.notify_all()
@@ -202,3 +219,12 @@ class Hands:
         self._let_gone[hand.entry] = hand
         if len(self._let_gone) > _REMEMBERED:
             self._let_gone.popitem(last=False)
+
+
+def _settled(hand: Hand, destination: str, reason: str) -> Iterator[Settled]:
+    """Yield what is to be noted when *destination* has taken an entry, or has refused it for a *reason*."""
+    absent = hand.in_place_of.get(destination, frozenset())
+    others = frozenset(hand.wanted - hand.has - {destination} - absent)
+    yield Settled(hand.entry, hand.executor, destination, others, reason)
+    for each in absent:  # so that who takes over hands nothing over that the stand-in has had
+        yield Settled(hand.entry, hand.executor, each, others)

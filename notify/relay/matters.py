@@ -28,9 +28,10 @@ from notify.relay import noted
 from notify.relay.judging import Given, Judged
 from notify.relay.ledger import Asked, Known, Ledger, Plan
 from notify.rules.fingerprint import Subject, id_in_fleet
-from notify.rules.grouping import Grouping, Lanes, Verdict
+from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going
 from notify.rules.routing import Route
+from notify.rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -22,14 +22,17 @@ class Telling:
         self._announcer = announcer
         self._told: dict[str, Counter[str]] = {}
 
-    def gone(self, about: str, text: str) -> None:
-        """Tell that the destination *about* is gone, or there again, unless another worker has done so."""
+    def gone(self, about: str, text: str, stand_in: str | None) -> None:
+        """Tell that the destination *about* is gone, or there again, unless another worker has done so.
+
+        Who stands in hears it whatever his route wants.
+        """
         try:
             if not self._stream.is_first_to_say(text):
                 return
         except Away:  # then each worker says it
             pass
-        self._announcer.say(text, level=logging.ERROR, but_not_to=about)
+        self._announcer.say(text, level=logging.ERROR, but_not_to=about, also_to=stand_in)
 
     def dropped(self, lanes: Sequence[Lane]) -> None:
         """Tell what lanes have given up since the last time."""

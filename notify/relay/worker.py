@@ -83,12 +83,15 @@ class Worker:
                 lock=lock,
                 settled=settled,
                 outbox=self._hands,
-                on_gone=self._telling.gone,
+                on_gone=lambda about, text: self._telling.gone(about, text, routes[about].fallback),
                 redact=redact_text,
             )
             for name, backend in backends.items()
         ]
         self._lanes = {lane.name: lane for lane in lanes}
+        for lane in lanes:
+            if lane.route.fallback is not None:
+                lane.fall_back_to(self._lanes[lane.route.fallback])
         announcer.lanes = lanes
         self._parked = dict.fromkeys(self._lanes, 0)
         self._cursor = "0-0"

@@ -22,6 +22,7 @@ class Subject(NamedTuple):
         named: the program has given it a name, and may say that it has ended.
         living: each event replaces the one before it.
         rarely: told again at the 2nd, 5th, 10th, 20th … time, however soon that is.
+        reported: people have got it already, in the report of a crash.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Subject(NamedTuple):
     named: bool = False
     living: bool = False
     rarely: bool = False
+    reported: bool = False
 
 
 def id_of_key(key: str) -> str:

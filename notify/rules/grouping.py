@@ -7,7 +7,6 @@ never go back. What it remembers is bounded, and what it forgets before it was t
 import heapq
 import math
 from collections.abc import Iterator, Mapping
-from enum import Enum, auto
 from logging import CRITICAL
 from typing import NamedTuple
 
@@ -16,22 +15,12 @@ from notify.levels import severity
 from notify.rules.fingerprint import Subject
 from notify.rules.matter import Going, is_told_of_a_row
 from notify.rules.storm import Held, Storm
+from notify.rules.verdict import Saying, Verdict
 
 EDIT_EVERY = 30.0  # seconds between two changes of one message, at least
 _MAX_NAMED = 1024  # matters that the program has named: these it may resolve, and a flood of others forgets none
 _MAX_OTHERS = 3072  # as many as the storm limit lets through in an interval of an hour, nearly
 _AT_ONCE = 64  # matters whose count is told by one call
-
-
-class Verdict(Enum):
-    """What becomes of an event at the backends that fold."""
-
-    ANNOUNCE = auto()
-    """They get it."""
-    FOLD = auto()
-    """It is counted in its matter."""
-    HOLD = auto()
-    """It is counted in the digest of a storm."""
 
 
 class Lanes(NamedTuple):
@@ -46,20 +35,6 @@ class Lanes(NamedTuple):
     editing: frozenset[str]
 
 
-class Saying(NamedTuple):
-    """What is to be said of a matter now.
-
-    Args:
-        going: the matter.
-        phase: what to say of it.
-        to: backends.
-    """
-
-    going: Going
-    phase: Phase
-    to: frozenset[str]
-
-
 class Grouping:
     """Knows every matter that was announced. Not thread-safe.
 
@@ -71,7 +46,8 @@ class Grouping:
     """
 
     def __init__(self, lanes: Lanes, *, interval: float, storm_limit: int, most_named: int = _MAX_NAMED) -> None:
-        self._lanes = lanes
+        self.lanes = lanes
+        """May be replaced when there are more backends."""
         self._interval = interval
         self.storm = Storm(storm_limit)
         self._most_named = most_named
@@ -106,7 +82,7 @@ class Grouping:
         if going is not None and self._is_over(going, now):
             self._forget(going, now)
             going = None
-        folding = wanted & self._lanes.folding
+        folding = wanted & self.lanes.folding
         holds = bool(folding) and gravity < CRITICAL and not subject.living and self.storm.is_full(now)
         if going is None:
             if holds:
@@ -116,7 +92,7 @@ class Grouping:
             going = Going(id=subject.id, named=subject.named, since=now, last=now)
             self._announce(going, gravity, wanted, now)
             return Verdict.ANNOUNCE, going
-        is_told = gravity <= going.severity and wanted <= going.told
+        is_told = gravity <= going.severity and wanted <= going.told | going.elsewhere
         if holds and not is_told:
             self.storm.hold(folding, subject.id, gravity, now)
             return Verdict.HOLD, None
@@ -140,11 +116,24 @@ class Grouping:
         if going is None:
             last = min(event.time, now)
             going = Going(id=subject_id, named=event.key is not None, since=last, last=last)
-            self._announce(going, severity(event.level), frozenset({backend}), last)
+            # It is told now, and the next change of its message comes as long after it as ever.
+            self._announce(going, severity(event.level), frozenset({backend}), now)
             going.describe(event)
         else:
             going.told |= {backend}
         self._changed[subject_id] = None
+
+    def moved(self, subject_id: str, old: str, new: str, *, first: bool) -> None:
+        """Note that *new* is told of a matter in the place of *old*, which if it is the *first* of it knows nothing."""
+        going = self.find(subject_id)
+        if going is not None:
+            going.told |= {new}
+            if first:
+                going.told -= {old}
+                going.elsewhere |= {old}
+            self._schedule(going)
+            self._changed[subject_id] = None
+            self.pressing = True
 
     def describe(self, subject_id: str, event: Event) -> None:
         """Note the texts of the *event* that announces a matter, which hold no secrets."""
@@ -295,6 +284,7 @@ class Grouping:
             going.shown = going.summed = going.count
         if not wanted <= going.told:
             going.told |= wanted
+        going.elsewhere -= wanted
         going.shown_at = going.summed_at = going.reminded_at = now
         going.own = True
         self._insert(going, now)
@@ -343,8 +333,8 @@ class Grouping:
 
     def _told(self, going: Going) -> tuple[frozenset[str], frozenset[str]]:
         """Return the folding backends that know of it: those that have a message to change, and the others."""
-        folding = going.told & self._lanes.folding
-        editing = folding & self._lanes.editing if going.own else frozenset()
+        folding = going.told & self.lanes.folding
+        editing = folding & self.lanes.editing if going.own else frozenset()
         return editing, folding - editing
 
     def _sayings(self, going: Going, now: float) -> Iterator[Saying]:

@@ -23,6 +23,7 @@ class Going:
         last: of the last time.
         severity: the gravest that was announced, in logging's numbers.
         told: the backends that know of it.
+        elsewhere: those that do not, since others know of it in their place.
         count: how often it has happened.
         shown: as much of the count as those know that change their messages.
         summed: as much as the others know.
@@ -47,6 +48,7 @@ class Going:
     last: float
     severity: int = 0
     told: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
     count: int = 1
     shown: int = 0
     summed: int = 0
@@ -108,6 +110,7 @@ class Going:
             "counts": [self.count, self.shown, self.summed],
             "severity": self.severity,
             "told": sorted(self.told),
+            "elsewhere": sorted(self.elsewhere),
             "title": self.title,
             "level": self.level,
             "topic": self.topic,
@@ -137,7 +140,7 @@ class Going:
                 **more,
             } if len(times) == 5 and all(type(at) in (int, float) and math.isfinite(at) for at in times):
                 since, last, shown_at, summed_at, reminded_at = (min(float(at), now) for at in times)
-                names = frozenset(name for name in told[:_BACKENDS] if isinstance(name, str))
+                names = _names(told)
             case _:
                 return None
         if min(count, shown, summed) < 0:
@@ -154,6 +157,7 @@ class Going:
             last=last,
             severity=severity,
             told=names,
+            elsewhere=_names(more.get("elsewhere")),
             count=count,
             shown=min(shown, count),
             summed=min(summed, count),
@@ -169,6 +173,14 @@ class Going:
             executors=executors if isinstance(executors, int) else 1,
             origin=origin,
         )
+
+
+def _names(listed: object) -> frozenset[str]:
+    return (
+        frozenset(name for name in listed[:_BACKENDS] if isinstance(name, str))
+        if isinstance(listed, list)
+        else frozenset()
+    )
 
 
 def _said_by(origin: Origin) -> tuple[str, str, str]:

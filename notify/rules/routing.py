@@ -1,7 +1,7 @@
 """Which events a backend gets."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from notify.event import Event
@@ -56,17 +56,40 @@ def parse_executors(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The least level and the topics that one backend gets, and in a relay whose: those of all where none is named."""
+    """What one backend gets.
+
+    Args:
+        level: the least.
+        topics: of what it gets.
+        executors: in a relay, whose events these are; those of all where none is named.
+        fallback: the backend that gets them while this one is gone.
+    """
 
     level: int = logging.INFO
     topics: Topics = Topics()
     executors: frozenset[str] = frozenset()
+    fallback: str | None = None
 
     def wants(self, event: Event) -> bool:
         """Say whether *event* goes to the backend of this route."""
         if self.executors and (event.origin is None or event.origin.executor not in self.executors):
             return False
         return severity(event.level) >= severity(self.level) and event.topic in self.topics
+
+
+def wrong_fallback(name: str, routes: Mapping[str, Route]) -> str | None:
+    """Return what is wrong with the fallback of the backend *name* of *routes*, None when nothing is."""
+    passed = [name]
+    while (following := routes[passed[-1]].fallback) is not None:
+        if following not in routes:
+            others = ", ".join(other for other in routes if other != name) or "no other"
+            return None if len(passed) > 1 else f"not the name of a backend; here there is {others}"
+        if following == passed[-1]:
+            return None if len(passed) > 1 else "a backend cannot stand in for itself"
+        if following in passed:
+            return f"goes round in a circle: {' → '.join([*passed, following])}"
+        passed.append(following)
+    return None
 
 
 def least_level(routes: Sequence[Route]) -> int:

@@ -91,8 +91,9 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
     ended: list[tuple[Mapping[str, str], object]] = []
     for name, stats in backends.items():
         ended.append(({"backend": name, "outcome": "delivered"}, stats.get("delivered")))
-        if "folded" in stats:
-            ended.append(({"backend": name, "outcome": "folded"}, stats["folded"]))
+        for outcome in ("folded", "handed_over", "unrouted"):
+            if outcome in stats:
+                ended.append(({"backend": name, "outcome": outcome}, stats[outcome]))
         if name in dropped:
             counts = [count for count in dropped[name].values() if isinstance(count, int)]
             ended.append(({"backend": name, "outcome": "dropped"}, sum(counts)))

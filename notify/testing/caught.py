@@ -72,6 +72,6 @@ def caught() -> Iterator[Caught]:
         yield Caught(notifier, backend)
     finally:
         root.setLevel(level)
-        root.removeHandler(notifier.handler)
+        notifier.detach()
         set_notifier(before)
         notifier.end()

@@ -78,11 +78,8 @@ class DiscordBackend:
     ) -> None:
         self._webhook = parse_webhook_url(url)
         self._thread_id = parse_snowflake(thread_id) if thread_id else self._webhook.thread_id
-        if avatar_url and not (avatar_url.startswith(("https://", "http://")) and len(avatar_url) <= _MAX_AVATAR_URL):
-            raise ValueError("not the address of a picture: it must begin with https://")
         self._mention = parse_mention(mention) if mention else None
-        self._username = acceptable_username(username) if username else None
-        self._avatar_url = avatar_url or None
+        self.speak_as(username, avatar_url)
         self._silent = silent
         self._client = client or HttpClient()
         self.limiter = limiter or process_limiter()
@@ -92,6 +89,16 @@ class DiscordBackend:
 
     def __repr__(self) -> str:
         return "DiscordBackend()"
+
+    def speak_as(self, username: str | None, avatar_url: str | None = None) -> None:
+        """Show this name and picture from the next message on; see the class. Thread-safe.
+
+        Raises `ValueError` for an address that is none of a picture.
+        """
+        if avatar_url and not (avatar_url.startswith(("https://", "http://")) and len(avatar_url) <= _MAX_AVATAR_URL):
+            raise ValueError("not the address of a picture: it must begin with https://")
+        self._username: str | None = acceptable_username(username) if username else None
+        self._avatar_url: str | None = avatar_url or None
 
     def send(self, events: Sequence[Event], /) -> int:
         """Post the first events in one message, or change one, and return how many events that was.

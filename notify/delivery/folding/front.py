@@ -19,10 +19,11 @@ from notify.event import Event, Matter, Phase
 from notify.levels import severity
 from notify.plain import class_name
 from notify.rules.fingerprint import id_of_key
-from notify.rules.grouping import Grouping, Lanes, Saying, Verdict
+from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going
 from notify.rules.routing import Route
 from notify.rules.storm import Held
+from notify.rules.verdict import Saying, Verdict
 
 INTERVAL = 3600.0  # seconds between two reminders
 STORM_LIMIT = 60  # different matters announced a minute
@@ -96,9 +97,28 @@ class Folding:
         self._is_inside = False
         self._ended: list[str] = []  # by who has interrupted us
         if journal is not None:
-            found = journal.read()
-            self._grouping.restore(found.matters, self._now())
-            self._grouping.storm.restore(found.held, self._now())
+            self._restore(journal)
+
+    def _restore(self, journal: Journal) -> None:
+        found = journal.read()
+        self._grouping.restore(found.matters, self.now())
+        self._grouping.storm.restore(found.held, self.now())
+
+    def add(self, name: str, backend: Backend, route: Route) -> None:
+        """Know of one more backend."""
+        with self._lock:
+            if folds(backend):
+                self.names |= {name}
+                self._editing |= {name} if edits(backend) else set()
+                self._grouping.lanes = Lanes(self.names, self._editing)
+            self._routes = {**self._routes, name: route}
+            self._wanted = {}
+
+    def remember_in(self, journal: Journal) -> None:
+        """Remember from now on beyond the process, and know what *journal* has of earlier ones."""
+        with self._lock:
+            self._journal = journal
+            self._restore(journal)
 
     def posted(self, backend: str) -> Posted:
         """Return the place where *backend* notes what it needs to find its messages again."""
@@ -115,6 +135,8 @@ class Folding:
         subject = about() if about is not None else None
         if subject is None:
             return None
+        if subject.reported:
+            return Judged(draft, folded=True)
         wanted = self._wanted_by(draft.level, subject.topic)
         passed = None
         if wanted & self.passing:
@@ -125,7 +147,7 @@ class Folding:
         with self._alone() as alone:
             if not alone:
                 return None if passed is None else Judged(draft, passed=passed)
-            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self._now())
+            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self.now())
             if verdict is Verdict.HOLD:
                 return Judged(draft, folded=True, held=wanted & self.names, passed=passed)
             if verdict is Verdict.FOLD or going is None:
@@ -159,6 +181,10 @@ class Folding:
 
     # ---- our own threads
 
+    def now(self) -> float:
+        """Return the time of everything here: UTC epoch seconds that never go back."""
+        return self._began + self._clock.monotonic()
+
     def sample(self, held: frozenset[str], event: Event) -> None:
         """Keep a line of *event*, which is redacted and which the backends *held* are not sent."""
         with self._alone() as alone:
@@ -180,11 +206,18 @@ class Folding:
             if matter.phase is Phase.RESOLVED:
                 self._grouping.resolve(matter.id)
             else:
-                self._grouping.learn(matter.id, event, backend, self._now())
+                self._grouping.learn(matter.id, event, backend, self.now())
 
-    def due(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
-        """Yield what is to be said now."""
-        while self._grouping.due_at <= (now := self._now()):
+    def moved(self, event: Event, old: str, new: str) -> None:
+        """Note that the backend *new* gets *event*, which tells of a matter, in the place of *old*."""
+        if event.matter is not None:
+            with self._alone() as alone:
+                if alone:
+                    self._grouping.moved(event.matter.id, old, new, first=event.matter.count == 1)
+
+    def due(self, make_ticket: Callable[[str], Ticket], now: float) -> Iterator[ToSay]:
+        """Yield what is to be said by the moment *now*, one of `now`."""
+        while self._grouping.due_at <= now:
             self._settle()
             with self._alone() as alone:
                 sayings = self._grouping.due(now) if alone else []
@@ -197,7 +230,7 @@ class Folding:
         """Yield what is to be said at the end of the process: the next one tells the rest, if there will be one."""
         for matter_id in list(self._unread):
             self._read(matter_id)
-        now = self._now()
+        now = self.now()
         with self._alone() as alone:
             sayings = self._grouping.last(now, everything=self._journal is None) if alone else []
             digests = self._grouping.storm.take() if alone else {}
@@ -237,9 +270,6 @@ class Folding:
 
     # ---- inside
 
-    def _now(self) -> float:
-        return self._began + self._clock.monotonic()
-
     @contextmanager
     def _alone(self) -> Iterator[bool]:
         """Hold the lock, and say whether that was possible: not when somebody was interrupted who holds it."""
@@ -261,13 +291,14 @@ class Folding:
                 self._lock.release()
 
     def _wanted_by(self, level: int, topic: str) -> frozenset[str]:
-        known = self._wanted.get((level, topic))
+        remembered = self._wanted  # replaced when there is one more backend
+        known = remembered.get((level, topic))
         if known is None:
-            if len(self._wanted) >= _ROUTES:
-                self._wanted = {}
+            if len(remembered) >= _ROUTES:
+                remembered.clear()
             asked = Event(id="", time=0.0, message="", level=level, topic=topic)
             known = frozenset(name for name, route in self._routes.items() if route.wants(asked))
-            self._wanted[level, topic] = known
+            remembered[level, topic] = known
         return known
 
     def _settle(self) -> None:

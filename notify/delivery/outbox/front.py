@@ -1,7 +1,7 @@
 """The durable part of the lanes: what must not be lost is on disk before its caller goes on.
 
     a caller       accept                   one INSERT, 50 ms at most, flushed only for CRITICAL
-    a lane         delivered, dead, park
+    a lane         delivered, dead, park, move
     now and then   adopt, maintain
 
 Two connections, the callers' and the lanes': nobody holds the callers' lock while something is flushed.
@@ -126,6 +126,15 @@ class Outbox:
         """Leave events that memory has no room for on disk, where the next `adopt` finds them, here or elsewhere."""
         self._acknowledge(destination, event_ids, PARKED)
 
+    def move(self, destination: str, events: Iterable[Event], to: str) -> None:
+        """Make *events* for *destination* events for *to*, as they are now: each by one statement, wholly or not."""
+        given = list(events)
+        with self.locks.lanes:
+            for event in given:
+                for row in _rows_or_none(event, to):
+                    self._acknowledgements.move((destination, event.id), row)
+            self._acknowledge(destination, [event.id for event in given], None)
+
     def still_waiting(self, destination: str, ids: Collection[str]) -> set[str]:
         """Return which of *ids* wait on disk as rows of this process or of nobody; when in trouble all of them."""
         with self._trying():
@@ -147,10 +156,11 @@ class Outbox:
             self._writer.written = True
         return stored
 
-    def _acknowledge(self, destination: str, event_ids: Iterable[str], fate: Fate) -> None:
+    def _acknowledge(self, destination: str, event_ids: Iterable[str], fate: Fate | None) -> None:
         with self.locks.lanes:
             ids = list(event_ids)
-            self._acknowledgements.add(destination, ids, fate)
+            if fate is not None:
+                self._acknowledgements.add(destination, ids, fate)
             if not self._health.usable and self._clock.monotonic() - self._repaired_at >= _AGAIN:
                 self._repair()
             self._write_down()
@@ -211,6 +221,12 @@ class Outbox:
             mine, now = self._writer.mark(), self._clock.time()
             return adoption.left_behind(store, self._directory, destinations, mine=mine, now=now)
         return {}
+
+    def is_fit(self) -> bool:
+        """Say whether it works, and its file is where the next process looks for it. Changes nothing."""
+        with self._trying():
+            return self._health.usable and self._store().is_in_place()
+        return False
 
     def maintain(self) -> Upkeep:
         """Repair, tidy up and enforce the limits. For a lane's thread, once a minute and when `wake` asks; flushes."""

@@ -90,6 +90,15 @@ class Store(Connection):
         statement = f"UPDATE outbox SET owner = ? WHERE dead_at IS NULL AND owner = ? AND {_NAMED}"  # noqa: S608
         self._execute(statement, new, old, _json(names))
 
+    def move(self, name: Name, row: Row, *, owner: str) -> None:
+        """Give the waiting row with this *name*, if *owner* has it, the destination and the payload of *row*."""
+        statement = (
+            "UPDATE OR REPLACE outbox SET destination = ?, checksum = ?, payload = ? "
+            "WHERE dead_at IS NULL AND owner = ? AND event_id = ? AND destination = ?"
+        )
+        destination, event_id = name
+        self._execute(statement, row.destination, row.checksum, row.payload, owner, event_id, destination)
+
     def waiting_of(self, names: Iterable[Name], owners: Iterable[str]) -> list[Name]:
         """Return those of *names* whose rows wait and belong to one of *owners*."""
         statement = f"SELECT destination, event_id FROM outbox WHERE dead_at IS NULL AND {_NAMED} AND {_OWNED}"  # noqa: S608

@@ -18,6 +18,7 @@ _TRACEBACK = 32_768  # code points
 _LINES = 400  # of a traceback in `formatted_data`
 _FRAMES = 100
 _BACKENDS = 50
+_INTAKE = "intake"
 _OUTBOX = "outbox"
 _LONG = 1000  # code points of a description or an exception's message
 _TRADE_HIGH = "trade_high"  # weighs as much as a trade whatever its number, which is 51 in some programs
@@ -224,6 +225,8 @@ def _deliveries(delivery: Mapping[object, object]) -> Iterator[Delivery]:
         if backend == _OUTBOX:
             continue  # stands among the backends, and is none
         dropped = _mapping(told.get("dropped"))
+        if backend == _INTAKE and not dropped and not told.get("pending"):
+            continue  # what no backend wants is nobody's trouble
         yield Delivery(
             backend=line(backend, 60),
             delivered=_count(told.get("delivered")),

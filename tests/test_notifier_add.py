@@ -1,0 +1,176 @@
+"""One more backend for a notifier that runs: it gets what is said from then on, and what was left for it on disk."""
+
+import logging
+import os
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from lanes import LONG
+from outboxes import an_event
+from set_up import QUIET
+
+import notify
+from notify.backends.memory import MemoryBackend
+from notify.bootstrap import extend
+from notify.delivery.outbox import Outbox
+from notify.delivery.outbox.file import NAME
+from notify.delivery.outbox.row import rows_of
+from notify.delivery.outbox.store import Store
+from notify.errors import ConfigError
+from notify.notifier import Notifier
+from notify.rules.routing import Route
+from notify.testing.fake_discord import FakeDiscord
+
+DEAD = "7-00000000"  # the mark of a process that is long gone
+
+
+class People(MemoryBackend):
+    """A backend that folds."""
+
+    folds = True
+
+
+def leave(state, message, destination):
+    """Do what a process has done that has died with one event for *destination* in its outbox."""
+    event = replace(an_event(), time=time.time(), message=message)
+    with closing(Outbox(state)) as made:
+        made.accept(event, ["memory"])  # makes the file
+    with closing(Store(state / NAME)) as store:
+        store.insert([row._replace(owner=DEAD) for row in rows_of(replace(event, id=f"{event.id}x"), [destination])])
+    (state / "owners" / f"{DEAD}.lock").touch(mode=0o600)
+
+
+def test_it_gets_what_is_said_from_then_on(notifier, backend):
+    late = MemoryBackend()
+    notifier.notify("before")
+    assert notifier.flush(LONG)
+
+    notifier.add("late", late, Route())
+    notifier.notify("after")
+
+    assert notifier.flush(LONG)
+    assert (backend.messages, late.messages) == (["before", "after"], ["after"])
+    assert notifier.stats()["late"]["delivered"] == 1
+
+
+def test_its_route_lowers_the_level_of_the_handler():
+    with Notifier({}) as notifier:
+        late = MemoryBackend()
+        assert notifier.handler.level == logging.INFO
+
+        notifier.add("late", late, Route(logging.DEBUG))
+
+        assert notifier.handler.level == logging.DEBUG
+
+
+def test_repeats_fold_for_it_too():
+    people = People()
+    with Notifier({}) as notifier:
+        notifier.notify("Late", level=logging.WARNING)  # nobody is told
+        assert notifier.flush(LONG)
+
+        notifier.add("people", people, Route())
+        for _ in range(3):
+            notifier.notify("Low gas", level=logging.WARNING)
+
+        assert notifier.flush(LONG)
+        assert people.messages == ["Low gas"]
+        assert notifier.stats()["people"]["folded"] == 2
+
+
+def test_an_outbox_that_comes_with_it_keeps_what_is_durable(state):
+    with Notifier({}) as notifier:
+        refused = MemoryBackend(fail_with=[OSError()] * 1000, durable=True)
+        assert not notifier.trade("before").durable
+
+        notifier.add("memory", refused, Route(), outbox=Outbox(state))
+
+        assert notifier.has_outbox
+        assert notifier.trade("after").durable
+        notifier.close(0)
+
+    backend = MemoryBackend(durable=True)
+    with Notifier({"memory": backend}, outbox=Outbox(state)) as another:
+        assert another.flush(LONG)
+    assert backend.messages == ["after"]
+
+
+def test_what_was_left_for_it_on_disk_comes_first(state):
+    leave(state, "left", "late")
+    late = MemoryBackend(durable=True)
+    with Notifier({"memory": MemoryBackend(durable=True)}, outbox=Outbox(state)) as notifier:
+        notifier.add("late", late, Route())
+        notifier.trade("now")
+
+        assert notifier.flush(LONG)
+    assert late.messages == ["left", "now"]
+
+
+def test_nobody_is_told_at_once_of_what_is_left_for_a_backend_that_may_be_about_to_come(state, monkeypatch):
+    leave(state, "left", "late")
+    people, outbox, looked, asked = People(durable=True), Outbox(state), threading.Event(), []
+    maintain, left_behind = outbox.maintain, outbox.left_behind
+    monkeypatch.setattr(outbox, "maintain", lambda: (looked.set(), maintain())[1])
+    monkeypatch.setattr(outbox, "left_behind", lambda names: asked.append(names) or left_behind(names))
+    with Notifier({}) as notifier:
+        notifier.add("people", people, Route(), outbox=outbox)
+        outbox.wake()  # somebody looks after everything
+
+        assert looked.wait(LONG)
+    assert (asked, people.messages) == ([], [])
+
+
+def test_a_forked_child_has_it_too():
+    late = MemoryBackend()
+    with Notifier({}) as notifier:
+        notifier.add("late", late, Route())
+        child = os.fork()
+        if child == 0:
+            notifier.notify("in the child")
+            os._exit(0 if notifier.flush(LONG) and late.messages == ["in the child"] else 1)
+
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_name_that_is_taken_and_a_notifier_that_is_closed_are_refused(notifier):
+    with pytest.raises(ConfigError, match="memory: there is one already"):
+        notifier.add("memory", MemoryBackend(), Route())
+    notifier.close()
+    with pytest.raises(ConfigError, match="late: the notifier is closed"):
+        notifier.add("late", MemoryBackend(), Route())
+
+
+# ---- from settings
+
+
+def test_extending_makes_what_the_environment_asks_for_and_marks_the_run(state):
+    with FakeDiscord() as discord:
+        env = {**QUIET, "NOTIFY_STATE_DIR": str(state)}
+        with notify.setup(env=env) as notifier:
+            assert not list(state.glob("runs/*"))
+
+            extended = extend({**env, "DISCORD_WEBHOOK_URL": discord.url})
+            assert list(state.glob("runs/*"))  # found by the next start if this one is killed
+            notifier.trade("Bought ETH")
+            assert notifier.flush(LONG)
+
+        assert extended is notifier
+        assert [embed["title"] for embed in discord.embeds] == ["Bought ETH"]
+        assert not list(state.glob("runs/*.json"))
+
+
+def test_a_backend_that_is_there_stays_as_it_is(state, capfd):
+    env = {**QUIET, "NOTIFY_STATE_DIR": str(state), "LOGSTASH_SERVER": "127.0.0.1:9"}
+    with notify.setup(env=env) as notifier:
+        extend({**env, "LOGSTASH_SERVER": "127.0.0.1:10"})
+
+        assert list(notifier.stats()) == ["logstash"]
+    assert "there is a backend logstash already, which stays as it is" in capfd.readouterr().err
+
+
+def test_there_must_be_something_to_extend():
+    with pytest.raises(ConfigError, match=r"call notify\.setup\(\) first"):
+        extend(QUIET)
