@@ -782,7 +782,7 @@ def test_doctor_names_the_fallback_and_one_that_cannot_be_one(monkeypatch: pytes
     assert good["pager"] == ("ok", "gets INFO and above, topics: all; while it is gone, other gets that")
     assert wrong.exit_code == 1
     assert found(wrong)["PAGER_FALLBACK"] == ("wrong", "a backend cannot stand in for itself")
-    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    text = "no backend of these settings has this name: setup() refuses it, unless the program passes one that has"
     assert [each["text"] for each in json.loads(unknown.stdout) if each["verdict"] == "warning"] == [text]
 
 
