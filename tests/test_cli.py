@@ -214,6 +214,11 @@ def test_env_can_be_kept_to_what_is_set() -> None:
     ]
 
 
+def test_env_says_in_words_that_nothing_is_set() -> None:
+    assert invoke("env", "--set", env={}).stdout == "no setting is set\n"
+    assert invoke("env", "--set", "--json", env={}).stdout == "[]\n"
+
+
 def test_env_does_not_show_a_secret_that_strayed_to_another_variable() -> None:
     result = invoke("env", env={"DISCORD_THREAD_ID": WEBHOOK, "NOTIFY_BACKENDS": WEBHOOK, "LOGSTASH_PORT": WEBHOOK})
 
