@@ -79,7 +79,7 @@ class Worker:
                 clock=clock,
                 lock=lock,
                 settled=settled,
-                outbox=self._hands,
+                outbox=self._hands,  # type: ignore[arg-type]  # move() is for stand-ins, which a relay has none of
                 on_gone=self._say_gone,
                 redact=redact_text,
             )
