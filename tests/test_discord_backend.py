@@ -167,8 +167,7 @@ def test_an_event_that_is_refused_as_plain_text_too_is_rejected_with_discords_re
         backend.send([event("one"), event("two")])
 
     assert raised.value.reason == (
-        "Discord answered 400, code 50035: Invalid Form Body: "
-        "embeds.0.title: BASE_TYPE_MAX_LENGTH Must be 256 or fewer."
+        "Discord answered 400, code 50035: Invalid Form Body: embeds.0.title: BASE_TYPE_MAX_LENGTH Must be 256 or fewer"
     )
     assert len(discord.payloads) == 3
 
