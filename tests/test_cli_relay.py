@@ -26,9 +26,7 @@ from notify.cli.relay_status import judged, status
 from notify.env_file import Environment
 from notify.event import Event, Origin, new_id
 from notify.relay.look import look
-from notify.relay.service import open_destinations
 from notify.relay.stream import Stream
-from notify.settings import Settings
 
 pytestmark = pytest.mark.process
 
@@ -135,16 +133,6 @@ def test_a_worker_without_a_backend_says_what_to_set(server: RedisServer) -> Non
     assert run.returncode == 2
     assert run.stderr.startswith("notify: there is no backend to deliver to: set DISCORD_WEBHOOK_URL")
     assert run.stderr.count("\n") == 1
-
-
-def test_a_relay_says_that_nobody_stands_in_there(capsys: pytest.CaptureFixture[str]) -> None:
-    open_destinations(
-        Settings({"LOGSTASH_SERVER": "127.0.0.1", "NOTIFY_STDOUT": "text", "LOGSTASH_FALLBACK": "stdout"})
-    )
-
-    assert capsys.readouterr().err == (
-        "notify: LOGSTASH_FALLBACK: a relay has no stand-ins yet: while logstash is gone, what is for it waits\n"
-    )
 
 
 def test_a_worker_without_a_relay_says_what_to_set() -> None:

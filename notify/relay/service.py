@@ -21,7 +21,6 @@ from notify.relay.report import Reporter
 from notify.relay.share import share
 from notify.relay.stream import LEASE, LeaseLost, Stream
 from notify.relay.worker import Worker
-from notify.route_setting import fallback_setting
 from notify.rules.routing import Route
 from notify.run_state import RunState
 from notify.settings import Settings
@@ -72,9 +71,6 @@ def open_destinations(config: Settings) -> Destinations:
             "there is no backend to deliver to: set DISCORD_WEBHOOK_URL, TELEGRAM_API_KEY, APPRISE_URLS or "
             "NOTIFY_BACKENDS; NOTIFY_STDOUT=text prints what comes"
         )
-    for name in sorted(name for name, route in routes.items() if route.fallback is not None):
-        text = f"a relay has no stand-ins yet: while {name} is gone, what is for it waits"
-        diagnostics.report(f"fallback {name}", f"{fallback_setting(name).name}: {text}")
     return Destinations(backends, routes)
 
 
