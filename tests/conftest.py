@@ -1,6 +1,7 @@
 """What every test leaves as it found it, what no test may leave behind, and the set-ups that many tests begin with."""
 
 import logging
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ ENDING = 2.0  # seconds that a thread which is about to end may take
 # is left behind.
 settings.register_profile("notify", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("notify")
+
+# A job in the background of a shell ignores these, and so would every program that a test starts and interrupts.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
