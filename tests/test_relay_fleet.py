@@ -18,6 +18,7 @@ from notify.testing.fake_discord import FakeDiscord
 
 _EACH = 20  # events of each executor
 _BATCH = 10  # events of one message: what a kill may cost twice
+_ON_DISCORD = "executor-1,executor-2"  # of whom a channel takes all in less than its thirty messages a minute
 
 pytestmark = pytest.mark.process
 
@@ -26,7 +27,11 @@ def test_nothing_is_lost_when_workers_and_redis_are_killed(tmp_path: Path, pytes
     executors = pytestconfig.getoption("executors")
     receiver = Receiver(pause=0.002)
     total = executors * _EACH
-    with running_redis(tmp_path) as redis, fleet(redis.url, tmp_path, receiver) as some:
+    with (
+        running_redis(tmp_path) as redis,
+        FakeDiscord() as discord,
+        fleet(redis.url, tmp_path, receiver, DISCORD_WEBHOOK_URL=discord.url, DISCORD_EXECUTORS=_ON_DISCORD) as some,
+    ):
         for _ in range(4):
             some.work()
         some.publish(executors, _EACH, pause=0.1)
@@ -41,8 +46,17 @@ def test_nothing_is_lost_when_workers_and_redis_are_killed(tmp_path: Path, pytes
         some.work()
         some.published(timeout=300)
         eventually(lambda: set(receiver.texts()) == expected(executors, _EACH), "all has arrived", timeout=300)
-        eventually(lambda: redis.client().xpending("notify:events", "notify")["pending"] == 0, "all is acknowledged")
+        eventually(  # the limit of a channel is by the minute
+            lambda: redis.client().xpending("notify:events", "notify")["pending"] == 0,
+            "all is acknowledged",
+            timeout=100,
+        )
 
+        told = told_on(discord)
+        assert set(told) == {f"{executor} {number}" for executor in _ON_DISCORD.split(",") for number in range(_EACH)}
+        assert repeated(told) <= 3 * _BATCH
+        assert disordered(told) == []
+        assert (discord.limited, discord.too_early) == (0, 0)
         texts = receiver.texts()
         assert set(texts) == expected(executors, _EACH)
         assert repeated(texts) <= 3 * _BATCH  # one message for each kill
@@ -50,6 +64,10 @@ def test_nothing_is_lost_when_workers_and_redis_are_killed(tmp_path: Path, pytes
         assert redis.client().xlen("notify:dead") == 0
         assert redis.client().exists("notify:hands", "notify:inhand") == 0
     receiver.close()
+
+
+def told_on(discord: FakeDiscord) -> list[str]:
+    return [f"{embed['author']['name']} {embed['title'].rpartition(' ')[2]}" for embed in discord.embeds]
 
 
 def test_a_worker_that_says_done_too_early_is_found_out(tmp_path: Path) -> None:
@@ -206,7 +224,7 @@ def test_a_channel_of_some_executors_gets_theirs_alone_and_its_limits_are_kept(t
         eventually(lambda: len(discord.embeds) >= 3 * _EACH, "all has arrived", timeout=30)
         some.workers[0].kill()
 
-        told = [f"{embed['author']['name']} {embed['title'].rpartition(' ')[2]}" for embed in discord.embeds]
+        told = told_on(discord)
         assert set(told) == {text for text in expected(4, _EACH) if not text.startswith("executor-0 ")}
         assert disordered(told) == []
         assert (discord.limited, discord.too_early) == (0, 0)
