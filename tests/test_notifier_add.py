@@ -20,6 +20,7 @@ from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
 from notify.delivery.outbox.store import Store
 from notify.errors import ConfigError
+from notify.event import Phase
 from notify.notifier import Notifier
 from notify.rules.routing import Route
 from notify.testing.fake_discord import FakeDiscord
@@ -79,6 +80,20 @@ def test_repeats_fold_for_it_too():
         assert notifier.flush(LONG)
         assert people.messages == ["Low gas"]
         assert notifier.stats()["people"]["folded"] == 2
+
+
+def test_one_that_passes_matters_on_gets_each_repeat_with_its_matter_and_the_end():
+    relay = MemoryBackend()
+    relay.passes_matters = True
+    with Notifier({}) as notifier:
+        notifier.add("relay", relay, Route())
+        for _ in range(2):
+            notifier.notify("No RPC", level=logging.WARNING, key="rpc")
+        notifier.resolve("rpc")
+
+        assert notifier.flush(LONG)
+    phases = [event.matter and event.matter.phase for event in relay.events]
+    assert phases == [Phase.ANNOUNCED, Phase.ANNOUNCED, Phase.RESOLVED]
 
 
 def test_an_outbox_that_comes_with_it_keeps_what_is_durable(state):
