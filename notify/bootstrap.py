@@ -107,7 +107,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
     with _setting_up:
         notifier = get_notifier()
         config = Settings(dict(env))
-        reached, routes = destinations(config, None)
+        reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
             if name != "stdout":  # which nobody has asked for once more

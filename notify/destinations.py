@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def destinations(
-    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False
+    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False, growing: bool = False
 ) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
 
@@ -38,6 +38,7 @@ def destinations(
             left out.
         in_relay: for who delivers what others have published: people are reached from here, and `<BACKEND>_EXECUTORS`
             counts.
+        growing: for who adds them to a notifier: a fallback that is not among them may be there, or come later.
 
     Raises `ConfigError`, naming the variable or the argument.
     """
@@ -70,10 +71,12 @@ def destinations(
         for name, route in routes.items():
             family = "apprise" if name.startswith("apprise_") else name
             routes[name] = replace(route, executors=config.get(executors_setting(family)))
-    return reached, _with_fallbacks(config, routes, all_known=passed is not None)
+    return reached, _with_fallbacks(config, routes, all_known=passed is not None, growing=growing)
 
 
-def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known: bool) -> dict[str, Route]:
+def _with_fallbacks(
+    config: Settings, routes: Mapping[str, Route], *, all_known: bool, growing: bool
+) -> dict[str, Route]:
     """Return *routes*, each with its fallback."""
     names = {name.lower(): name for name in routes}
     found: dict[str, Route] = {}
@@ -83,8 +86,10 @@ def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known:
         itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
         # Without a network hardly any backend is made.
         missing = fallback not in routes and (not all_known or settings.is_offline(config))
-        found[name] = route if itself or missing else replace(route, fallback=fallback)
-    for name in found:
+        found[name] = route if itself or (missing and not growing) else replace(route, fallback=fallback)
+    for name, route in found.items():
+        if growing and route.fallback not in found:
+            continue
         if (wrong := wrong_fallback(name, found)) is not None:
             raise ConfigError(f"{fallback_setting(name).name}: {wrong}")
     return found

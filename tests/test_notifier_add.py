@@ -19,7 +19,7 @@ from notify.delivery.outbox import Outbox
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
 from notify.delivery.outbox.store import Store
-from notify.errors import ConfigError
+from notify.errors import ConfigError, Gone
 from notify.event import Phase
 from notify.notifier import Notifier
 from notify.rules.routing import Route
@@ -156,6 +156,37 @@ def test_a_name_that_is_taken_and_a_notifier_that_is_closed_are_refused(notifier
     notifier.close()
     with pytest.raises(ConfigError, match="late: the notifier is closed"):
         notifier.add("late", MemoryBackend(), Route())
+
+
+# ---- and fallbacks
+
+
+@pytest.mark.parametrize("order", [["first", "late"], ["late", "first"]])
+def test_it_stands_in_for_one_that_was_there_and_one_that_was_there_for_it(state, order):
+    gone, late = MemoryBackend(fail_with=[Gone("deleted")] * 9, durable=True), MemoryBackend()
+    backends = {"first": (gone, Route(fallback="late")), "late": (late, Route(logging.CRITICAL))}
+    with Notifier({}) as notifier:
+        for name in order:
+            notifier.add(name, *backends[name], outbox=None if notifier.has_outbox else Outbox(state))
+
+        ticket = notifier.trade("Bought ETH")
+
+        assert ticket.durable
+        assert notifier.flush(LONG)
+        assert ticket.wait(LONG)["late"] == "delivered"
+    assert late.messages[-1] == "Bought ETH"
+    with closing(Outbox(state)) as outbox:  # nothing is left that the next run would deliver once more
+        assert outbox.adopt(["first", "late"], 10) == []
+
+
+def test_fallbacks_that_go_round_in_a_circle_are_refused():
+    with Notifier({}) as notifier:
+        notifier.add("first", MemoryBackend(), Route(fallback="late"))
+
+        with pytest.raises(ConfigError, match="late: fallback: goes round in a circle: late → first → late"):
+            notifier.add("late", MemoryBackend(), Route(fallback="first"))
+
+        assert "late" not in notifier
 
 
 # ---- from settings

@@ -471,6 +471,19 @@ def test_trades_and_images_are_on_disk_before_the_call_returns(executor):
     assert sum(len(message.files) for message in executor.discord.messages) == 1
 
 
+@pytest.mark.parametrize("order", [["to_discord", "to_telegram"], ["to_telegram", "to_discord"]])
+def test_a_channel_that_is_gone_has_its_fallback_whichever_is_set_up_first(executor, monkeypatch, order):
+    monkeypatch.setenv("DISCORD_FALLBACK", "telegram")
+    executor.discord.answer_with(404)
+    trade_executor.setup_logging()
+    for step in order:
+        getattr(executor, step)()
+
+    executor.loop.trade("Bought ETH")
+
+    assert any("Bought ETH" in text and "in place of" in text for text in executor.sent)
+
+
 def test_an_image_without_discord_goes_nowhere(executor):
     trade_executor.post_logging_discord_image(PNG)
     executor.to_logstash()

@@ -153,12 +153,20 @@ class Lane(Holdings):
             diagnostics.report(f"in hand {self.name}", text)
         return stored_ids(in_hand)
 
+    def store_in(self, outbox: Disk) -> None:
+        """Have stored entries from now on, which *outbox* has on disk, too."""
+        with self._lock:
+            self._disk = self._absence.disk = outbox
+            self.durable = True
+
     # ---- the other lanes' side
 
     def fall_back_to(self, stand_in: "Lane") -> None:
         """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is."""
-        self._absence.stand_in = stand_in
-        stand_in.wake_for_absent(self._look_again)
+        if self._absence.stand_in is not stand_in:
+            self._absence.stand_in = stand_in
+            stand_in.wake_for_absent(self._look_again)
+            self._look_again()  # the destination may be gone already
 
     def wake_for_absent(self, absent: Callable[[], None]) -> None:
         """Have *absent* called when the destination is there again after it was gone."""

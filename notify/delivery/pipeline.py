@@ -167,8 +167,8 @@ class Pipeline:
     def _name_stand_ins(self) -> None:
         by_name = {lane.name: lane for lane in self.lanes}
         for lane in self.lanes:
-            if lane.route.fallback is not None:
-                lane.fall_back_to(by_name[lane.route.fallback])
+            if (stand_in := by_name.get(lane.route.fallback or "")) is not None:  # otherwise it may be added later
+                lane.fall_back_to(stand_in)
 
     def add(self, name: str, backend: Backend, route: Route, outbox: "Outbox | None") -> None:
         """Deliver to *backend*, too, from now on: see `Notifier.add`. One call at a time."""
@@ -183,6 +183,10 @@ class Pipeline:
         self._folding.add(name, backend, route)
         if edits(backend):
             remember_in(backend, self._folding.posted(name))
+        if self._outbox is not None:
+            for each in self.lanes:  # one of them may stand in for this one, or the outbox be new
+                if each.name in self._durable:
+                    each.store_in(self._outbox)
         lane = self._lane(name)
         self.lanes = self._announcer.lanes = (*self.lanes, lane)
         self._name_stand_ins()
@@ -215,9 +219,9 @@ class Pipeline:
         return least_level(list(self._routes.values()))
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of the backends."""
-        return frozenset(self._backends)
+    def routes(self) -> Mapping[str, Route]:
+        """What each backend gets, by name."""
+        return self._routes
 
     def backend(self, name: str) -> Backend:
         """Return the backend of this name. Raises `KeyError`."""
@@ -371,7 +375,7 @@ def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> se
     found: set[str] = set()
     for name, backend in backends.items():
         standing_in: str | None = name if durable(backend) else None
-        while standing_in is not None and standing_in not in found:
+        while standing_in is not None and standing_in in routes and standing_in not in found:
             found.add(standing_in)
             standing_in = routes[standing_in].fallback
     return found
