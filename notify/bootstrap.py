@@ -110,7 +110,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
         reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
-            if name != "stdout":  # which nobody has asked for once more
+            if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
         for name, backend in reached.items():
