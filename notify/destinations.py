@@ -222,21 +222,21 @@ def _logstash(config: Settings) -> Backend:
 def _relay(config: Settings) -> Backend:
     from notify.backends.relay.backend import RelayBackend
 
-    speaker = Origin(
+    origin = Origin(
         executor=config.get(settings.EXECUTOR_ID) or program_name(),
         name=config.get(settings.NAME) or config.get(settings.EXECUTOR_ID) or program_name(),
         icon_url=config.get(settings.ICON_URL) or "",
     )
     lines = _lines(config) if config.get(settings.NOTIFY_RELAY_LOGSTASH) else None
     with _naming(settings.NOTIFY_RELAY_URL.name):
-        return RelayBackend(config.get(settings.NOTIFY_RELAY_URL) or "", speaker, lines=lines)
+        return RelayBackend(config.get(settings.NOTIFY_RELAY_URL) or "", origin, lines=lines)
 
 
 def _lines(config: Settings) -> "Lines":
     from notify.backends.logstash import wire
     from notify.backends.relay.lines import Lines
 
-    speaker = wire.Origin(_application(config), socket.gethostname(), config.get(settings.LOGSTASH_TAGS))
+    speaker = wire.Speaker(_application(config), socket.gethostname(), config.get(settings.LOGSTASH_TAGS))
     return Lines(speaker, config.get(settings.LOGSTASH_ECS), _route(config, "logstash"))
 
 

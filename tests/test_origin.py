@@ -132,7 +132,7 @@ def test_json_lines_have_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_for_logstash_it_is_the_application() -> None:
-    relay = wire.Origin("executor-relay", "host", ())
+    relay = wire.Speaker("executor-relay", "host", ())
 
     assert wire.version_1(EVENT, relay)["application"] == "executor-eth-1"
     assert wire.ecs(EVENT, relay)["service"] == {"name": "executor-eth-1"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import LIMIT
-from notify.backends.logstash.wire import Origin, ecs, version_1
+from notify.backends.logstash.wire import Speaker, ecs, version_1
 from notify.event import Event
 from notify.rules.routing import Route
 
@@ -18,19 +18,19 @@ class Lines:
     """Encodes events as Logstash gets them.
 
     Args:
-        origin: who speaks, in Logstash's words.
+        speaker: who speaks, in Logstash's words.
         ecs: use the Elastic Common Schema instead of python-logstash's.
         route: which of the events that are published go there, too.
     """
 
-    origin: Origin
+    speaker: Speaker
     ecs: bool = False
     route: Route = field(default_factory=Route)
 
     def of(self, events: Sequence[Event]) -> list[bytes]:
         """Return a line for each of *events* that goes there. Never raises an Exception."""
         document = ecs if self.ecs else version_1
-        documents = [document(_worded(event), self.origin) for event in events if self.route.wants(event)]
+        documents = [document(_worded(event), self.speaker) for event in events if self.route.wants(event)]
         return encode_all(documents, LIMIT) if documents else []
 
 
