@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from lanes import LONG
+from lanes import LONG, until
 from outboxes import an_event
 from set_up import QUIET
 
@@ -177,6 +177,20 @@ def test_it_stands_in_for_one_that_was_there_and_one_that_was_there_for_it(state
     assert late.messages[-1] == "Bought ETH"
     with closing(Outbox(state)) as outbox:  # nothing is left that the next run would deliver once more
         assert outbox.adopt(["first", "late"], 10) == []
+
+
+def test_one_that_comes_later_gets_what_was_said_before_even_if_it_would_have_had_it_anyway():
+    late = MemoryBackend()
+    with Notifier({}) as notifier:
+        notifier.add("first", MemoryBackend(fail_with=[Gone("deleted")] * 9), Route(fallback="late"))
+        ticket = notifier.trade("Bought ETH")
+        until(lambda: notifier.stats()["first"]["retried"])
+
+        notifier.add("late", late, Route())
+
+        assert ticket.wait(LONG)["first"] == "handed over to late"
+        assert notifier.flush(LONG)
+    assert late.messages == ["Bought ETH"]
 
 
 def test_fallbacks_that_go_round_in_a_circle_are_refused():

@@ -162,9 +162,14 @@ class Lane(Holdings):
     # ---- the other lanes' side
 
     def fall_back_to(self, stand_in: "Lane") -> None:
-        """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is."""
+        """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is.
+
+        One that is younger than what waits here has got nothing of that, whatever its route wants.
+        """
         if self._absence.stand_in is not stand_in:
-            self._absence.stand_in = stand_in
+            with self._lock:
+                self._queue.address(self.name)
+                self._absence.stand_in = stand_in
             stand_in.wake_for_absent(self._look_again)
             self._look_again()  # the destination may be gone already
 

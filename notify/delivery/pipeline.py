@@ -125,7 +125,7 @@ class Pipeline:
         self._settled = threading.Condition(self._lock)
         self._announcer = announcer = Announcer(self._clock)
         self.lanes = announcer.lanes = tuple(map(self._lane, self._backends))
-        self._name_stand_ins()
+        self._name_stand_ins(self.lanes)
         self._housekeeping = Housekeeping(
             self.intake,
             self.lanes,
@@ -164,9 +164,9 @@ class Pipeline:
             redact=self._redact.text,
         )
 
-    def _name_stand_ins(self) -> None:
+    def _name_stand_ins(self, lanes: Sequence[Lane]) -> None:
         by_name = {lane.name: lane for lane in self.lanes}
-        for lane in self.lanes:
+        for lane in lanes:
             if (stand_in := by_name.get(lane.route.fallback or "")) is not None:  # otherwise it may be added later
                 lane.fall_back_to(stand_in)
 
@@ -189,10 +189,11 @@ class Pipeline:
                     each.store_in(self._outbox)
         lane = self._lane(name)
         self.lanes = self._announcer.lanes = (*self.lanes, lane)
-        self._name_stand_ins()
+        self._name_stand_ins([lane])
         # What was left for it on disk comes before what is said now.
         self._housekeeping.add(lane, self._outbox)
         self._dispatcher.add(lane)
+        self._name_stand_ins(self.lanes)  # now that what the others get goes there, too, if it is wanted there
         self.intake.judge_with(Judging(self._folding, self._write_ahead()))
 
     def begin_in_child(self, *, closed: bool) -> None:
