@@ -113,9 +113,16 @@ def extend(env: Mapping[str, str]) -> Notifier:
             if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
-        for name, backend in reached.items():
-            notifier.add(name, backend, routes[name], outbox=outbox)
-            outbox = None  # it has it now
+        try:
+            for name in list(reached):
+                notifier.add(name, reached[name], routes[name], outbox=outbox)
+                del reached[name]
+                outbox = None  # it has it now
+        finally:
+            for backend in reached.values():  # of one that could not be added, and those behind it
+                backend.close()
+            if outbox is not None:
+                outbox.close()
         run = _runs.get(notifier)
         if run is not None:
             run.env = {**(os.environ if run.env is None else run.env), **env}

@@ -1,5 +1,6 @@
 """One more backend for a notifier that runs: it gets what is said from then on, and what was left for it on disk."""
 
+import fcntl
 import logging
 import os
 import threading
@@ -42,6 +43,17 @@ def leave(state, message, destination):
     with closing(Store(state / NAME)) as store:
         store.insert([row._replace(owner=DEAD) for row in rows_of(replace(event, id=f"{event.id}x"), [destination])])
     (state / "owners" / f"{DEAD}.lock").touch(mode=0o600)
+
+
+def is_let_go(state):
+    """Say whether no process has an outbox of its own there."""
+    for lock in state.glob("owners/*.lock"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+    return True
 
 
 def test_it_gets_what_is_said_from_then_on(notifier, backend):
@@ -229,6 +241,23 @@ def test_a_backend_that_is_there_stays_as_it_is(state, capfd):
 
         assert list(notifier.stats()) == ["logstash"]
     assert "there is a backend logstash already, which stays as it is" in capfd.readouterr().err
+
+
+def test_what_cannot_be_added_leaves_nothing_behind(state, monkeypatch):
+    closed = []
+    monkeypatch.setattr("notify.backends.discord.DiscordBackend.close", lambda self: closed.append(self))
+    env = {**QUIET, "NOTIFY_STATE_DIR": str(state)}
+    with notify.setup(env=env) as notifier:
+        notifier.add("mine", MemoryBackend(), Route(fallback="discord"))
+        circle = {"DISCORD_FALLBACK": "mine"}
+
+        with pytest.raises(ConfigError, match="goes round in a circle"):
+            extend({**env, "DISCORD_WEBHOOK_URL": f"http://127.0.0.1:9/api/webhooks/1/{'a' * 68}", **circle})
+
+        assert len(closed) == 1
+        assert not notifier.has_outbox
+        assert list(notifier.stats()) == ["mine"]
+        assert is_let_go(state)  # the outbox was opened, and nobody has it
 
 
 def test_there_must_be_something_to_extend():
