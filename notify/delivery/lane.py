@@ -69,7 +69,7 @@ class Lane(Holdings):
         self._changed = threading.Condition(lock)
         self._retry = Retry()
         self._not_before = 0.0  # monotonic seconds
-        self._absence = Absence(self, self, disk, on_gone=on_gone, on_moved=on_moved)
+        self._absence = Absence(self, disk, on_gone=on_gone, on_moved=on_moved)
         self._hands_over: StandIn | None = None  # to whom the batch goes that was taken last
         self._has_guests = False  # what came in the place of others may be here
         self._stopping = False

@@ -17,10 +17,10 @@ from notify.integrations.trade_executor.version import docker_version
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier
 from notify.setting import NEVER
+from notify.settings import LOGSTASH_PORT
 
-PORT = 5959
-IMAGE = "strategy-state.png"
-
+_PORT = LOGSTASH_PORT.default
+_IMAGE = "strategy-state.png"
 _PATIENCE = 5.0  # seconds that closing the handler of Telegram waits for it
 # Whether these are used is the program's decision, who calls the function or does not.
 _DECIDED_BY_CALLER = ("DISCORD_WEBHOOK_URL", "LOGSTASH_SERVER", "TELEGRAM_API_KEY", "TELEGRAM_CHAT_ID")
@@ -85,7 +85,7 @@ def setup_logstash_logging(
     extra_tags: list[str] | None = None,
     quiet: bool = True,
     level: str | int = logging.INFO,
-    port: int = PORT,
+    port: int = _PORT,
 ) -> logging.Logger:
     """Have Logstash get what is at *level* and above, as one JSON event a datagram. Returns at once.
 
@@ -111,7 +111,7 @@ def setup_logstash_logging(
         "LOGSTASH_TAGS": ",".join(tags),
         "LOGSTASH_LEVEL": str(level),
     }
-    if port != PORT:
+    if port != _PORT:
         wanted["LOGSTASH_PORT"] = str(port)
     _deliver_to("logstash", wanted)
     return root
@@ -139,7 +139,7 @@ def post_logging_discord_image(image: bytes | None) -> None:
     digest = blake2b(image).digest()
     if digest != known.image:
         known.image = digest
-        notifier.notify("Strategy state", level=TRADE, topic="cycle", attachments=[Attachment(IMAGE, image)])
+        notifier.notify("Strategy state", level=TRADE, topic="cycle", attachments=[Attachment(_IMAGE, image)])
 
 
 class _Sent(logging.Handler):
