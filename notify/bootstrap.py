@@ -169,14 +169,7 @@ def _set_up(
     )
     notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
     notifier.status_url = status_url(config, served)
-    try:
-        stop_serving()
-        url = None if served is None else _serve(notifier, served, redact)
-        _begin_heartbeat(notifier, config, redact)
-    except ConfigError:
-        stop_serving()
-        notifier.close(0)
-        raise
+    url = _be_seen(notifier, config, served, redact)
     if not reached and _is_unasked(config):
         diagnostics.report(
             "no backend",
@@ -261,6 +254,22 @@ def stop_serving() -> None:
     """End the status server of this process, if it has one. For a further `setup()` and for tests."""
     while _end_serving:
         _end_serving.pop()()
+
+
+def _be_seen(notifier: Notifier, config: Settings, served: "Serving | None", redact: "Redactor") -> str | None:
+    """Serve the status of the run and begin its heartbeat, as far as that is asked for; return where it is served.
+
+    Raises `ConfigError`, and closes *notifier* before, when something of it cannot be done.
+    """
+    try:
+        stop_serving()
+        url = None if served is None else _serve(notifier, served, redact)
+        _begin_heartbeat(notifier, config, redact)
+    except ConfigError:
+        stop_serving()
+        notifier.close(0)
+        raise
+    return url
 
 
 def _serve(notifier: Notifier, served: "Serving", redact: "Redactor") -> str:
