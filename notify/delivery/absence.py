@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from logging import NOTSET
 from typing import TYPE_CHECKING, Protocol
 
 from notify.delivery.disk import Disk
 from notify.delivery.queue import Entry
 from notify.delivery.ticket import PENDING
-from notify.event import Event, Phase
+from notify.event import Event, Phase, worded
+from notify.levels import severity
 from notify.rules.routing import Route
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 IN_PLACE_OF = "in place of"
 """The field by which the reader of a stand-in knows who should have got an event."""
 
+_MATTERS = 4096  # of which it is known that the stand-in was told, as many as one process remembers
 AT_ONCE = 256  # events handed over at once, so that the stand-in begins with the first while the last wait
 
 
@@ -67,6 +70,7 @@ class Absence:
         self._on_gone = on_gone
         self._on_moved = on_moved
         self._absent: list[Callable[[], None]] = []
+        self._passed: dict[str, int] = {}  # by matter, the severity that the stand-in knows of
         self.stand_in: StandIn | None = None
         """Who gets the events meanwhile; None: they wait."""
         self.is_gone = False
@@ -85,6 +89,7 @@ class Absence:
         """Note that the destination has answered, and say so if it was gone."""
         if self.is_gone:
             self.is_gone = False
+            self.forget_told()
             self._on_gone(self._lane.name, f"{self._lane.name} takes messages again.")
             for wake in self._absent:
                 wake()
@@ -114,12 +119,12 @@ class Absence:
                 self._on_moved(entry.event, self._lane.name, to.name)
             if _has_anyway(to, entry):
                 left.append(entry)
-            elif entry.repeats and to.folds:
+            elif to.folds and (entry.repeats or self._has_passed(entry.event)):
                 to.fold()
                 left.append(entry)
             else:
                 home = entry.home or self._lane
-                handed.append(entry._replace(event=_marked(entry.event, home.name), home=home))
+                handed.append(entry._replace(event=_marked(worded(entry.event), home.name), home=home))
         if stored := [entry.event for entry in handed if entry.stored]:
             self.disk.move(self._lane.name, stored, to.name)
         if done := [entry.event.id for entry in (*left, *counted) if entry.stored]:
@@ -128,6 +133,24 @@ class Absence:
         if handed:
             to.put(handed)  # and not yet taken out here: who waits must never find it nowhere
         self._lane.handed_over([*handed, *left], counted, to.name)
+
+    def forget_told(self) -> None:
+        """Note that what was handed over comes back: the stand-in was told nothing of it. For any thread."""
+        self._passed.clear()
+
+    def _has_passed(self, event: Event) -> bool:
+        """Say whether *event* repeats what was handed over, where repeats are counted behind the destination only."""
+        matter = event.matter
+        if matter is None or not self._lane.passes:
+            return False
+        known = self._passed.pop(matter.id, NOTSET)
+        if matter.phase is not Phase.ANNOUNCED:
+            return False
+        gravity = severity(event.level)
+        self._passed[matter.id] = max(known, gravity)
+        if len(self._passed) > _MATTERS:
+            del self._passed[next(iter(self._passed))]
+        return gravity <= known
 
     def send_home(self) -> None:
         """Give what this lane has in the place of others back to them: it can do no more for it than they can."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
-from notify.backend import Backend, folds, in_order, max_batch
+from notify.backend import Backend, folds, in_order, max_batch, passes_matters
 from notify.clock import Clock
 from notify.delivery.absence import AT_ONCE, Absence, StandIn
 from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
@@ -61,6 +61,8 @@ class Lane(Holdings):
         """Whether there are stored entries in this lane."""
         self.folds = folds(backend)
         """Whether repeats are counted here rather than sent."""
+        self.passes = passes_matters(backend)
+        """Whether they are counted behind the backend, so that all of them come here."""
         self._backend = backend
         self._max_batch = max_batch(backend)
         self._clock = clock
@@ -189,6 +191,7 @@ class Lane(Holdings):
         with self._lock:
             self._tally.accepted -= len(entries)
             self._tally.handed_over -= len(entries)
+            self._absence.forget_told()
         self.put(entries)
 
     # ---- housekeeping's side; what else it asks for is in `Holdings`
