@@ -23,7 +23,7 @@ PRINTED = {"settings.md": "settings_page.py", "commands.md": "commands_page.py"}
 
 project = "notify"
 version = release = notify.__version__
-project_copyright = "MIT licence"
+project_copyright = "2026 The notify contributors, under the MIT licence"
 language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

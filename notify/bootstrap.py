@@ -147,9 +147,7 @@ def _set_up(
         return existing
     asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
-    for name, near in config.unknown():
-        hint = f"; did you mean {near}?" if near else ""
-        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
+    report_unknown(config)
     for name, why in without_effect(config):
         diagnostics.report(f"no effect {name}", f"{name} {why}")
 
@@ -199,6 +197,13 @@ def _set_up(
     set_notifier(notifier)
     _asked_for = asked
     return notifier
+
+
+def report_unknown(config: Settings) -> None:
+    """Report each variable that nothing reads and that is called as ours are."""
+    for name, near in config.unknown():
+        hint = f"; did you mean {near}?" if near else ""
+        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
 
 def _asked(

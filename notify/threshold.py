@@ -18,6 +18,8 @@ from notify.plain import class_name
 from notify.rules.threshold import WELL, Limits
 
 _REMIND_EVERY = 3600.0  # seconds
+_DIGITS = 12  # of the value in a field: 0.1 - 0.03 * 3 is 0.01 there. A float is exact to 15
+_LARGEST = 1e15  # from here on a number of digits is harder to read than a power of ten
 
 
 class Threshold:
@@ -121,7 +123,7 @@ class Threshold:
             return
         word = "low" if self._falls else "high"
         limit = self._limits.critical if level == CRITICAL else self._limits.warn
-        fields: dict[str, object] = {"value": value, "limit": limit}
+        fields: dict[str, object] = {"value": float(f"{value:.{_DIGITS}g}"), "limit": limit}
         is_news = level > before
         if not is_news:
             fields["for"] = str(timedelta(seconds=round(now - self._since)))
@@ -137,7 +139,8 @@ class Threshold:
         notifier.accept(event, folds=is_news)
 
     def _shown(self, value: float) -> str:
-        return f"{value:,.6g}{self._unit}"
+        # From a million on, six digits would be written as a power of ten.
+        return f"{value:,.0f}{self._unit}" if 1e6 <= abs(value) < _LARGEST else f"{value:,.6g}{self._unit}"
 
 
 def _with_a_lock_of_its_own(threshold: "weakref.ref[Threshold]") -> Callable[[], None]:

@@ -214,6 +214,11 @@ def test_env_can_be_kept_to_what_is_set() -> None:
     ]
 
 
+def test_env_says_in_words_that_nothing_is_set() -> None:
+    assert invoke("env", "--set", env={}).stdout == "no setting is set\n"
+    assert invoke("env", "--set", "--json", env={}).stdout == "[]\n"
+
+
 def test_env_does_not_show_a_secret_that_strayed_to_another_variable() -> None:
     result = invoke("env", env={"DISCORD_THREAD_ID": WEBHOOK, "NOTIFY_BACKENDS": WEBHOOK, "LOGSTASH_PORT": WEBHOOK})
 
@@ -782,7 +787,7 @@ def test_doctor_names_the_fallback_and_one_that_cannot_be_one(monkeypatch: pytes
     assert good["pager"] == ("ok", "gets INFO and above, topics: all; while it is gone, other gets that")
     assert wrong.exit_code == 1
     assert found(wrong)["PAGER_FALLBACK"] == ("wrong", "a backend cannot stand in for itself")
-    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    text = "no backend of these settings has this name: setup() refuses it, unless the program passes one that has"
     assert [each["text"] for each in json.loads(unknown.stdout) if each["verdict"] == "warning"] == [text]
 
 

@@ -51,7 +51,7 @@ def test_each_problem_is_a_line_on_stderr_and_the_rest_is_printed() -> None:
 
     assert ended.exit_code == 0
     assert ended.stderr.splitlines() == [
-        "notify: TS_PUBLIC_STRATEGIES: entry 1 (x\\n\\x1b[31my): url is not an absolute web address (https://…)",
+        "notify: TS_PUBLIC_STRATEGIES: entry 1 (x\\n\\x1b[31my): url is not a whole web address (http://… or https://…)",
         "notify: TS_PUBLIC_STRATEGIES: sirius: "
         'no upstream in its entry, such as "127.0.0.1:19003", so its site answers 503',
     ]

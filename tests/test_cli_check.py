@@ -260,9 +260,9 @@ def test_progress_in_the_future_is_no_negative_age() -> None:
         (["http://127.0.0.1", "http://127.0.0.2"], "unexpected extra argument"),
         (["http://127.0.0.1", "--max-age", "soon"], "Invalid value for '--max-age'"),
         (["http://127.0.0.1", "--timeout", "nan"], "Invalid value for '--timeout'"),
-        (["vega"], "url is not an absolute web address (https://…)"),
-        (["ftp://127.0.0.1"], "url is not an absolute web address (https://…)"),
-        (["/status"], "url is not an absolute web address (https://…)"),
+        (["vega"], "url is not a whole web address (http://… or https://…)"),
+        (["ftp://127.0.0.1"], "url is not a whole web address (http://… or https://…)"),
+        (["/status"], "url is not a whole web address (http://… or https://…)"),
         (["http://127.0.0.1?x=1"], "url has a query or a fragment"),
         (
             ["http://127.0.0.1", "--auth"],
@@ -349,4 +349,4 @@ def test_an_old_encoding_of_standard_output_costs_letters_and_not_the_exit_code(
     )
 
     assert run.returncode == UNKNOWN
-    assert run.stdout == "NOTIFY UNKNOWN - url is not an absolute web address (https://\\u2026)\n"
+    assert run.stdout == "NOTIFY UNKNOWN - url is not a whole web address (http://\\u2026 or https://\\u2026)\n"

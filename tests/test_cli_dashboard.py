@@ -90,7 +90,7 @@ def test_it_says_where_the_page_is_and_what_is_wrong_with_the_list() -> None:
         page = running.until("connection refused")
 
     assert running.said == [
-        "notify: TS_PUBLIC_STRATEGIES: entry 2 (x): url is not an absolute web address (https://…)\n",
+        "notify: TS_PUBLIC_STRATEGIES: entry 2 (x): url is not a whole web address (http://… or https://…)\n",
         f"notify: 1 strategy at {running.url}/strategies (Ctrl-C ends it)\n",
     ]
     assert "One thing wrong with" in page

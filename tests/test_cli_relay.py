@@ -144,6 +144,27 @@ def test_a_worker_without_a_relay_says_what_to_set() -> None:
     )
 
 
+def test_a_setting_that_nothing_reads_is_named_and_those_for_people_count(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--maxmemory-policy", "allkeys-lru") as unfit:  # so that it ends by itself
+        run = relay(
+            NOTIFY_RELAY_URL=unfit.url,
+            NOTIFY_STDUOT="text",
+            DISCORD_WEBHOOK_URL="https://discord.com/api/webhooks/1234567890/abcdefghij",
+            DISCORD_EXECUTORS="eth-momentum",
+        )
+
+    first, *rest = run.stderr.splitlines()
+    assert first == "notify: NOTIFY_STDUOT is no setting of ours; did you mean NOTIFY_STDOUT?"
+    assert [line[:24] for line in rest] == ["notify: NOTIFY_RELAY_URL"]
+
+
+def test_a_worker_that_would_only_print_takes_nothing(server: RedisServer) -> None:  # noqa: F811
+    run = relay(NOTIFY_RELAY_URL=server.url, NOTIFY_STDOUT="text", NOTIFY_DRY_RUN="true")
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("notify: NOTIFY_DRY_RUN: a worker that only prints would take events")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

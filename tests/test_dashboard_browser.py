@@ -333,7 +333,7 @@ def test_a_bad_list_is_told_and_the_rest_works(opened: Open, fleet: Fleet) -> No
         expect(page.locator(".problems h2")).to_have_text("3 things wrong with TS_PUBLIC_STRATEGIES")
         expect(page.locator(".problems li")).to_have_text(
             [
-                "entry 2 (x): url is not an absolute web address (https://…)",
+                "entry 2 (x): url is not a whole web address (http://… or https://…)",
                 "entry 3: id is missing; url is missing",
                 "entry 4: not an object with id, name and url",
             ]

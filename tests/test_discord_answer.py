@@ -12,7 +12,13 @@ def test_a_reason_names_status_code_and_the_first_error():
     said = {"code": 50035, "message": "Invalid Form Body", "errors": errors}
 
     assert reason(400, said, TOKEN) == (
-        "Discord answered 400, code 50035: Invalid Form Body: embeds.0.title: TOO_LONG Must be shorter."
+        "Discord answered 400, code 50035: Invalid Form Body: embeds.0.title: TOO_LONG Must be shorter"
+    )
+
+
+def test_a_reason_ends_without_a_full_stop_because_a_sentence_goes_on_after_it():
+    assert reason(429, {"message": "You are being rate limited."}, TOKEN) == (
+        "Discord answered 429: You are being rate limited"
     )
 
 

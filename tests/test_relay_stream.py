@@ -188,6 +188,21 @@ def test_what_has_killed_five_workers_is_set_aside_and_the_rest_goes_on(client, 
     ]
 
 
+def test_what_a_worker_has_lived_with_is_not_what_kills(client, join) -> None:  # noqa: F811
+    (entry,) = published(client, "a 1")
+    for number in range(7):  # more than may be killed
+        worker = join(f"victim {number}", SHORT)
+        if number == 0:
+            worker.take("0-0", 1)
+        else:
+            assert len(worker.claim(10, is_sure=True)[0]) == 1
+            worker.claim(10, is_sure=True)
+        worker.absolve([entry])
+        eventually(lambda name=f"victim {number}": dead_for(client, name), "its lease has ended")
+
+    assert client.xlen(DEAD) == 0
+
+
 def test_who_leaves_is_no_death_and_is_taken_over_from_at_once(client, join) -> None:  # noqa: F811
     published(client, "a 1")
     for number in range(10):

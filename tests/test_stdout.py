@@ -636,7 +636,7 @@ def test_a_program_whose_standard_output_nobody_reads_ends_as_it_wants_to(form: 
     assert ended.returncode == 7
     assert "Fatal Python error" not in ended.stderr
     dropped, in_hand = ended.stderr.splitlines()
-    assert re.fullmatch("notify: stdout: dropped [0-9]+ of its events: closed", dropped)
+    assert re.fullmatch("notify: stdout: dropped [0-9]+ of its events: closed before they could be sent", dropped)
     assert re.fullmatch("notify: stdout: nobody knows what became of [0-9]+ of its events: .*", in_hand)
 
 

@@ -52,6 +52,31 @@ def test_a_value_that_passes_a_limit_is_told_once(gas: Threshold, notifier: Noti
     assert dict(people.events[0].fields) == {"value": 85, "limit": 80}
 
 
+def test_a_value_is_shown_without_what_a_computer_adds_to_it(notifier: Notifier, people: People) -> None:
+    gas_left = Threshold("gas left", unit="ETH", warn=0.1, critical=0.02, notifier=notifier)
+
+    gas_left.observe(0.1 - 0.03 * 3)  # 0.010000000000000009
+
+    assert told(notifier, people) == [("CRITICAL", "gas left is low: 0.01 ETH")]
+    assert dict(people.events[0].fields) == {"value": 0.01, "limit": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (999_999.4, "999,999 USD"),
+        (1_041_250.4, "1,041,250 USD"),  # and not 1.04125e+06
+        (123_456_789, "123,456,789 USD"),
+        (1e15, "1e+15 USD"),
+        (math.inf, "inf USD"),
+    ],
+)
+def test_a_large_value_is_written_out(value: float, shown: str, notifier: Notifier, people: People) -> None:
+    Threshold("debt", unit="USD", warn=80, critical=200, notifier=notifier).observe(value)
+
+    assert told(notifier, people) == [("CRITICAL", f"debt is high: {shown}")]
+
+
 def test_it_gets_worse_aloud_and_better_only_when_it_is_clear(
     gas: Threshold, notifier: Notifier, people: People
 ) -> None:

@@ -166,7 +166,7 @@ def _setting_is_wrong(config: Settings, name: str) -> bool:
 def _unknown_fallbacks(config: Settings, routes: Mapping[str, Route]) -> list[Finding]:
     if any(_is_on(config, setting) for setting in _OFFLINE):
         return []
-    text = "names no backend of these settings: without one that the program passes by this name, it does not start"
+    text = "no backend of these settings has this name: setup() refuses it, unless the program passes one that has"
     unknown = {
         fallback_setting(name).name: Finding(fallback_setting(name).name, WARNING, text)
         for name, route in routes.items()

@@ -32,6 +32,8 @@ def show(env: Mapping[str, str], *, only_set: bool, as_json: bool) -> None:
                 for setting, value in rows
             ]
         )
+    elif not rows:
+        print("no setting is set")
     else:
         print_table(
             "Settings",

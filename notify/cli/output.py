@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from notify.backends.stdout import escape
-from notify.delivery.ticket import DELIVERED, HANDED_OVER, Ticket
+from notify.delivery.ticket import CLOSED, DELIVERED, HANDED_OVER, Ticket
 from notify.env_file import Environment
 from notify.notifier import Notifier
 
-UNSENT = "dropped: closed"
+UNSENT = f"dropped: {CLOSED}"
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, unfolded: str = "") -> None:

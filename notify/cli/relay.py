@@ -9,8 +9,9 @@ from importlib.util import find_spec
 
 from notify import settings
 from notify.backends.relay.server import open_client
-from notify.bootstrap import redactor
+from notify.bootstrap import redactor, report_unknown
 from notify.cli.strategies import need_network
+from notify.clock import SystemClock
 from notify.env_file import Environment
 from notify.errors import ConfigError
 from notify.relay.service import Service, address_of, open_destinations, refuse_unfit
@@ -23,14 +24,18 @@ _STALE_AFTER = "60"  # seconds; it looks at the stream once a second
 def work(env: Environment, *, any_redis: bool) -> int:
     """Deliver what executors publish, until a signal ends it, and return the exit code.
 
-    Raises `ConfigError` when there is nowhere to deliver to, or Redis may lose what it has, or a setting is unusable.
+    Raises `ConfigError` when there is nowhere to deliver to, Redis may lose what it has, or a setting is unusable.
     """
     if not env.get(settings.NOTIFY_STALE_AFTER.name, "").strip():
         env = env.but(**{settings.NOTIFY_STALE_AFTER.name: _STALE_AFTER})
     config = Settings(env)
     need_network(config, "nothing would be delivered")
+    if config.get(settings.NOTIFY_DRY_RUN):
+        name = settings.NOTIFY_DRY_RUN.name
+        raise ConfigError(f"{name}: a worker that only prints would take events from those that deliver")
     if find_spec("redis") is None:
         raise ConfigError("this needs redis: pip install 'executor-notify[relay]'")
+    report_unknown(config)
     address = address_of(config)
     to = open_destinations(config)
     search = redactor(config)
@@ -49,6 +54,13 @@ def work(env: Environment, *, any_redis: bool) -> int:
                 stack.callback(server.close)
                 _say(f"its status is at {server.url}/status")
         refuse_unfit(client, stop, takes_any=any_redis)
+        if config.is_set(settings.HEARTBEAT_URL):
+            from notify.status.heartbeat import heartbeat  # as above
+
+            beating = heartbeat(config, run_state, redact_text=search.text, clock=SystemClock())
+            if beating is not None:
+                stack.callback(beating.close)
+                beating.begin()
         _say(f"delivers to {', '.join(to.backends)} (Ctrl-C ends it)")
         service.run(stop)
     return 0

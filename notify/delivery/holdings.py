@@ -8,7 +8,7 @@ from notify import diagnostics
 from notify.delivery.disk import Disk
 from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.tally import Tally
-from notify.delivery.ticket import FOLDED, HANDED_OVER, Ticket
+from notify.delivery.ticket import CLOSED, FOLDED, HANDED_OVER, Ticket
 
 
 class Holdings:
@@ -147,7 +147,8 @@ class Holdings:
         if lost:
             self._tally.dropped[reason] += len(lost)
             self._settle(lost, f"dropped: {reason}")
-            diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {reason}")
+            said = f"{reason} before they could be sent" if reason == CLOSED else reason
+            diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {said}")
 
     def _come_back(self, entry: Entry) -> Entry:
         """Return *entry* with the ticket that it had before it was parked, if it was."""

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from notify import diagnostics
-from notify.delivery.ticket import Ticket
+from notify.delivery.ticket import CLOSED, Ticket
 from notify.event import Event
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Intake:
     @property
     def refusal(self) -> str:
         """Why nothing is taken, when nothing is."""
-        return "closed" if self._closed else FULL
+        return CLOSED if self._closed else FULL
 
     @property
     def dropped(self) -> Counter[str]:

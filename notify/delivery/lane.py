@@ -12,7 +12,7 @@ from notify.delivery.disk import Disk, NoDisk
 from notify.delivery.holdings import Holdings, stored_ids
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
 from notify.delivery.retry import PROBE_INTERVAL, Retry
-from notify.delivery.ticket import DELIVERED
+from notify.delivery.ticket import CLOSED, DELIVERED
 from notify.event import Event
 from notify.rules.routing import Route
 
@@ -87,7 +87,7 @@ class Lane(Holdings):
             if self._parked:
                 entries = [self._come_back(entry) for entry in entries]
             if self._closed:
-                self._leave(entries, "closed")
+                self._leave(entries, CLOSED)
                 return
             self._has_guests = self._has_guests or (bool(entries) and entries[0].home is not None)
             fitting = [entry for entry in entries if self._queue.fits(entry)]
@@ -149,7 +149,7 @@ class Lane(Holdings):
         with self._lock:
             self._closed = True
             in_hand = self._queue.taken()
-            self._leave(self._queue.clear(), "closed")
+            self._leave(self._queue.clear(), CLOSED)
         if in_hand:
             text = f"{self.name}: nobody knows what became of {len(in_hand)} of its events: send() has not returned"
             diagnostics.report(f"in hand {self.name}", text)
@@ -224,7 +224,7 @@ class Lane(Holdings):
         with self._lock:
             self._queue.give_back()
             left = self._queue.clear() if self._closed else []  # it was in hand when `join` looked
-            self._leave(left, "closed")
+            self._leave(left, CLOSED)
         self._park(stored_ids(left))
 
     def _next_batch(self) -> list[Entry]:

@@ -9,6 +9,8 @@ from notify.delivery.timeout import seconds
 PENDING = "pending"
 DELIVERED = "delivered"
 FOLDED = "folded"
+CLOSED = "closed"
+"""The reason to drop what is left when the program ends, and is not on disk."""
 HANDED_OVER = "handed over to "
 """How the outcome begins at a backend that is gone; the name of the one that gets the event follows."""
 

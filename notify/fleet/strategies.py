@@ -105,7 +105,7 @@ def wrong_with_url(url: object) -> Iterator[str]:
         yield "url is missing"
         return
     if not isinstance(url, str) or not re.fullmatch(r"https?://[!-~]+", url) or len(url) > _URL:
-        yield "url is not an absolute web address (https://…)"
+        yield "url is not a whole web address (http://… or https://…)"
         return
     try:
         parts = urlsplit(url)
@@ -113,7 +113,7 @@ def wrong_with_url(url: object) -> Iterator[str]:
     except ValueError:  # a port that is no number, a bracket without its other
         usable = False
     if not usable:
-        yield "url is not an absolute web address (https://…)"
+        yield "url is not a whole web address (http://… or https://…)"
     elif "@" in parts.netloc:
         yield "url holds a user or a password, which everybody would see; --auth sends HTTP_USERNAME and HTTP_PASSWORD"
     elif parts.query or parts.fragment:

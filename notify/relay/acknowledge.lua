@@ -38,8 +38,8 @@ local function fields_of(entry)
 end
 
 -- Returns an entry as Python reads it: id, executor, fields, what became of it so far.
-local function whole(entry, fields)
-  return {entry, (executor_of(fields)), fields, redis.call('HGETALL', 'notify:entry:' .. entry)}
+local function whole(entry, fields, is_new)
+  return {entry, (executor_of(fields)), fields, is_new and {} or redis.call('HGETALL', 'notify:entry:' .. entry)}
 end
 
 local function size_of(fields)

@@ -1,18 +1,20 @@
 """What a worker has in hand: the entries whose events are in its lanes' memory, and what became of them."""
 
+import math
 import threading
+import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from notify import diagnostics
 from notify.event import Event
-from notify.relay.stream import Away, LeaseLost, Settled, Stream
+from notify.relay.stream import Away, Found, LeaseLost, Settled, Stream
 
 ROOM = 1000  # events that one lane has in memory: more than the fastest destination takes while the next are fetched
 ROOM_BYTES = 8 * 2**20  # the same of their texts and files
 _AGAIN = 0.2  # seconds between two tries to reach the server
-_REMEMBERED = 10_000  # entries that were settled last
+_REMEMBERED = 10_000  # entries that lanes have had last
 
 
 @dataclass(slots=True)
@@ -25,7 +27,9 @@ class Hand:
         wanted: the backends that are to have its event.
         has: those of them that have it.
         weights: by backend, of the event that its lane has in memory.
+        in_place_of: by backend that stands in, those that are gone and in whose place it is to have the event.
         event: that.
+        since: when it came into memory, in monotonic seconds; infinite when it is known to kill nobody.
     """
 
     entry: str
@@ -33,7 +37,9 @@ class Hand:
     wanted: frozenset[str]
     has: set[str]
     weights: dict[str, int] = field(default_factory=dict)
+    in_place_of: dict[str, frozenset[str]] = field(default_factory=dict)
     event: Event | None = None
+    since: float = field(default_factory=time.monotonic)
 
 
 class Hands:
@@ -48,7 +54,7 @@ class Hands:
         self._stream = stream
         self._by_event: dict[str, Hand] = {}
         self._by_entry: dict[str, Hand] = {}
-        self._settled: OrderedDict[str, None] = OrderedDict()
+        self._let_gone: OrderedDict[str, Hand] = OrderedDict()  # those that were in memory last
         self._counts = dict.fromkeys(names, 0)
         self._weights = dict.fromkeys(self._counts, 0)
         self._lock = threading.Lock()
@@ -72,7 +78,22 @@ class Hands:
 
     def was_settled(self, entry: str) -> bool:
         """Say whether all have that entry, as far as this worker remembers."""
-        return entry in self._settled
+        hand = self._let_gone.get(entry)
+        return hand is not None and hand.wanted <= hand.has
+
+    def look_up(self, found: Found, wanted: frozenset[str]) -> tuple[Hand, frozenset[str]]:
+        """Return what is known of an entry, and which backends have it neither behind them nor in memory.
+
+        Args:
+            found: as it was when Redis was asked: lanes go on meanwhile.
+            wanted: who is to have it, where nothing is known yet.
+        """
+        with self._lock:
+            hand = self._by_entry.get(found.entry) or self._let_gone.get(found.entry)
+            if hand is None:
+                hand = Hand(found.entry, found.executor, wanted, set(found.has))
+            hand.has |= found.has
+            return hand, frozenset(hand.wanted - hand.has - hand.weights.keys())
 
     def settle(self, entries: Iterable[Settled]) -> None:
         """Settle whole entries that no lane has. Raises `Away` and `LeaseLost`."""
@@ -81,13 +102,20 @@ class Hands:
     def hold(self, event: Event, hand: Hand, weights: Mapping[str, int]) -> None:
         """Note that the lanes named in *weights* are about to be given *event*, the one of *hand*."""
         with self._lock:
-            hand = self._by_entry.setdefault(hand.entry, hand)
+            self._by_entry[hand.entry] = hand
             hand.event = event
             self._by_event[event.id] = hand
             for name, weight in weights.items():
                 hand.weights[name] = weight
-                self._counts[name] += 1
-                self._weights[name] += weight
+                self._count(name, 1, weight)
+
+    def harmless(self, seconds: float) -> list[str]:
+        """Return the entries that this worker has survived for so many *seconds*, each once."""
+        with self._lock:
+            found = [hand for hand in self._by_entry.values() if time.monotonic() - hand.since >= seconds]
+            for hand in found:
+                hand.since = math.inf
+            return [hand.entry for hand in found]
 
     def room(self, name: str, *, part: float = 1.0) -> int:
         """Return how many more events the lane *name* may have in memory, 0 unless *part* of its room is free."""
@@ -123,21 +151,38 @@ class Hands:
         self._let_go(destination, [self._by_event[each] for each in event_ids if each in self._by_event], has=False)
         self.is_unsure = True
 
+    def move(self, destination: str, events: Iterable[Event], to: str) -> None:
+        """Have *to* stand in for *destination*, or give back what it has in its place.
+
+        Redis learns it when *to* has them. Killed before that, who takes over finds the destination gone, and hands
+        over once more.
+        """
+        with self._lock:
+            for hand in [self._by_event[event.id] for event in events if event.id in self._by_event]:
+                weight = hand.weights.pop(destination, 0)
+                self._count(destination, -1, -weight)
+                if to not in hand.weights:
+                    hand.weights[to] = weight
+                    self._count(to, 1, weight)
+                absent = hand.in_place_of.pop(destination, None)
+                if absent is None:
+                    absent = frozenset({destination})
+                else:
+                    hand.wanted -= {destination}
+                if to not in absent:
+                    hand.wanted |= {to}
+                    hand.in_place_of[to] = hand.in_place_of.get(to, frozenset()) | absent
+
     # ---- inside
+
+    def _count(self, name: str, events: int, weight: int) -> None:
+        self._counts[name] += events
+        self._weights[name] += weight
 
     def _note(self, destination: str, event_ids: Sequence[str], reason: str) -> None:
         with self._lock:
             hands = [self._by_event[each] for each in event_ids if each in self._by_event]
-            settled = [
-                Settled(
-                    hand.entry,
-                    hand.executor,
-                    destination,
-                    frozenset(hand.wanted - hand.has - {destination}),
-                    reason,
-                )
-                for hand in hands
-            ]
+            settled = [each for hand in hands for each in _settled(hand, destination, reason)]
         self._until_done(lambda: self._stream.settle(settled))
         self._let_go(destination, hands, has=True)
 
@@ -159,10 +204,9 @@ class Hands:
             for hand in hands:
                 weight = hand.weights.pop(destination, None)
                 if weight is not None:
-                    self._counts[destination] -= 1
-                    self._weights[destination] -= weight
+                    self._count(destination, -1, -weight)
                 if has:
-                    hand.has.add(destination)
+                    hand.has |= {destination, *hand.in_place_of.pop(destination, ())}
                 if not hand.weights:
                     self._forget(hand)
             self._roomy.notify_all()
@@ -171,7 +215,16 @@ class Hands:
         self._by_entry.pop(hand.entry, None)
         if hand.event is not None:
             self._by_event.pop(hand.event.id, None)
-        if hand.wanted <= hand.has:
-            self._settled[hand.entry] = None
-            if len(self._settled) > _REMEMBERED:
-                self._settled.popitem(last=False)
+            hand.event = None
+        self._let_gone[hand.entry] = hand
+        if len(self._let_gone) > _REMEMBERED:
+            self._let_gone.popitem(last=False)
+
+
+def _settled(hand: Hand, destination: str, reason: str) -> Iterator[Settled]:
+    """Yield what is to be noted when *destination* has taken an entry, or has refused it for a *reason*."""
+    absent = hand.in_place_of.get(destination, frozenset())
+    others = frozenset(hand.wanted - hand.has - {destination} - absent)
+    yield Settled(hand.entry, hand.executor, destination, others, reason)
+    for each in absent:  # so that who takes over hands nothing over that the stand-in has had
+        yield Settled(hand.entry, hand.executor, each, others)

@@ -147,6 +147,11 @@ class Stream:
         found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure))
         return _found(found), poison, bool(more)
 
+    def absolve(self, entries: Sequence[str]) -> None:
+        """Note that it is none of *entries* that kills workers: this one has had them in hand for long."""
+        if entries:
+            self._call("absolve", *entries)
+
     def leave(self) -> None:
         """Leave what is in hand to others."""
         self._call("leave")
@@ -171,7 +176,7 @@ class Stream:
             return self._scripts[name](args=[self._worker, *arguments])  # type: ignore[list-item]  # redis encodes them
 
 
-_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "leave", "trim")
+_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "absolve", "leave", "trim")
 
 
 @contextmanager

@@ -9,8 +9,8 @@ redis.call('ZADD', workers, seconds() + lease, worker)
 
 local taken, bytes, duplicates = {}, 0, 0
 local function is_full() return #taken >= most or bytes >= most_bytes end
-local function take(entry, fields)
-  taken[#taken + 1] = whole(entry, fields)
+local function take(entry, fields, is_new)
+  taken[#taken + 1] = whole(entry, fields, is_new)
   bytes = bytes + size_of(fields)
 end
 
@@ -32,7 +32,7 @@ if rest then return {taken, cursor, duplicates, 0, false} end
 
 -- Then what nobody has seen yet.
 local looked = 0
-while not is_full() and looked < 4 * most do
+while not is_full() and looked < most do  -- others wait for the server meanwhile
   local count = math.min(16, most - #taken)
   local got = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', events, '>')
   if not got then
@@ -57,7 +57,7 @@ while not is_full() and looked < 4 * most do
         redis.call('XCLAIM', events, group, holder, 0, entry, 'RETRYCOUNT', 1, 'JUSTID')
       else
         if not holder then redis.call('HSET', hands, executor, worker) end
-        take(entry, fields)
+        take(entry, fields, true)
         cursor = entry
       end
     end

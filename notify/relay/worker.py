@@ -1,6 +1,5 @@
 """One worker: takes events from the stream, and has them delivered in the order in which each executor said them."""
 
-import logging
 import threading
 import time
 from collections import Counter, defaultdict
@@ -15,20 +14,23 @@ from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.event import Phase
 from notify.relay.fence import Fence, Fenced
-from notify.relay.hands import Hand, Hands
+from notify.relay.hands import Hands
 from notify.relay.judging import Given, Judged, Judging
 from notify.relay.reading import Read, Redact, read
 from notify.relay.stream import Away, Found, LeaseLost, Settled, Stream
+from notify.relay.telling import Telling
 from notify.rules.routing import Route
 
 _AT_ONCE = 256  # entries
 _LOOK_EVERY = 1.0  # seconds between two looks for workers that are dead, and for what is to be said
-_TRIM_EVERY = 5.0  # seconds
+_TRIM_EVERY = 1.0  # seconds: a Redis that is full has room again that soon
+_SURVIVED = 60.0  # seconds that a worker has lived with an event in hand, which so is not what kills workers
 _TELL_EVERY = 60.0  # seconds between two announcements of what was set aside
 _PATIENCE = 1.0  # seconds that nothing new is waited for
 _WHILE_PARKED = 0.1  # the same while a lane is short of room
 _AGAIN = 0.5  # seconds between two tries to reach the server
-_LAST_MOMENT = 0.5  # seconds that threads are given to end
+_UNDER_WAY = 1.5  # seconds, of those for closing, that are left for what is being sent to arrive, and be noted
+_LAST_MOMENT = 0.1  # seconds that threads are given to end when no time is left
 
 
 class Worker:
@@ -70,7 +72,8 @@ class Worker:
         self._hands = Hands(stream, backends)
         lock = threading.RLock()
         settled = threading.Condition(lock)
-        self._announcer = Announcer(clock)
+        announcer = Announcer(clock)
+        self._telling = Telling(stream, announcer)
         lanes = [
             Lane(
                 name,
@@ -80,19 +83,21 @@ class Worker:
                 lock=lock,
                 settled=settled,
                 outbox=self._hands,
-                on_gone=self._say_gone,
+                on_gone=lambda about, text: self._telling.gone(about, text, routes[about].fallback),
                 redact=redact_text,
             )
             for name, backend in backends.items()
         ]
         self._lanes = {lane.name: lane for lane in lanes}
-        self._announcer.lanes = lanes
+        for lane in lanes:
+            if lane.route.fallback is not None:
+                lane.fall_back_to(self._lanes[lane.route.fallback])
+        announcer.lanes = lanes
         self._parked = dict.fromkeys(self._lanes, 0)
         self._cursor = "0-0"
         self._caught_up = False  # with what is pending
         self._claims = False  # there is more to take over
         self._next: defaultdict[str, float] = defaultdict(float)  # monotonic seconds
-        self._told: dict[str, Counter[str]] = {}
         self.counts: Counter[str] = Counter()
         """What came of entries: taken, duplicates, aside, claimed."""
 
@@ -126,19 +131,22 @@ class Worker:
                 self._hands.is_unsure = True
                 diagnostics.report("relay away", f"{error}; it is tried again, and nothing is lost meanwhile")
                 stop.wait(_AGAIN)
+            except LeaseLost:
+                self._hands.is_lost = True
+                raise
 
     def close(self, timeout: float) -> None:
         """Deliver what is in hand, *timeout* seconds at most, and leave the rest to others."""
         deadline = time.monotonic() + timeout
         if self._hands.is_lost or timeout <= 0:
             self._fence.shut()
-        while len(self._hands) and not self._hands.is_lost and time.monotonic() < deadline - 2 * _LAST_MOMENT:
+        while len(self._hands) and not self._hands.is_lost and time.monotonic() < deadline - _UNDER_WAY:
             self._renew()
             self._hands.wait_for_room(0.1)
         for lane in self._lanes.values():
             lane.stop()
         self._fence.shut()
-        ends = time.monotonic() + _LAST_MOMENT
+        ends = max(deadline, time.monotonic() + _LAST_MOMENT)
         for lane in self._lanes.values():
             lane.join(max(0.0, ends - time.monotonic()))
         self._hands.end()
@@ -207,8 +215,10 @@ class Worker:
             self._judging.due()
         if self._is_time("trim", _TRIM_EVERY):
             self._stream.trim()
+        if self._is_time("absolve", _SURVIVED / 4):
+            self._stream.absolve(self._hands.harmless(_SURVIVED))
         if self._is_time("tell", _TELL_EVERY):
-            self._tell_dropped()
+            self._telling.dropped(list(self._lanes.values()))
 
     def _tell_refused(self) -> None:
         while self._hands.refused:
@@ -265,8 +275,7 @@ class Worker:
         over: list[Settled] = []
         for one, verdict in zip(readable, judged, strict=True):
             found = one.found
-            hand = self._hands.of(found.entry) or Hand(found.entry, found.executor, verdict.lanes, set(found.has))
-            missing = hand.wanted - hand.has - hand.weights.keys()
+            hand, missing = self._hands.look_up(found, verdict.lanes)
             for name in verdict.folded:
                 self._lanes[name].fold()
             if not hand.wanted - hand.has:
@@ -298,35 +307,11 @@ class Worker:
         readable, _ = read(found, self._redact)
         entries = []
         for one, verdict in zip(readable, self._judge(readable), strict=True):
-            found_one = one.found
-            hand = self._hands.of(found_one.entry) or Hand(
-                found_one.entry, found_one.executor, verdict.lanes, set(found_one.has)
-            )
+            hand, missing = self._hands.look_up(one.found, verdict.lanes)
             mine = [event for event, names in verdict.said if name in names]
-            if mine and name in hand.wanted - hand.has - hand.weights.keys():
+            if mine and name in missing:
                 entry = Entry.of(mine[0], None, stored=True)
                 self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
-
-    # ---- what people are told
-
-    def _say_gone(self, about: str, text: str) -> None:
-        self._say(text, level=logging.ERROR, but_not_to=about)
-
-    def _tell_dropped(self) -> None:
-        for name, lane in self._lanes.items():
-            dropped = lane.dropped()
-            for reason, count in (dropped - self._told.get(name, Counter())).items():
-                events = "1 event" if count == 1 else f"{count} events"
-                self._say(f"Not delivered to {name}: {events} ({reason}), kept in notify:dead.", but_not_to=name)
-            self._told[name] = dropped
-
-    def _say(self, text: str, *, level: int = logging.WARNING, but_not_to: str) -> None:
-        try:
-            if not self._stream.is_first_to_say(text):
-                return
-        except Away:  # then each worker says it
-            pass
-        self._announcer.say(text, level=level, but_not_to=but_not_to)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import table
 
@@ -32,24 +32,36 @@ _PAUSE = 0.0005  # seconds between paced calls
 _WATCHED = 20.0  # seconds that a worker is watched before a long stream
 
 
+class Rate(NamedTuple):
+    """How quickly workers deliver.
+
+    Args:
+        events: a second.
+        workers: microseconds of their processor an event.
+        redis: the same of Redis'.
+    """
+
+    events: float
+    workers: float
+    redis: float
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--waiting", type=int, default=1_000_000, help="0: memory is not measured")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with TemporaryDirectory() as directory, running_redis(Path(directory), "--maxmemory", "2gb") as redis:
         versions = f"Python {platform.python_version()}, Redis {redis.client().info('server')['redis_version']}"
         print(f"{options.rounds} rounds of {options.events:,} events of {_EXECUTORS:,} executors. {versions}, "
               f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.\n")  # fmt: skip
-        rates = {count: [rate(redis, count, options.events) for _ in range(options.rounds)] for count in (1, 2, 4)}
-        one = median(each[0] for each in rates[1])
+        # One after the other in each round, so that a machine that is busy with something else counts for all of them.
+        rounds = [{count: rate(redis, count, options.events) for count in (1, 2, 4)} for _ in range(options.rounds)]
         print(table.markdown(
-            ["workers", "events/s", "× one", "µs of processor an event, workers", "Redis"],
-            [[str(count), *(table.number(median(column)) if at != 1 else table.ratio(median(column) / one)
-                            for at, column in enumerate(zip(*[(f[0], f[0], f[1], f[2]) for f in found], strict=True)))]
-             for count, found in rates.items()],
+            ["workers", "events/s", "most", "× one", "µs of processor an event, workers", "Redis"],
+            [_row(count, [each[count] for each in rounds], [each[1] for each in rounds]) for count in rounds[0]],
         ))  # fmt: skip
         print()
         print(table.markdown(
@@ -63,17 +75,33 @@ def main() -> None:
              )],
         ))  # fmt: skip
         print()
-        publish(redis, options.waiting, fresh=True)
-        size = redis.client().memory_usage("notify:events", samples=0)
-        print(f"An event in the stream takes {size / options.waiting:.0f} bytes of Redis' memory.\n")
-        print(table.markdown(
-            ["a worker's memory, MB", "most", "events delivered meanwhile"],
-            [[name, *map(table.number, weight(redis, kind))]
-             for name, kind in (
-                 (f"before {options.waiting:,} events, its destination dead", "dead"),
-                 ("the same, one destination dead beside one that takes all", "dead,quick"),
-             )],
-        ))  # fmt: skip
+        if options.waiting:
+            _weights(redis, options.waiting)
+
+
+def _row(count: int, found: Sequence[Rate], ones: Sequence[Rate]) -> list[str]:
+    return [
+        str(count),
+        table.number(median(each.events for each in found)),
+        table.number(max(each.events for each in found)),
+        table.ratio(median(each.events / one.events for each, one in zip(found, ones, strict=True))),
+        table.number(median(each.workers for each in found)),
+        table.number(median(each.redis for each in found)),
+    ]
+
+
+def _weights(redis: RedisServer, count: int) -> None:
+    publish(redis, count, fresh=True)
+    size = redis.client().memory_usage("notify:events", samples=0)
+    print(f"An event in the stream takes {size / count:.0f} bytes of Redis' memory.\n")
+    print(table.markdown(
+        ["a worker's memory, MB", "most", "events delivered meanwhile"],
+        [[name, *map(table.number, weight(redis, kind))]
+         for name, kind in (
+             (f"before {count:,} events, its destination dead", "dead"),
+             ("the same, one destination dead beside one that takes all", "dead,quick"),
+         )],
+    ))  # fmt: skip
 
 
 _NOWHERE = "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68  # a proxy that is not there refuses
@@ -104,8 +132,8 @@ def _batched(count: int) -> Iterator[range]:
     return (range(first, min(first + _BATCH, count)) for first in range(0, count, _BATCH))
 
 
-def rate(redis: RedisServer, count: int, events: int) -> tuple[float, float, float]:
-    """Return how many events a second *count* workers deliver, and microseconds of processor: theirs and Redis'."""
+def rate(redis: RedisServer, count: int, events: int) -> Rate:
+    """Return how quickly *count* workers deliver *events*."""
     publish(redis, events, fresh=True)
     client = redis.client()
     with _workers(redis, ["quick"] * count) as workers:
@@ -118,7 +146,7 @@ def rate(redis: RedisServer, count: int, events: int) -> tuple[float, float, flo
         seconds = time.monotonic() - began
         used = _processor(client) - before
         processors = [float(_say(worker, "end").split()[1]) for worker in workers]
-    return events / seconds, sum(processors) / events * 1e6, used / events * 1e6
+    return Rate(events / seconds, sum(processors) / events * 1e6, used / events * 1e6)
 
 
 def _is_done(client: Any) -> bool:
@@ -134,7 +162,9 @@ def _processor(client: Any) -> float:
 def weight(redis: RedisServer, kinds: str) -> tuple[float, float]:
     """Return the most megabytes that a worker has had, and how many events it has delivered meanwhile."""
     client = redis.client()
-    client.delete(*(key for key in client.scan_iter("notify:*", count=10_000) if key != b"notify:events"))
+    for key in client.scan_iter("notify:*", count=10_000):
+        if key != b"notify:events":
+            client.delete(key)
     if client.xinfo_groups("notify:events"):
         client.xgroup_destroy("notify:events", "notify")
     with _workers(redis, [kinds]) as (worker,):

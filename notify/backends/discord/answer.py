@@ -20,7 +20,8 @@ def reason(status: int, said: Mapping[str, Any], token: str) -> str:
     if "code" in said:
         text += f", code {said['code']}"
     details = [str(said.get("message", "")), _first_error(said.get("errors"))]
-    text = ": ".join([text, *(detail for detail in details if detail)])
+    # What says it goes on after it, so that a full stop of Discord's would stand in the middle.
+    text = ": ".join([text, *(detail.rstrip(".") for detail in details if detail)])
     return short_reason(text, token)
 
 

@@ -3,9 +3,9 @@
 import math
 import os
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from notify.backends import stop
@@ -15,6 +15,12 @@ from notify.clock import Clock, SystemClock
 
 PROBE = 60.0  # seconds after which nobody waits for a probe's answer any more: its webhook may have moved meanwhile
 LOOK_AGAIN = 1.0  # seconds between looks whether somebody else's probe was answered
+# The limit of a channel is announced by no header. Who meets it with messages of his own knows how long its window is,
+# and keeps to it for a while: with 600 trades, one 429 and not two. When other people fill it, he can only ask.
+_CHANNEL = 30  # messages in a window
+_LONGEST_WINDOW = 120.0  # seconds, twice what is known of it: what seems longer was filled by others
+_SLACK = 1.01  # of a window, for the ways that are not equally long
+_KEPT_TO = 600.0  # seconds
 
 _STOPPED = {
     Scope.WEBHOOK: {Scope.WEBHOOK},
@@ -33,11 +39,24 @@ class _Gate:
     under_way: int = 0
     left: int = 0
     counted_until: float = -math.inf  # until then no more than `left` may pass
+    posted: deque[float] = field(default_factory=lambda: deque(maxlen=_CHANNEL))
+    window: float = 0.0  # that takes no more than was posted
+    kept_to_until: float = -math.inf
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may pass."""
         renewed = self.counted_until - now if self.left <= 0 else 0.0
-        return max(0.0, self.closed_until - now, renewed, min(self.probed_until - now, LOOK_AGAIN))
+        return max(0.0, self.closed_until - now, renewed, self._full(now), min(self.probed_until - now, LOOK_AGAIN))
+
+    def _full(self, now: float) -> float:
+        """Return the seconds until the oldest of as many messages as a window takes has left it."""
+        return self.posted[0] + self.window - now if now < self.kept_to_until else 0.0
+
+    def keep_to(self, now: float, seconds: float) -> None:
+        """Keep to a window that is full, and in *seconds* will not be any more, if it was filled from here."""
+        if len(self.posted) == _CHANNEL and (window := now + seconds - self.posted[0]) <= _LONGEST_WINDOW:
+            self.window = window * _SLACK
+            self.kept_to_until = now + _KEPT_TO
 
     def let_pass(self, now: float) -> None:
         """Count a request that passes. After a stop it is a probe: nobody follows it until it is answered."""
@@ -138,8 +157,12 @@ class ProcessLimiter:
                 gate.let_return()
                 if limit and scope in _STOPPED[limit.scope]:
                     gate.close(now, limit.seconds)
+                    if scope is Scope.CHANNEL:
+                        gate.keep_to(now, limit.seconds)
                 elif answer and not limit:
                     gate.open(now)
+            if isinstance(channel, str):
+                gates[Scope.CHANNEL].posted.append(now)
             if allowance:
                 gates[Scope.WEBHOOK].allow(allowance.left, now + allowance.seconds)
 

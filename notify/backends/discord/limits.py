@@ -9,9 +9,6 @@ from notify.backends.http import Answer, number, parsed
 
 _BAN = 600.0  # seconds: Cloudflare's bans end after minutes, and asking meanwhile prolongs them
 _DEAD = 600.0  # seconds between questions whether a webhook that was deleted is there again
-# Seconds on top of what the hidden limit of a channel asks for: it lets messages pass as those of a minute ago leave
-# its window, one after another, and what it asks for is the wait for the first. With 600 trades: one 429, not two.
-_SPREAD = 0.5
 TOO_MANY_EDITS = 30046  # the code with which Discord refuses to change a message of more than an hour ago once more
 _UNKNOWN_WEBHOOK = 10015  # the code with which Discord says that a webhook was deleted
 
@@ -71,7 +68,7 @@ def limit_of(answer: Answer) -> Limit | None:
         everywhere = answer.headers.get("X-RateLimit-Global", "").lower() == "true"
         if scope == "global" or everywhere or said.get("global") is True:
             return Limit(Scope.PROCESS, seconds)
-        return Limit(Scope.CHANNEL, seconds + _SPREAD) if scope == "shared" else Limit(Scope.WEBHOOK, seconds)
+        return Limit(Scope.CHANNEL, seconds) if scope == "shared" else Limit(Scope.WEBHOOK, seconds)
     if answer.status == 401 or said.get("code") == _UNKNOWN_WEBHOOK:
         return Limit(Scope.WEBHOOK, max(header, _DEAD))
     if answer.status >= 500 and header:

@@ -46,6 +46,8 @@ def parse_webhook_url(text: str) -> Webhook:
     """
     text = text.strip()
     # The characters first: urlsplit() drops tabs and line ends without a word, and browsers take \ for /.
+    if "…" in text:
+        raise ValueError("not a webhook URL: it has the … of an example in it; copy the whole URL from Discord")
     if not _URL_CHARACTERS.fullmatch(text) or "\\" in text:
         raise ValueError("not a webhook URL: there are characters in it that no URL has")
     try:
