@@ -97,7 +97,8 @@ def extend(env: Mapping[str, str]) -> Notifier:
     """Have the notifier that `setup()` made deliver to what *env* asks for, too, from now on. Waits for no network.
 
     What is durable is kept on disk from now on, if that is wanted and nothing was until now, and the run leaves its
-    mark. A backend of a name that is there already stays as it is, and one line on stderr says so.
+    mark. A backend of a name that is there already stays as it is, and one line on stderr says so, but for standard
+    output and a relay. Fallbacks count between what is there, what is added, and what is added later.
 
     Args:
         env: names and values, the whole of what is to count for the backends that are added.
