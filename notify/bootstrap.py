@@ -97,7 +97,8 @@ def extend(env: Mapping[str, str]) -> Notifier:
     """Have the notifier that `setup()` made deliver to what *env* asks for, too, from now on. Waits for no network.
 
     What is durable is kept on disk from now on, if that is wanted and nothing was until now, and the run leaves its
-    mark. A backend of a name that is there already stays as it is, and one line on stderr says so.
+    mark. A backend of a name that is there already stays as it is, and one line on stderr says so, but for standard
+    output and a relay. Fallbacks count between what is there, what is added, and what is added later.
 
     Args:
         env: names and values, the whole of what is to count for the backends that are added.
@@ -107,15 +108,22 @@ def extend(env: Mapping[str, str]) -> Notifier:
     with _setting_up:
         notifier = get_notifier()
         config = Settings(dict(env))
-        reached, routes = destinations(config, None)
+        reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
-            if name != "stdout":  # which nobody has asked for once more
+            if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
-        for name, backend in reached.items():
-            notifier.add(name, backend, routes[name], outbox=outbox)
-            outbox = None  # it has it now
+        try:
+            for name in list(reached):
+                notifier.add(name, reached[name], routes[name], outbox=outbox)
+                del reached[name]
+                outbox = None  # it has it now
+        finally:
+            for backend in reached.values():  # of one that could not be added, and those behind it
+                backend.close()
+            if outbox is not None:
+                outbox.close()
         run = _runs.get(notifier)
         if run is not None:
             run.env = {**(os.environ if run.env is None else run.env), **env}
@@ -160,14 +168,7 @@ def _set_up(
     )
     notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
     notifier.status_url = status_url(config, served)
-    try:
-        stop_serving()
-        url = None if served is None else _serve(notifier, served, redact)
-        _begin_heartbeat(notifier, config, redact)
-    except ConfigError:
-        stop_serving()
-        notifier.close(0)
-        raise
+    url = _be_seen(notifier, config, served, redact)
     if not reached and _is_unasked(config):
         diagnostics.report(
             "no backend",
@@ -259,6 +260,22 @@ def stop_serving() -> None:
     """End the status server of this process, if it has one. For a further `setup()` and for tests."""
     while _end_serving:
         _end_serving.pop()()
+
+
+def _be_seen(notifier: Notifier, config: Settings, served: "Serving | None", redact: "Redactor") -> str | None:
+    """Serve the status of the run and begin its heartbeat, as far as that is asked for; return where it is served.
+
+    Raises `ConfigError`, and closes *notifier* before, when something of it cannot be done.
+    """
+    try:
+        stop_serving()
+        url = None if served is None else _serve(notifier, served, redact)
+        _begin_heartbeat(notifier, config, redact)
+    except ConfigError:
+        stop_serving()
+        notifier.close(0)
+        raise
+    return url
 
 
 def _serve(notifier: Notifier, served: "Serving", redact: "Redactor") -> str:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def destinations(
-    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False
+    config: Settings, passed: Mapping[str, object] | None, *, in_relay: bool = False, growing: bool = False
 ) -> tuple[dict[str, Backend], dict[str, Route]]:
     """Return the backends that *config* and the program ask for, and the route of each, by name.
 
@@ -38,6 +38,7 @@ def destinations(
             left out.
         in_relay: for who delivers what others have published: people are reached from here, and `<BACKEND>_EXECUTORS`
             counts.
+        growing: for who adds them to a notifier: a fallback that is not among them may be there, or come later.
 
     Raises `ConfigError`, naming the variable or the argument.
     """
@@ -70,10 +71,12 @@ def destinations(
         for name, route in routes.items():
             family = "apprise" if name.startswith("apprise_") else name
             routes[name] = replace(route, executors=config.get(executors_setting(family)))
-    return reached, _with_fallbacks(config, routes, all_known=passed is not None)
+    return reached, _with_fallbacks(config, routes, all_known=passed is not None, growing=growing)
 
 
-def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known: bool) -> dict[str, Route]:
+def _with_fallbacks(
+    config: Settings, routes: Mapping[str, Route], *, all_known: bool, growing: bool
+) -> dict[str, Route]:
     """Return *routes*, each with its fallback."""
     names = {name.lower(): name for name in routes}
     found: dict[str, Route] = {}
@@ -83,8 +86,10 @@ def _with_fallbacks(config: Settings, routes: Mapping[str, Route], *, all_known:
         itself = fallback == name and name.startswith("apprise") and "apprise_2" in routes  # these share a setting
         # Without a network hardly any backend is made.
         missing = fallback not in routes and (not all_known or settings.is_offline(config))
-        found[name] = route if itself or missing else replace(route, fallback=fallback)
-    for name in found:
+        found[name] = route if itself or (missing and not growing) else replace(route, fallback=fallback)
+    for name, route in found.items():
+        if growing and route.fallback not in found:
+            continue
         if (wrong := wrong_fallback(name, found)) is not None:
             raise ConfigError(f"{fallback_setting(name).name}: {wrong}")
     return found
@@ -217,21 +222,21 @@ def _logstash(config: Settings) -> Backend:
 def _relay(config: Settings) -> Backend:
     from notify.backends.relay.backend import RelayBackend
 
-    speaker = Origin(
+    origin = Origin(
         executor=config.get(settings.EXECUTOR_ID) or program_name(),
         name=config.get(settings.NAME) or config.get(settings.EXECUTOR_ID) or program_name(),
         icon_url=config.get(settings.ICON_URL) or "",
     )
     lines = _lines(config) if config.get(settings.NOTIFY_RELAY_LOGSTASH) else None
     with _naming(settings.NOTIFY_RELAY_URL.name):
-        return RelayBackend(config.get(settings.NOTIFY_RELAY_URL) or "", speaker, lines=lines)
+        return RelayBackend(config.get(settings.NOTIFY_RELAY_URL) or "", origin, lines=lines)
 
 
 def _lines(config: Settings) -> "Lines":
     from notify.backends.logstash import wire
     from notify.backends.relay.lines import Lines
 
-    speaker = wire.Origin(_application(config), socket.gethostname(), config.get(settings.LOGSTASH_TAGS))
+    speaker = wire.Speaker(_application(config), socket.gethostname(), config.get(settings.LOGSTASH_TAGS))
     return Lines(speaker, config.get(settings.LOGSTASH_ECS), _route(config, "logstash"))
 
 

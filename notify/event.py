@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
@@ -241,6 +241,14 @@ def event_of_record(
     event.origin = None
     event.__class__ = Event  # type: ignore[assignment]  # the same slots: from here on, it cannot be changed
     return cast("Event", event)
+
+
+def worded(event: Event) -> Event:
+    """Return *event* with a message for people.
+
+    The end of a matter that is passed on may have none: whoever counts repeats there knows how it began, and words it.
+    """
+    return event if event.message else replace(event, message=f"Resolved: {event.key}")
 
 
 def with_matter(event: Event, matter: Matter | None) -> Event:

@@ -250,16 +250,19 @@ class Notifier:
         Args:
             name: of the backend, in settings and `stats()`.
             backend: where to.
-            route: what it gets.
+            route: what it gets. A fallback that is not there yet may be added later.
             outbox: keeps events for durable backends on disk from now on, when nothing has until now, and is closed
                 with the notifier.
 
-        Raises `ConfigError` when there is a backend of this name, or the notifier is closed; the backend is not
-        closed then.
+        Raises `ConfigError` when there is a backend of this name, fallbacks would go round in a circle, or the notifier
+        is closed; the backend is not closed then.
         """
         with self._closing:
-            if self._closed or name in self._pipeline.names:
+            if self._closed or name in self._pipeline.routes:
                 raise ConfigError(f"{name}: " + ("the notifier is closed" if self._closed else "there is one already"))
+            known = {**self._pipeline.routes, name: route}
+            if route.fallback in known and (wrong := wrong_fallback(name, known)) is not None:
+                raise ConfigError(f"{name}: fallback: {wrong}")
             self._has_outbox |= outbox is not None
             self._pipeline.add(name, backend, route, outbox)
             self.handler.setLevel(min(self._pipeline.least_level, _RING_LEVEL))
@@ -270,7 +273,7 @@ class Notifier:
         return self._has_outbox
 
     def __contains__(self, name: object) -> bool:
-        return name in self._pipeline.names
+        return name in self._pipeline.routes
 
     def backend(self, name: str) -> Backend:
         """Return the backend of this name, whose `send` and `close` are its lane's alone. Raises `KeyError`."""

@@ -121,6 +121,8 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
         yield Sample("mnemonic, commas", "of ", ", ".join(words), ".")
         yield Sample("mnemonic, hyphens", "of ", "-".join(words), ".")
         yield Sample("mnemonic, numbered", "1. ", numbered, "\n")
+        glued = ", ".join(f"{word}{i}" for i, word in enumerate(words, start=1))
+        yield Sample("mnemonic, numbered behind", "of ", glued.removesuffix(str(count)), f"{count}.")
         yield Sample("mnemonic, numbered from 0", "{0: '", str(dict(enumerate(words)))[5:-2], "'}")
         yield Sample("mnemonic, capitals", "It was ", " ".join(words).upper(), ".")
         yield Sample("mnemonic, capital letters", "It was ", " ".join(words).title(), ".")
@@ -271,9 +273,17 @@ def harmless() -> list[str]:
             f"pk={wei % 1000} ownerPk={wei % 1000} owner_pk={UUID(int=chance.getrandbits(128), version=4)}",
             f"secret_names.py:{wei % 400}: secrets={wei % 100} password=None passwd: null, token_pin_count=3",
             f"{', '.join(_without_checksum(chance))} and more of {address}",
+            _listed(chance),
             f"event 0000018f{chance.getrandbits(40):010x}-{wei % 10**6:06x}-{chance.getrandbits(32):08x} delivered",
         ]
     return lines
+
+
+def _listed(chance: random.Random) -> str:
+    """Return a list of things that are called by one of the standard's words and a number, such as `pair1, pair2`."""
+    word, joint = chance.choice(WORDS), chance.choice(["", " ", "_", "-"])
+    numbers = range(chance.choice([0, 1, 99]), chance.randrange(111, 200))
+    return ", ".join(f"{word}{joint}{number}" for number in numbers)
 
 
 def _without_checksum(chance: random.Random) -> list[str]:

@@ -393,6 +393,44 @@ def test_repeats_for_a_machine_are_counted_by_a_fallback_that_folds() -> None:
         assert second.messages == ["RPC is down"]
 
 
+def test_in_the_place_of_a_relay_where_repeats_are_counted_people_get_the_first_the_worse_and_the_end() -> None:
+    relay, people = Switch(gone=True), People()
+    relay.passes_matters = relay.in_order = people.in_order = True
+    with speaking(PAIR, first=relay, second=people) as notifier:
+        for level in (logging.WARNING, logging.WARNING, logging.ERROR, logging.ERROR):
+            notifier.notify("No RPC", level=level, key="rpc")
+        notifier.resolve("rpc")
+        notifier.notify("No RPC", level=logging.WARNING, key="rpc")
+        for _ in range(2):
+            notifier.notify("Said without a key", level=logging.WARNING)
+            notifier.notify("A line")  # below WARNING nothing folds
+
+        assert notifier.flush(LONG)
+        assert people.messages == [
+            *("No RPC", "No RPC", "Resolved: rpc", "No RPC", "Said without a key", "A line", "A line"),
+        ]
+        assert notifier.stats()["second"]["folded"] == 3  # one warning, one error and one without a key
+        assert_all_is_accounted_for(notifier)
+
+
+def test_what_comes_back_from_a_fallback_that_is_gone_too_was_told_to_nobody() -> None:
+    clock, relay, people = FakeClock(), Switch(gone=True), People()
+    relay.passes_matters = True
+    with speaking(PAIR, clock=clock, first=relay, second=people) as notifier:
+        notifier.notify("A line")
+        assert notifier.flush(LONG)
+        people.gone = True
+        ticket = notifier.notify("No RPC", level=logging.WARNING, key="rpc")
+        until(lambda: notifier.stats()["second"]["retried"])
+        until(lambda: counts(notifier, "second")[0] == 2)  # it has come back: this is the line and the alert
+        people.gone = False
+        clock.advance(PROBE_INTERVAL)
+
+        assert notifier.flush(LONG)
+        assert ticket.wait(LONG)["second"] == "delivered"
+    assert people.messages == ["A line", "No RPC"]
+
+
 def test_after_a_restart_while_it_is_still_gone_nothing_is_announced_again(state: Path) -> None:
     routes, first, second = PAIR, People(gone=True), People()
     for _ in range(3):

@@ -39,6 +39,13 @@ def test_a_mnemonic_is_masked_where_a_cut_goes_through_it(place: int) -> None:
         assert sum(word in shown for word in set(words)) <= 2  # two are no help with the other ten
 
 
+def test_a_list_of_one_numbered_word_stays_where_a_cut_goes_through_it() -> None:
+    shown = clip(", ".join(f"pair{number}" for number in range(1000)), LIMIT)
+
+    assert MARK[-12:] in shown
+    assert BLIND.text(shown) == shown
+
+
 @pytest.mark.parametrize("place", range(900, 1340, 13))
 def test_the_key_in_a_pem_block_is_masked_where_a_cut_goes_through_it(place: int) -> None:
     for text in ("x " * (place // 2) + PEM + "y\n" * 5000, "x " * 5000 + PEM + "y\n" * ((place - 660) // 2)):

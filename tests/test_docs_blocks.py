@@ -17,7 +17,7 @@ from pages import BLOCKS, DOCS, PAGES, ROOT, Block, blocks, of_language
 from services import free_ports
 from typer.testing import CliRunner
 
-from notify.backends.logstash.wire import Origin, ecs
+from notify.backends.logstash.wire import Speaker, ecs
 from notify.cli.app import app
 from notify.delivery.outbox import Outbox
 from notify.destinations import destinations
@@ -339,7 +339,7 @@ def names(document: object, above: str = "") -> set[str]:
 
 def test_the_document_on_the_page_is_what_logstash_gets() -> None:
     shown = next(json.loads(block.code) for block in of_language("json") if "@timestamp" in block.code)
-    sent = ecs(EVENT, Origin("executor-my-strategy", "executor-1", ("python",)))
+    sent = ecs(EVENT, Speaker("executor-my-strategy", "executor-1", ("python",)))
 
     of_more_than_a_line = {"error", "notify.body", "notify.key", "notify.attachments", "notify.tail"}
     said = {name for name in names(sent) if not any(name.startswith(more) for more in of_more_than_a_line)}
@@ -357,7 +357,7 @@ def test_the_index_template_has_a_type_for_every_name_of_ours() -> None:
         return found
 
     template = json.loads((DOCS / "examples" / "index-template.json").read_text())
-    sent = names(ecs(EVENT, Origin("executor", "host", ("python",))))
+    sent = names(ecs(EVENT, Speaker("executor", "host", ("python",))))
 
     here = typed(template["template"]["mappings"]["properties"])
     assert sent - here == {"fields.cycle", "notify.attachments"}  # what only the program knows, and a list of objects
@@ -372,7 +372,7 @@ def test_the_pipeline_reads_what_is_sent_where_it_is_sent() -> None:
     assert {told["port"] for told in inputs.values()} == {str(LOGSTASH_PORT.default)}
     assert int(str(inputs["udp"]["buffer_size"])) >= 65_527  # bytes: the largest datagram that we send, over IPv6
     assert output["document_id"] == "%{[event][id]}"
-    assert "event.id" in names(ecs(EVENT, Origin("executor", "host", ())))
+    assert "event.id" in names(ecs(EVENT, Speaker("executor", "host", ())))
     (pattern,) = json.loads((DOCS / "examples" / "index-template.json").read_text())["index_patterns"]
     assert str(output["index"]).startswith(pattern.rstrip("*"))
 

@@ -21,7 +21,7 @@ from notify.backends.discord import DiscordBackend
 from notify.backends.discord.message import Appearance, compose
 from notify.backends.function import FunctionBackend
 from notify.backends.logstash.encoding import encode
-from notify.backends.logstash.wire import Origin, version_1
+from notify.backends.logstash.wire import Speaker, version_1
 from notify.backends.memory import MemoryBackend
 from notify.backends.stdout import StdoutBackend, as_dict
 from notify.event import Event
@@ -78,7 +78,7 @@ def strict(line: bytes | str) -> Any:
 
 def logstash(event: Event) -> dict[str, Any]:
     """The document that Logstash reads."""
-    line = encode(version_1(event, Origin("executor-test", "host", ("python",))), DATAGRAM)
+    line = encode(version_1(event, Speaker("executor-test", "host", ("python",))), DATAGRAM)
     assert b"\n" not in line
     document: dict[str, Any] = strict(line)
     return document

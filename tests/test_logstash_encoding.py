@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify.backends.logstash.encoding import LEAST_LIMIT, encode, encode_all
-from notify.backends.logstash.wire import Document, Origin, ecs, version_1
+from notify.backends.logstash.wire import Document, Speaker, ecs, version_1
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.plain import keep_fields
 
 LIMIT = 65_507  # bytes of a datagram
-ORIGIN = Origin("executor-test", "trader-1", ("python",))
+SPEAKER = Speaker("executor-test", "trader-1", ("python",))
 
 
 def read(line: bytes) -> dict[str, object]:
@@ -25,7 +25,7 @@ def read(line: bytes) -> dict[str, object]:
 
 def document(**parts: object) -> Document:
     said = Event(**{"id": "id-1", "time": 1_767_225_600.0, "message": "m", "level": logging.INFO, **parts})  # type: ignore[arg-type]  # parts of Event
-    return version_1(said, ORIGIN)
+    return version_1(said, SPEAKER)
 
 
 def test_a_document_that_fits_is_left_as_it_is() -> None:
@@ -170,7 +170,7 @@ def test_whatever_an_event_holds_it_becomes_one_strict_line_that_fits(
             id=said.id, time=said.time, message=said.message, level=said.level, fields=keep_fields(said.fields)
         )
 
-    line = encode((ecs if as_ecs else version_1)(said, ORIGIN), limit)
+    line = encode((ecs if as_ecs else version_1)(said, SPEAKER), limit)
 
     assert len(line) <= limit
     assert "message" in read(line)

@@ -12,12 +12,12 @@ import pytest
 from logstash import LogstashFormatterVersion1
 
 from notify.backends.logstash.encoding import encode
-from notify.backends.logstash.wire import Origin, ecs, timestamp, version_1
+from notify.backends.logstash.wire import Speaker, ecs, timestamp, version_1
 from notify.capture.snapshot import Snapshot
 from notify.event import Attachment, Event, ExceptionInfo, Source
 
 OURS = {"application", "event_id", "topic"}
-ORIGIN = Origin("executor-test", socket.gethostname(), ("python",))
+SPEAKER = Speaker("executor-test", socket.gethostname(), ("python",))
 LIMIT = 65_507  # bytes of a datagram
 
 
@@ -38,7 +38,7 @@ def record(message: str = "Bought %s", args: tuple[object, ...] = ("ETH",), **ex
 
 
 def ours(made: logging.LogRecord) -> dict[str, object]:
-    return read(version_1(Snapshot(made).event(), ORIGIN))
+    return read(version_1(Snapshot(made).event(), SPEAKER))
 
 
 def theirs(made: logging.LogRecord) -> dict[str, object]:
@@ -131,14 +131,14 @@ def test_fields_that_would_hide_the_schemas_are_renamed_until_the_name_is_free()
     names = ["@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name"]
     names += ["application", "event_id", "topic", "@metadata", "truncated", "original_bytes"]
 
-    document = read(version_1(event(fields=dict.fromkeys(names, "mine")), ORIGIN))
+    document = read(version_1(event(fields=dict.fromkeys(names, "mine")), SPEAKER))
 
     assert {name: document[f"extra_{name}"] for name in names} == dict.fromkeys(names, "mine")
     assert document["message"] == "m"
     assert "@metadata" not in document  # Logstash refuses an event where it is no object
 
-    twice = read(version_1(event(fields={"extra_host": 1, "host": 2}), ORIGIN))
-    assert (twice["extra_host"], twice["extra_extra_host"], twice["host"]) == (1, 2, ORIGIN.host)
+    twice = read(version_1(event(fields={"extra_host": 1, "host": 2}), SPEAKER))
+    assert (twice["extra_host"], twice["extra_extra_host"], twice["host"]) == (1, 2, SPEAKER.host)
 
 
 def test_a_notification_carries_its_parts() -> None:
@@ -151,7 +151,7 @@ def test_a_notification_carries_its_parts() -> None:
         tail=("one", "two"),
     )
 
-    document = read(version_1(said, ORIGIN))
+    document = read(version_1(said, SPEAKER))
 
     assert document["logger_name"] == "notify"
     assert document["body"] == "0.01 ETH left"
@@ -170,21 +170,21 @@ def test_numbers_that_receivers_would_change_travel_as_text() -> None:
         "most": 2**63 - 1,
     }
 
-    document = read(version_1(event(fields=fields), ORIGIN))
+    document = read(version_1(event(fields=fields), SPEAKER))
 
     assert document["wei"] == "1" + "0" * 24
     assert document["low"] == "-9223372036854775809"
     assert document["nested"] == {"wei": ["1" + "0" * 24]}
     assert str(document["digits"]).startswith("0x")
     # What still fits an unsigned integer is a case of its own: encoders take it, receivers do not.
-    edge = read(version_1(event(fields={"more": 2**63, "most": 2**63 - 1}), ORIGIN))
+    edge = read(version_1(event(fields={"more": 2**63, "most": 2**63 - 1}), SPEAKER))
     assert (edge["more"], edge["most"]) == ("9223372036854775808", 2**63 - 1)
 
 
 def test_numbers_that_are_none_become_null() -> None:
     fields = {"nan": float("nan"), "inf": float("inf"), "nested": [float("-inf")]}
 
-    document = read(version_1(event(fields=fields), ORIGIN))
+    document = read(version_1(event(fields=fields), SPEAKER))
 
     assert document["nan"] is None
     assert document["inf"] is None
@@ -219,13 +219,13 @@ def test_ecs_puts_the_host_and_what_is_ours_into_objects() -> None:
         source=Source("/srv/strategy.py", 42, "decide", 4711, "MainThread"),
     )
 
-    document = read(ecs(said, ORIGIN))
+    document = read(ecs(said, SPEAKER))
 
     assert document == {
         "@timestamp": "2026-01-01T00:00:00.000Z",
         "ecs": {"version": "8.11.0"},
         "message": "m",
-        "host": {"name": ORIGIN.host},
+        "host": {"name": SPEAKER.host},
         "tags": ["python"],
         "service": {"name": "executor-test"},
         "event": {"id": "id-1"},
@@ -268,9 +268,9 @@ def test_fields_that_were_never_made_safe_do_not_cost_the_event() -> None:
         middling = [middling]
 
     fields = {"cycle": cycle, "deep": deep, "middling": middling, "broken": Unreadable(), "mute": Unprintable(), 5: "n"}
-    document = read(version_1(event(fields=fields), ORIGIN))
+    document = read(version_1(event(fields=fields), SPEAKER))
 
     assert document["message"] == "m"
     assert document["5"] == "n"
     assert {"cycle", "deep", "middling", "broken", "mute"} <= document.keys()
-    assert read(version_1(event(fields=Unreadable()), ORIGIN))["message"] == "m"
+    assert read(version_1(event(fields=Unreadable()), SPEAKER))["message"] == "m"

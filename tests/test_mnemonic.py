@@ -39,6 +39,41 @@ def test_words_with_the_checksum_of_a_mnemonic_are_masked(words):
     assert BLIND.text(f"It was {words}.") == f"It was {MASK}."
 
 
+def listed(word: str, count: int, form: str = "{word}{number}", between: str = ", ") -> str:
+    return between.join(form.format(word=word, number=number) for number in range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    "form", ["{word}{number}", "{word} {number}", "{word}_{number}", "{number}. {word}", "{word}-{number}"]
+)
+@pytest.mark.parametrize("count", [12, 13, 24, 61, 300])  # from 61 on no checksum is asked for
+@pytest.mark.parametrize("word", ["pair", "word", "asset", "ball", "action", "cause"])  # of any checksum
+def test_one_word_that_is_numbered_is_a_list_of_something(word, count, form):
+    said = listed(word, count, form)
+
+    assert BLIND.text(said) == said
+    assert said[10:] in BLIND.text(f"mnemonic: {said}")  # whose value begins with the first, as of any such name
+
+
+def test_only_the_list_is_no_part_of_a_mnemonic_beside_it():
+    said = f"{listed('pair', 12)} {secret_corpus.MNEMONIC} {listed('asset', 40)} and {listed('pair', 14)}"
+
+    assert BLIND.text(said) == said.replace(secret_corpus.MNEMONIC, MASK)
+
+
+@pytest.mark.parametrize("form", ["{number}. {word}", "{word}{number}", "{number}: '{word}'"])
+@pytest.mark.parametrize(
+    "words", [secret_corpus.MNEMONIC, "abandon " * 11 + "about", "zoo " * 11 + "wrong", "zoo " * 23 + "vote"]
+)
+def test_a_mnemonic_that_is_numbered_is_masked_even_if_it_says_one_word_often(words, form):
+    said = ", ".join(form.format(word=word, number=number) for number, word in enumerate(words.split(), start=1))
+
+    shown = BLIND.text(said)
+
+    assert MASK in shown
+    assert words.split()[0] not in shown
+
+
 def test_twelve_of_the_standards_words_without_the_checksum_are_a_sentence():
     assert BLIND.text(" ".join(NO_CHECKSUM)) == " ".join(NO_CHECKSUM)
     assert BLIND.text(SENTENCE) == SENTENCE

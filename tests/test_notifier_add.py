@@ -1,5 +1,6 @@
 """One more backend for a notifier that runs: it gets what is said from then on, and what was left for it on disk."""
 
+import fcntl
 import logging
 import os
 import threading
@@ -8,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from lanes import LONG
+from lanes import LONG, until
 from outboxes import an_event
 from set_up import QUIET
 
@@ -19,7 +20,8 @@ from notify.delivery.outbox import Outbox
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
 from notify.delivery.outbox.store import Store
-from notify.errors import ConfigError
+from notify.errors import ConfigError, Gone
+from notify.event import Phase
 from notify.notifier import Notifier
 from notify.rules.routing import Route
 from notify.testing.fake_discord import FakeDiscord
@@ -41,6 +43,17 @@ def leave(state, message, destination):
     with closing(Store(state / NAME)) as store:
         store.insert([row._replace(owner=DEAD) for row in rows_of(replace(event, id=f"{event.id}x"), [destination])])
     (state / "owners" / f"{DEAD}.lock").touch(mode=0o600)
+
+
+def is_let_go(state):
+    """Say whether no process has an outbox of its own there."""
+    for lock in state.glob("owners/*.lock"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+    return True
 
 
 def test_it_gets_what_is_said_from_then_on(notifier, backend):
@@ -79,6 +92,20 @@ def test_repeats_fold_for_it_too():
         assert notifier.flush(LONG)
         assert people.messages == ["Low gas"]
         assert notifier.stats()["people"]["folded"] == 2
+
+
+def test_one_that_passes_matters_on_gets_each_repeat_with_its_matter_and_the_end():
+    relay = MemoryBackend()
+    relay.passes_matters = True
+    with Notifier({}) as notifier:
+        notifier.add("relay", relay, Route())
+        for _ in range(2):
+            notifier.notify("No RPC", level=logging.WARNING, key="rpc")
+        notifier.resolve("rpc")
+
+        assert notifier.flush(LONG)
+    phases = [event.matter and event.matter.phase for event in relay.events]
+    assert phases == [Phase.ANNOUNCED, Phase.ANNOUNCED, Phase.RESOLVED]
 
 
 def test_an_outbox_that_comes_with_it_keeps_what_is_durable(state):
@@ -143,6 +170,51 @@ def test_a_name_that_is_taken_and_a_notifier_that_is_closed_are_refused(notifier
         notifier.add("late", MemoryBackend(), Route())
 
 
+# ---- and fallbacks
+
+
+@pytest.mark.parametrize("order", [["first", "late"], ["late", "first"]])
+def test_it_stands_in_for_one_that_was_there_and_one_that_was_there_for_it(state, order):
+    gone, late = MemoryBackend(fail_with=[Gone("deleted")] * 9, durable=True), MemoryBackend()
+    backends = {"first": (gone, Route(fallback="late")), "late": (late, Route(logging.CRITICAL))}
+    with Notifier({}) as notifier:
+        for name in order:
+            notifier.add(name, *backends[name], outbox=None if notifier.has_outbox else Outbox(state))
+
+        ticket = notifier.trade("Bought ETH")
+
+        assert ticket.durable
+        assert notifier.flush(LONG)
+        assert ticket.wait(LONG)["late"] == "delivered"
+    assert late.messages[-1] == "Bought ETH"
+    with closing(Outbox(state)) as outbox:  # nothing is left that the next run would deliver once more
+        assert outbox.adopt(["first", "late"], 10) == []
+
+
+def test_one_that_comes_later_gets_what_was_said_before_even_if_it_would_have_had_it_anyway():
+    late = MemoryBackend()
+    with Notifier({}) as notifier:
+        notifier.add("first", MemoryBackend(fail_with=[Gone("deleted")] * 9), Route(fallback="late"))
+        ticket = notifier.trade("Bought ETH")
+        until(lambda: notifier.stats()["first"]["retried"])
+
+        notifier.add("late", late, Route())
+
+        assert ticket.wait(LONG)["first"] == "handed over to late"
+        assert notifier.flush(LONG)
+    assert late.messages == ["Bought ETH"]
+
+
+def test_fallbacks_that_go_round_in_a_circle_are_refused():
+    with Notifier({}) as notifier:
+        notifier.add("first", MemoryBackend(), Route(fallback="late"))
+
+        with pytest.raises(ConfigError, match="late: fallback: goes round in a circle: late → first → late"):
+            notifier.add("late", MemoryBackend(), Route(fallback="first"))
+
+        assert "late" not in notifier
+
+
 # ---- from settings
 
 
@@ -169,6 +241,23 @@ def test_a_backend_that_is_there_stays_as_it_is(state, capfd):
 
         assert list(notifier.stats()) == ["logstash"]
     assert "there is a backend logstash already, which stays as it is" in capfd.readouterr().err
+
+
+def test_what_cannot_be_added_leaves_nothing_behind(state, monkeypatch):
+    closed = []
+    monkeypatch.setattr("notify.backends.discord.DiscordBackend.close", lambda self: closed.append(self))
+    env = {**QUIET, "NOTIFY_STATE_DIR": str(state)}
+    with notify.setup(env=env) as notifier:
+        notifier.add("mine", MemoryBackend(), Route(fallback="discord"))
+        circle = {"DISCORD_FALLBACK": "mine"}
+
+        with pytest.raises(ConfigError, match="goes round in a circle"):
+            extend({**env, "DISCORD_WEBHOOK_URL": f"http://127.0.0.1:9/api/webhooks/1/{'a' * 68}", **circle})
+
+        assert len(closed) == 1
+        assert not notifier.has_outbox
+        assert list(notifier.stats()) == ["mine"]
+        assert is_let_go(state)  # the outbox was opened, and nobody has it
 
 
 def test_there_must_be_something_to_extend():

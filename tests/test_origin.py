@@ -14,7 +14,7 @@ from notify.backends.logstash import wire
 from notify.backends.stdout import StdoutBackend
 from notify.backends.telegram.message import head, messages
 from notify.backends.telegram.text import html
-from notify.backends.written import speaker, whole_text
+from notify.backends.written import origin_name, whole_text
 from notify.event import Origin
 from notify.preview.given import events_of
 from notify.preview.page import page
@@ -37,7 +37,7 @@ HERE = replace(EVENT, origin=None)
     ],
 )
 def test_a_name_is_one_line_that_hides_nothing(origin: Origin | None, shown: str) -> None:
-    assert speaker(replace(EVENT, origin=origin)) == shown
+    assert origin_name(replace(EVENT, origin=origin)) == shown
 
 
 def test_on_discord_it_is_the_author_of_the_embed() -> None:
@@ -132,7 +132,7 @@ def test_json_lines_have_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_for_logstash_it_is_the_application() -> None:
-    relay = wire.Origin("executor-relay", "host", ())
+    relay = wire.Speaker("executor-relay", "host", ())
 
     assert wire.version_1(EVENT, relay)["application"] == "executor-eth-1"
     assert wire.ecs(EVENT, relay)["service"] == {"name": "executor-eth-1"}

@@ -128,7 +128,7 @@ def test_logstash_gets_the_same_events_as_lines_and_no_more_than_the_list_holds(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notify.backends.relay.backend.MOST", 150)
-    lines = Lines(logstash.Origin("executor-eth-1", "host", ("python",)), route=Route(30))
+    lines = Lines(logstash.Speaker("executor-eth-1", "host", ("python",)), route=Route(30))
     backend = RelayBackend(server.url, ORIGIN, lines=lines)
 
     backend.send([event(number, level=40) for number in range(100)])
@@ -143,7 +143,7 @@ def test_logstash_gets_the_same_events_as_lines_and_no_more_than_the_list_holds(
 
 
 def test_the_end_of_a_matter_has_a_message_for_logstash() -> None:
-    lines = Lines(logstash.Origin("executor-eth-1", "host", ()), ecs=True)
+    lines = Lines(logstash.Speaker("executor-eth-1", "host", ()), ecs=True)
 
     (line,) = lines.of([event(1, message="", key="rpc")])
 
@@ -153,7 +153,7 @@ def test_the_end_of_a_matter_has_a_message_for_logstash() -> None:
 
 def test_a_list_that_is_somebody_elses_costs_no_event(server: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.client().set(LOGSTASH, "a string")
-    backend = RelayBackend(server.url, ORIGIN, lines=Lines(logstash.Origin("a", "h", ())))
+    backend = RelayBackend(server.url, ORIGIN, lines=Lines(logstash.Speaker("a", "h", ())))
 
     assert backend.send([event(1)]) == 1
     backend.close()
@@ -324,7 +324,7 @@ def test_a_user_who_may_do_no_more_than_publish_can(server: RedisServer) -> None
     rights = "resetkeys ~notify:* -@all +multi +exec +xadd +rpush +ltrim +select +info +xlen +config|get"
     server.client().execute_command(f"ACL SETUSER publisher on >secret {rights}")
     backend = RelayBackend(
-        server.url.replace("://", "://publisher:secret@"), ORIGIN, lines=Lines(logstash.Origin("a", "h", ()))
+        server.url.replace("://", "://publisher:secret@"), ORIGIN, lines=Lines(logstash.Speaker("a", "h", ()))
     )
 
     assert backend.send([event(1, attachments=(Attachment("a.bin", bytes(1_000_000)),))]) == 1

@@ -9,7 +9,7 @@ from redis_server import running_redis
 
 from notify import Attachment, Event
 from notify.backends.relay import wire
-from notify.backends.relay.wire import Entry, ForeignEntry, NewerEntry, entry_of, fields_of
+from notify.backends.relay.wire import Entry, UnreadableEntry, entry_of, fields_of
 from notify.event import Matter, Origin, Phase
 
 EVENT = Event(
@@ -58,7 +58,7 @@ def test_what_a_newer_program_adds_is_left_out() -> None:
 def test_an_entry_of_a_newer_version_is_named() -> None:
     fields = as_read(fields_of(Entry(EVENT))) | {b"v": b"2"}
 
-    with pytest.raises(NewerEntry, match="version 2, and this program reads version 1"):
+    with pytest.raises(UnreadableEntry, match="version 2, and this program reads version 1"):
         entry_of(fields)
 
 
@@ -75,7 +75,7 @@ def test_an_entry_of_a_newer_version_is_named() -> None:
     ],
 )
 def test_an_entry_that_is_not_ours_is_named(changed: dict[bytes, bytes], said: str) -> None:
-    with pytest.raises(ForeignEntry, match=said):
+    with pytest.raises(UnreadableEntry, match=said):
         entry_of(as_read(fields_of(Entry(EVENT))) | changed)
 
 
@@ -84,7 +84,7 @@ def test_a_field_that_is_missing_is_named(name: bytes) -> None:
     fields = as_read(fields_of(Entry(EVENT)))
     del fields[name]
 
-    with pytest.raises(ForeignEntry, match=f"it lacks {name.decode()}"):
+    with pytest.raises(UnreadableEntry, match=f"it lacks {name.decode()}"):
         entry_of(fields)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from notify.event import Event
 from notify.rules.redaction import MASK, Redactor
-from notify.rules.secret_names import is_secret, is_secret_name
+from notify.rules.secret_names import is_secret
 
 REDACTOR = Redactor()
 
@@ -26,7 +26,6 @@ def an_event(fields: dict[str, object]) -> Event:
 def test_a_strong_name_hides_any_value(name):
     event = an_event({name: "x", "deep": [{name: 123456}]})
 
-    assert is_secret_name(name)
     assert REDACTOR.event(event).fields == {name: MASK, "deep": [{name: MASK}]}
 
 

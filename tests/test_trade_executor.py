@@ -16,6 +16,7 @@ from logstash import LogstashFormatterVersion1
 from set_up import QUIET
 
 import notify
+from notify.backends.relay.backend import RelayBackend
 from notify.errors import ConfigError
 from notify.integrations import trade_executor
 from notify.notifier import current_notifier
@@ -469,6 +470,34 @@ def test_trades_and_images_are_on_disk_before_the_call_returns(executor):
 
     assert executor.titles == ["Strategy state", "Bought ETH"]
     assert sum(len(message.files) for message in executor.discord.messages) == 1
+
+
+@pytest.mark.parametrize("order", [["to_discord", "to_telegram"], ["to_telegram", "to_discord"]])
+def test_a_channel_that_is_gone_has_its_fallback_whichever_is_set_up_first(executor, monkeypatch, order):
+    monkeypatch.setenv("DISCORD_FALLBACK", "telegram")
+    executor.discord.answer_with(404)
+    trade_executor.setup_logging()
+    for step in order:
+        getattr(executor, step)()
+
+    executor.loop.trade("Bought ETH")
+
+    assert any("Bought ETH" in text and "in place of" in text for text in executor.sent)
+
+
+def test_with_a_relay_everything_is_published_to_it_images_too(executor, monkeypatch, capfd):
+    sent = []
+    monkeypatch.setenv("NOTIFY_RELAY_URL", "redis://127.0.0.1:1")
+    monkeypatch.setattr(RelayBackend, "send", lambda self, events: (sent.extend(events), len(events))[1])
+    executor.begin()
+
+    executor.loop.trade_high("Rebalanced")
+    trade_executor.post_logging_discord_image(PNG)
+
+    assert executor.titles == executor.sent == []  # from here
+    assert [event.message for event in sent if event.topic != "log"] == ["Rebalanced", "Strategy state"]
+    assert [each.filename for event in sent for each in event.attachments] == ["strategy-state.png"]
+    assert "stays as it is" not in capfd.readouterr().err
 
 
 def test_an_image_without_discord_goes_nowhere(executor):

@@ -12,7 +12,7 @@ from notify import threads
 from notify.backend import Backend
 from notify.backends.http import hush
 from notify.backends.text import is_blank, visible
-from notify.backends.written import said_below, speaker
+from notify.backends.written import origin_name, said_below
 from notify.clip import clip
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
@@ -248,7 +248,7 @@ def _message(event: Event, left_out: Sequence[Attachment], service: Any) -> _Mes
     """Return *event* as a title, empty when a line says it all, and a body no longer than the service takes."""
     first = visible(event.message).strip().partition("\n")[0]
     below = visible(said_below(event))
-    if (said_by := speaker(event)) and not is_blank(first):
+    if (said_by := origin_name(event)) and not is_blank(first):
         first = f"{said_by}: {first}"
     elif said_by:
         below = f"{said_by}:\n{below}"

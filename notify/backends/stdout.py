@@ -165,7 +165,7 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
     threads.load("structlog.dev")
     from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
-    from notify.backends.written import speaker  # with Unicode's data, which JSON lines can do without
+    from notify.backends.written import origin_name  # with Unicode's data, which JSON lines can do without
 
     def styled(text: str, style: str) -> str:
         return f"{style}{text}{_RESET}" if colors and style else text
@@ -195,7 +195,7 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
             shown[_unused(escape(safe_str(file.filename)), shown)] = f"{len(file.data)} bytes"
         if event.logger:
             shown["logger"] = event.logger
-        said_by = f"{escape(speaker(event))}: " if event.origin is not None else ""
+        said_by = f"{escape(origin_name(event))}: " if event.origin is not None else ""
         message = mark + said_by + escape(event.message)
         head = {
             "timestamp": styled(iso_time(event.time), _DIM),

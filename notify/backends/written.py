@@ -8,15 +8,15 @@ from notify.levels import level_name
 from notify.plain import clean, iso_time, jsonable, safe_str
 from notify.table import PHONE, table_of
 
-_SPEAKER = 80  # characters of a name
+_ORIGIN = 80  # characters of a name
 
 
-def speaker(event: Event) -> str:
+def origin_name(event: Event) -> str:
     """Return who said *event*, in one line, when it comes from where many speak; empty when that is clear."""
     origin = event.origin
     named = () if origin is None else (" ".join(visible(name).split()) for name in (origin.name, origin.executor))
     shown = next(filter(None, named), "")
-    return shown if len(shown) <= _SPEAKER else shown[: whole_characters(shown, _SPEAKER - 1)] + "…"
+    return shown if len(shown) <= _ORIGIN else shown[: whole_characters(shown, _ORIGIN - 1)] + "…"
 
 
 def whole_text(event: Event) -> str:
@@ -24,7 +24,7 @@ def whole_text(event: Event) -> str:
     source = event.source
     head = [
         f"{iso_time(event.time)} {level_name(event.level)} {event.topic} {event.id}",
-        *([f"from {said_by}"] if (said_by := speaker(event)) else []),
+        *([f"from {said_by}"] if (said_by := origin_name(event)) else []),
         *([f"logger {event.logger}"] if event.logger else []),
         *([f"{source.path}:{source.line} {source.function}"] if source.path else []),
     ]

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from logging import NOTSET
+from typing import TYPE_CHECKING, Protocol
 
 from notify.delivery.disk import Disk
-from notify.delivery.holdings import Holdings
 from notify.delivery.queue import Entry
 from notify.delivery.ticket import PENDING
-from notify.event import Event, Phase
+from notify.event import Event, Phase, worded
+from notify.levels import severity
 from notify.rules.routing import Route
+
+if TYPE_CHECKING:
+    from notify.delivery.lane import Lane
 
 IN_PLACE_OF = "in place of"
 """The field by which the reader of a stand-in knows who should have got an event."""
 
+_MATTERS = 4096  # of which it is known that the stand-in was told, as many as one process remembers
 AT_ONCE = 256  # events handed over at once, so that the stand-in begins with the first while the last wait
 
 
@@ -46,7 +51,6 @@ class Absence:
 
     Args:
         lane: whose destination it is.
-        has: what that lane has.
         disk: where its stored entries are, too.
         on_gone: called with the lane's name and a text when its destination is gone, and when it is there again.
         on_moved: called with an event, and with the names of the lane that was to get it and of the one that gets it.
@@ -54,20 +58,19 @@ class Absence:
 
     def __init__(
         self,
-        lane: "Home",
-        has: Holdings,
+        lane: "Lane",
         disk: Disk,
         *,
         on_gone: Callable[[str, str], None],
         on_moved: Callable[[Event, str, str], None],
     ) -> None:
         self._lane = lane
-        self._name = has.name
-        self._has = has
-        self._disk = disk
+        self.disk = disk
+        """Where stored entries are, too."""
         self._on_gone = on_gone
         self._on_moved = on_moved
         self._absent: list[Callable[[], None]] = []
+        self._passed: dict[str, int] = {}  # by matter, the severity that the stand-in knows of
         self.stand_in: StandIn | None = None
         """Who gets the events meanwhile; None: they wait."""
         self.is_gone = False
@@ -77,16 +80,17 @@ class Absence:
         if not self.is_gone:
             self.is_gone = True
             meanwhile = "" if self.stand_in is None else f" Meanwhile {self.stand_in.name} gets them."
+            name = self._lane.name
             self._on_gone(
-                self._name,
-                f"{self._name} takes no messages any more: {reason}. It is tried again every ten minutes.{meanwhile}",
+                name, f"{name} takes no messages any more: {reason}. It is tried again every ten minutes.{meanwhile}"
             )
 
     def end(self) -> None:
         """Note that the destination has answered, and say so if it was gone."""
         if self.is_gone:
             self.is_gone = False
-            self._on_gone(self._name, f"{self._name} takes messages again.")
+            self.forget_told()
+            self._on_gone(self._lane.name, f"{self._lane.name} takes messages again.")
             for wake in self._absent:
                 wake()
 
@@ -112,37 +116,55 @@ class Absence:
                 counted.append(entry)  # it changes a message that only the destination has
                 continue
             if matter is not None and matter.phase is not Phase.RESOLVED:
-                self._on_moved(entry.event, self._name, to.name)
+                self._on_moved(entry.event, self._lane.name, to.name)
             if _has_anyway(to, entry):
                 left.append(entry)
-            elif entry.repeats and to.folds:
+            elif to.folds and (entry.repeats or self._has_passed(entry.event)):
                 to.fold()
                 left.append(entry)
             else:
                 home = entry.home or self._lane
-                handed.append(entry._replace(event=_marked(entry.event, home.name), home=home))
+                handed.append(entry._replace(event=_marked(worded(entry.event), home.name), home=home))
         if stored := [entry.event for entry in handed if entry.stored]:
-            self._disk.move(self._name, stored, to.name)
+            self.disk.move(self._lane.name, stored, to.name)
         if done := [entry.event.id for entry in (*left, *counted) if entry.stored]:
-            self._disk.delivered(self._name, done)
+            self.disk.delivered(self._lane.name, done)
         _settle(handed, to.name, PENDING)  # before anybody can say better
         if handed:
             to.put(handed)  # and not yet taken out here: who waits must never find it nowhere
-        self._has.handed_over([*handed, *left], counted, to.name)
+        self._lane.handed_over([*handed, *left], counted, to.name)
+
+    def forget_told(self) -> None:
+        """Note that what was handed over comes back: the stand-in was told nothing of it. For any thread."""
+        self._passed.clear()
+
+    def _has_passed(self, event: Event) -> bool:
+        """Say whether *event* repeats what was handed over, where repeats are counted behind the destination only."""
+        matter = event.matter
+        if matter is None or not self._lane.passes:
+            return False
+        known = self._passed.pop(matter.id, NOTSET)
+        if matter.phase is not Phase.ANNOUNCED:
+            return False
+        gravity = severity(event.level)
+        self._passed[matter.id] = max(known, gravity)
+        if len(self._passed) > _MATTERS:
+            del self._passed[next(iter(self._passed))]
+        return gravity <= known
 
     def send_home(self) -> None:
         """Give what this lane has in the place of others back to them: it can do no more for it than they can."""
-        guests = self._has.guests()
+        guests = self._lane.guests()
         for home in {id(entry.home): entry.home for entry in guests}.values():
             if home is None:
                 continue
             own = [entry for entry in guests if entry.home is home]
             back = [entry._replace(event=_unmarked(entry.event, home.name), home=None) for entry in own]
             if stored := [entry.event for entry in back if entry.stored]:
-                self._disk.move(self._name, stored, home.name)
+                self.disk.move(self._lane.name, stored, home.name)
             _settle(back, home.name, PENDING)
             home.take_back(back)  # and not yet taken out here, as above
-            self._has.sent_home({entry.event.id for entry in own}, home.name)
+            self._lane.sent_home({entry.event.id for entry in own}, home.name)
 
 
 class Home(Protocol):

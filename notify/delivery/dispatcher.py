@@ -114,7 +114,7 @@ class Dispatcher:
     def _hand_over(self, drafts: Sequence[Draft]) -> None:
         lanes = self._lanes  # one more may come meanwhile
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
-        routed: dict[tuple[int, str], list[Lane]] = {}  # routes look at nothing else
+        routed: dict[tuple[int, str], list[Lane]] = {}  # of what is said here, routes look at nothing else
         for draft, made in zip(drafts, self._events(drafts), strict=True):
             try:
                 event = self._event(draft) if made is None else made

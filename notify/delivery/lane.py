@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from notify import diagnostics, threads
-from notify.backend import Backend, folds, in_order, max_batch
+from notify.backend import Backend, folds, in_order, max_batch, passes_matters
 from notify.clock import Clock
 from notify.delivery.absence import AT_ONCE, Absence, StandIn
 from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
@@ -61,6 +61,8 @@ class Lane(Holdings):
         """Whether there are stored entries in this lane."""
         self.folds = folds(backend)
         """Whether repeats are counted here rather than sent."""
+        self.passes = passes_matters(backend)
+        """Whether they are counted behind the backend, so that all of them come here."""
         self._backend = backend
         self._max_batch = max_batch(backend)
         self._clock = clock
@@ -69,7 +71,7 @@ class Lane(Holdings):
         self._changed = threading.Condition(lock)
         self._retry = Retry()
         self._not_before = 0.0  # monotonic seconds
-        self._absence = Absence(self, self, disk, on_gone=on_gone, on_moved=on_moved)
+        self._absence = Absence(self, disk, on_gone=on_gone, on_moved=on_moved)
         self._hands_over: StandIn | None = None  # to whom the batch goes that was taken last
         self._has_guests = False  # what came in the place of others may be here
         self._stopping = False
@@ -153,12 +155,25 @@ class Lane(Holdings):
             diagnostics.report(f"in hand {self.name}", text)
         return stored_ids(in_hand)
 
+    def store_in(self, outbox: Disk) -> None:
+        """Have stored entries from now on, which *outbox* has on disk, too."""
+        with self._lock:
+            self._disk = self._absence.disk = outbox
+            self.durable = True
+
     # ---- the other lanes' side
 
     def fall_back_to(self, stand_in: "Lane") -> None:
-        """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is."""
-        self._absence.stand_in = stand_in
-        stand_in.wake_for_absent(self._look_again)
+        """Have *stand_in* get what waits here while the destination is gone. It must be durable if this lane is.
+
+        One that is younger than what waits here has got nothing of that, whatever its route wants.
+        """
+        if self._absence.stand_in is not stand_in:
+            with self._lock:
+                self._queue.address(self.name)
+                self._absence.stand_in = stand_in
+            stand_in.wake_for_absent(self._look_again)
+            self._look_again()  # the destination may be gone already
 
     def wake_for_absent(self, absent: Callable[[], None]) -> None:
         """Have *absent* called when the destination is there again after it was gone."""
@@ -176,6 +191,7 @@ class Lane(Holdings):
         with self._lock:
             self._tally.accepted -= len(entries)
             self._tally.handed_over -= len(entries)
+            self._absence.forget_told()
         self.put(entries)
 
     # ---- housekeeping's side; what else it asks for is in `Holdings`

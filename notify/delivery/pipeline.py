@@ -125,7 +125,7 @@ class Pipeline:
         self._settled = threading.Condition(self._lock)
         self._announcer = announcer = Announcer(self._clock)
         self.lanes = announcer.lanes = tuple(map(self._lane, self._backends))
-        self._name_stand_ins()
+        self._name_stand_ins(self.lanes)
         self._housekeeping = Housekeeping(
             self.intake,
             self.lanes,
@@ -164,11 +164,11 @@ class Pipeline:
             redact=self._redact.text,
         )
 
-    def _name_stand_ins(self) -> None:
+    def _name_stand_ins(self, lanes: Sequence[Lane]) -> None:
         by_name = {lane.name: lane for lane in self.lanes}
-        for lane in self.lanes:
-            if lane.route.fallback is not None:
-                lane.fall_back_to(by_name[lane.route.fallback])
+        for lane in lanes:
+            if (stand_in := by_name.get(lane.route.fallback or "")) is not None:  # otherwise it may be added later
+                lane.fall_back_to(stand_in)
 
     def add(self, name: str, backend: Backend, route: Route, outbox: "Outbox | None") -> None:
         """Deliver to *backend*, too, from now on: see `Notifier.add`. One call at a time."""
@@ -183,12 +183,17 @@ class Pipeline:
         self._folding.add(name, backend, route)
         if edits(backend):
             remember_in(backend, self._folding.posted(name))
+        if self._outbox is not None:
+            for each in self.lanes:  # one of them may stand in for this one, or the outbox be new
+                if each.name in self._durable:
+                    each.store_in(self._outbox)
         lane = self._lane(name)
         self.lanes = self._announcer.lanes = (*self.lanes, lane)
-        self._name_stand_ins()
+        self._name_stand_ins([lane])
         # What was left for it on disk comes before what is said now.
         self._housekeeping.add(lane, self._outbox)
         self._dispatcher.add(lane)
+        self._name_stand_ins(self.lanes)  # now that what the others get goes there, too, if it is wanted there
         self.intake.judge_with(Judging(self._folding, self._write_ahead()))
 
     def begin_in_child(self, *, closed: bool) -> None:
@@ -215,9 +220,9 @@ class Pipeline:
         return least_level(list(self._routes.values()))
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of the backends."""
-        return frozenset(self._backends)
+    def routes(self) -> Mapping[str, Route]:
+        """What each backend gets, by name."""
+        return self._routes
 
     def backend(self, name: str) -> Backend:
         """Return the backend of this name. Raises `KeyError`."""
@@ -371,7 +376,7 @@ def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> se
     found: set[str] = set()
     for name, backend in backends.items():
         standing_in: str | None = name if durable(backend) else None
-        while standing_in is not None and standing_in not in found:
+        while standing_in is not None and standing_in in routes and standing_in not in found:
             found.add(standing_in)
             standing_in = routes[standing_in].fallback
     return found

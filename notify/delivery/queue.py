@@ -161,6 +161,13 @@ class LaneQueue:
                 if entry.stored and entry.event.id in ids:
                     line[at] = entry._replace(stored=False)
 
+    def address(self, name: str) -> None:
+        """Note that what is here is for the backend *name* alone."""
+        for line in (self._taken, self._urgent, self._ordinary):
+            for at, entry in enumerate(line):
+                if entry.to is None:
+                    line[at] = entry._replace(to=(name,))
+
     def discard(self, ids: Container[str]) -> list[Entry]:
         """Remove and return the waiting entries of these events. What was taken stays."""
         gone = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]

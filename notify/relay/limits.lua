@@ -86,7 +86,7 @@ if what == 'answered' then
     if is_stopped then
       local shortest = math.min(SHORTEST * 2 ^ gate.stops, SHORTEST_LAST)
       if now >= gate.closed_until then
-        gate.stops = math.min(gate.stops + 1, 10)
+        gate.stops = math.min(gate.stops + 1, MOST)
       end
       local closed_until = math.max(gate.closed_until, now + math.min(math.max(seconds, shortest), LONGEST))
       note(gate, 'closed_until', closed_until, 'stops', gate.stops)

@@ -8,12 +8,12 @@ the last answer said would be too many together.
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from notify.backends.discord.limiter import LONGEST, LOOK_AGAIN, PROBE, SHORTEST, SHORTEST_LAST
+from notify.backends.discord.limiter import LOOK_AGAIN, PROBE
 from notify.backends.discord.limits import allowance_of, limit_of
 from notify.backends.http import Answer, parsed
 from notify.backends.relay.wire import PREFIX
 from notify.clock import Clock
-from notify.relay.permits import KEPT, MARGIN, Permits
+from notify.relay.permits import MARGIN, Permits
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -55,12 +55,8 @@ class SharedLimiter:
 
     def __init__(self, client: "Redis", clock: Clock | None = None) -> None:
         constants: dict[str, float | str] = {
-            "LONGEST": LONGEST,
-            "SHORTEST": SHORTEST,
-            "SHORTEST_LAST": SHORTEST_LAST,
             "PROBE": PROBE,
             "LOOK_AGAIN": LOOK_AGAIN,
-            "KEPT": KEPT,
             "WEBHOOK_MOST": WEBHOOK.most,
             "WEBHOOK_SECONDS": WEBHOOK.seconds,
             "CHANNEL_MOST": CHANNEL.most,

@@ -7,6 +7,7 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
+from notify.backends import stop
 from notify.clock import Clock, SystemClock
 from notify.plain import class_name
 from notify.relay.scripts import HEAD, source
@@ -20,6 +21,13 @@ KEPT = 86400
 """Seconds after which what nobody has used is forgotten: the longest stop is an hour."""
 MARGIN = 1.05
 """On the time in which a destination takes so and so many: its clock and the server's need not run alike."""
+_OF_ALL = {
+    "LONGEST": stop.LONGEST,
+    "SHORTEST": stop.SHORTEST,
+    "SHORTEST_LAST": stop.SHORTEST_LAST,
+    "MOST": stop.MOST,
+    "KEPT": KEPT,
+}
 _UNTOLD = 1000  # answers that may wait for Redis
 
 
@@ -32,7 +40,7 @@ class Permits:
     Args:
         client: of Redis, with deadlines of its own.
         script: its name.
-        constants: what the script knows by name.
+        constants: what the script knows by name, beside what all of them know.
         destination: as people call it.
         clock: tells how long an answer has waited for Redis.
     """
@@ -40,7 +48,7 @@ class Permits:
     def __init__(
         self, client: "Redis", script: str, constants: Mapping[str, float | str], destination: str, clock: Clock | None
     ) -> None:
-        known = "".join(f"local {name} = {value!r}\n" for name, value in constants.items())
+        known = "".join(f"local {name} = {value!r}\n" for name, value in {**_OF_ALL, **constants}.items())
         self._script = client.register_script(HEAD + known + source(script))
         self._destination = destination
         self._clock: Clock = clock or SystemClock()

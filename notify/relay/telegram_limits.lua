@@ -39,7 +39,7 @@ if what == 'answered' then
   occupy()  -- from now on: it may have arrived at any time until now
   if ARGV[4] ~= '' then
     local stop = math.max(tonumber(ARGV[4]), math.min(SHORTEST * 2 ^ stops, SHORTEST_LAST))
-    note('closed_until', now + math.min(stop, LONGEST), 'stops', math.min(stops + 1, 10))
+    note('closed_until', now + math.min(stop, LONGEST), 'stops', math.min(stops + 1, MOST))
   elseif now >= closed_until and stops > 0 then
     note('stops', 0)
   end

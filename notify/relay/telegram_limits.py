@@ -4,19 +4,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from notify.backends.relay.wire import PREFIX
-from notify.backends.telegram.limiter import (
-    ALL,
-    ALL_SECONDS,
-    BURST,
-    EACH,
-    GROUP,
-    GROUP_SECONDS,
-    LONGEST,
-    SHORTEST,
-    SHORTEST_LAST,
-)
+from notify.backends.telegram.limiter import ALL, ALL_SECONDS, BURST, EACH, GROUP, GROUP_SECONDS
 from notify.clock import Clock
-from notify.relay.permits import KEPT, MARGIN, Permits
+from notify.relay.permits import MARGIN, Permits
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,10 +29,6 @@ class SharedTelegramLimiter:
             "GROUP_SECONDS": GROUP_SECONDS * MARGIN,
             "ALL": ALL,
             "ALL_SECONDS": ALL_SECONDS * MARGIN,
-            "LONGEST": LONGEST,
-            "SHORTEST": SHORTEST,
-            "SHORTEST_LAST": SHORTEST_LAST,
-            "KEPT": KEPT,
         }
         self._permits = Permits(client, "telegram_limits", constants, "Telegram", clock)
 

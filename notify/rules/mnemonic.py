@@ -1,13 +1,15 @@
 """The words that a wallet can be restored from: twelve or more of the standard's (BIP-39) in a row.
 
 Between them may stand what lists and numbers are written with, and capitals are no matter. Ordinary sentences seldom
-get that far. Of those that do, fifteen in sixteen lack the checksum that a mnemonic has in its last word.
+get that far. Of those that do, fifteen in sixteen lack the checksum that a mnemonic has in its last word. One word that
+is numbered again and again, `pair1, pair2, pair3 …`, is a list of something, and no part of such a row.
 """
 
 import hashlib
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from notify.rules.mnemonic_words import PLACES
@@ -71,7 +73,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
     """
     if not hint(text.encode("utf-8", "replace")):
         return
-    for row in _rows(text):
+    for row in (part for whole in _rows(text) for part in _without_lists(text, whole)):
         if len(row) < FEWEST:
             continue
         before = text[max(0, row[0].start - _BEFORE) : row[1].start]  # `seed` is one of the standard's words itself
@@ -92,7 +94,7 @@ def row_at_end(text: str, fewest: int) -> int:
     """Return where the standard's words begin that *text* ends with; its length when they are less than *fewest*."""
     start = max(0, len(text) - _LONGEST)
     row = deque(_rows(text[start:]), maxlen=1)
-    if not row or len(row[0]) < fewest or not _is_gap(text[start + row[0][-1].end :]):
+    if not row or len(row[0]) < fewest or _is_list(text[start:], row[0]) or not _is_gap(text[start + row[0][-1].end :]):
         return len(text)
     return start + row[0][0].start
 
@@ -100,7 +102,9 @@ def row_at_end(text: str, fewest: int) -> int:
 def row_at_beginning(text: str, fewest: int) -> int:
     """Return where the standard's words end that *text* begins with; 0 when they are less than *fewest*."""
     row = next(_rows(text[:_LONGEST]), None)
-    return row[-1].end if row and len(row) >= fewest and _is_gap(text[: row[0].start]) else 0
+    if not row or len(row) < fewest or _is_list(text, row) or not _is_gap(text[: row[0].start]):
+        return 0
+    return row[-1].end
 
 
 def _is_gap(text: str) -> bool:
@@ -121,15 +125,48 @@ def _rows(text: str) -> Iterator[list[_Word]]:
         yield row
 
 
+def _without_lists(text: str, row: list[_Word]) -> Iterator[list[_Word]]:
+    """Yield what is left of *row* before and behind one word that is numbered twelve times or more.
+
+    All of it when it is a mnemonic as a whole: those of no entropy, which are given as examples, say one word often.
+    """
+    if len(row) in _SIZES and _is_right(_places(row), len(row)) and not _is_list(text, row):
+        yield row
+        return
+    begun = first = 0  # where what is left begins, and where the same word does
+    for at in range(1, len(row) + 1):
+        if at < len(row) and _is_numbered_on(text, row[at - 1], row[at]):
+            continue
+        if at - first >= FEWEST:
+            yield row[begun:first]
+            begun = at
+        first = at
+    yield row[begun:]
+
+
+def _is_list(text: str, row: Sequence[_Word]) -> bool:
+    return all(_is_numbered_on(text, word, following) for word, following in pairwise(row))
+
+
+def _is_numbered_on(text: str, word: _Word, following: _Word) -> bool:
+    """Say whether *following* is *word* again, with a number between the two."""
+    return word.place == following.place and any(map(str.isdigit, text[word.end : following.start]))
+
+
 def _with_checksum(row: Sequence[_Word]) -> Iterator[tuple[int, int]]:
-    places = 0
-    for word in row:
-        places = places << _BITS | word.place
+    places = _places(row)
     for first in range(len(row) - FEWEST + 1):
         for size in _SIZES:
             behind = len(row) - first - size
             if behind >= 0 and _is_right(places >> behind * _BITS & (1 << size * _BITS) - 1, size):
                 yield row[first].start, row[first + size - 1].end
+
+
+def _places(row: Sequence[_Word]) -> int:
+    places = 0
+    for word in row:
+        places = places << _BITS | word.place
+    return places
 
 
 def _is_right(places: int, size: int) -> bool:

@@ -60,11 +60,6 @@ def weight(name: str) -> int:
     return 1 if _WEAK.search(plain) and not _PUBLIC.search(plain) else 0
 
 
-def is_secret_name(name: str) -> bool:
-    """Say whether what is called *name* is a secret whatever it looks like: `api_key` is, `token` is not."""
-    return weight(name) == 2
-
-
 def is_secret(name: str, value: object) -> bool:
     """Say whether *value*, called *name*, is a secret.
 

@@ -9,7 +9,7 @@ from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
 from notify.backends.discord.files import attach, is_image, iso_time, whole_text
 from notify.backends.files import File
-from notify.backends.written import field_text, speaker, value_text
+from notify.backends.written import field_text, origin_name, value_text
 from notify.event import Attachment, Event, Phase
 from notify.levels import severity
 from notify.setting import parse_web_address
@@ -135,7 +135,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
 def plain_text(event: Event) -> str:
     """Return what *event* says without any markup, its emoji first."""
     _, emoji = _look(event)
-    parts = [speaker(event), text.visible(event.message), text.visible(event.body)]
+    parts = [origin_name(event), text.visible(event.message), text.visible(event.body)]
     parts += [text.visible(field_text(name, value)) for name, value in event.fields.items()]
     if event.exception is not None:
         parts.append(f"{text.visible(event.exception.type)}: {text.visible(event.exception.message)}")
@@ -158,7 +158,7 @@ def _look(event: Event) -> tuple[int, str]:
 
 def _author(event: Event) -> dict[str, str] | None:
     """Return who said *event*, where many speak, with the picture that Discord would take."""
-    if event.origin is None or not (said_by := speaker(event)):
+    if event.origin is None or not (said_by := origin_name(event)):
         return None
     with suppress(ValueError):
         return {"name": said_by, "icon_url": parse_web_address(event.origin.icon_url)}

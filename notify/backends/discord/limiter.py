@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from notify.backends import stop
 from notify.backends.discord.limits import Scope, allowance_of, limit_of
 from notify.backends.http import Answer, parsed
 from notify.clock import Clock, SystemClock
 
-LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
-# Seconds of a stop, whatever was asked for: a server that keeps saying "at once" is asked after 1, 2, 4 … 60 of
-# them. A minute is the longest window of Discord's limits that is known.
-SHORTEST, SHORTEST_LAST = 1.0, 60.0
 PROBE = 60.0  # seconds after which nobody waits for a probe's answer any more: its webhook may have moved meanwhile
 LOOK_AGAIN = 1.0  # seconds between looks whether somebody else's probe was answered
 # The limit of a channel is announced by no header. Who meets it with messages of his own knows how long its window is,
@@ -75,10 +72,10 @@ class _Gate:
 
     def close(self, now: float, seconds: float) -> None:
         """Let nothing pass for *seconds*, or longer when that is said again and again."""
-        shortest = min(SHORTEST * 2**self.stops, SHORTEST_LAST)
+        seconds = stop.length(seconds, self.stops)
         if now >= self.closed_until:  # otherwise this is said to a request that passed before the gate was closed
-            self.stops = min(self.stops + 1, 10)  # is enough to reach the last of the shortest stops
-        self.closed_until = max(self.closed_until, now + min(max(seconds, shortest), LONGEST))
+            self.stops = min(self.stops + 1, stop.MOST)
+        self.closed_until = max(self.closed_until, now + seconds)
 
     def open(self, now: float) -> None:
         """Note that a request met no stop."""

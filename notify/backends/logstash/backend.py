@@ -10,7 +10,7 @@ from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import TcpSender, TlsSender
 from notify.backends.logstash.transport import Sender
 from notify.backends.logstash.udp import UdpSender
-from notify.backends.logstash.wire import Origin, ecs, version_1
+from notify.backends.logstash.wire import Speaker, ecs, version_1
 from notify.clock import Clock, SystemClock
 from notify.event import Event
 
@@ -62,7 +62,7 @@ class LogstashBackend:
     ) -> None:
         address = checked_address(transport, host, port)
         self.max_batch = _UDP_BATCH if address.transport == "udp" else _STREAM_BATCH
-        self._origin = Origin(application, socket.gethostname() if host_name is None else host_name, tuple(tags))
+        self._speaker = Speaker(application, socket.gethostname() if host_name is None else host_name, tuple(tags))
         self._ecs = ecs
         self._sender = _sender(address, clock or SystemClock(), tls_context)
         self._process = os.getpid()
@@ -97,7 +97,7 @@ class LogstashBackend:
         lines: list[bytes] = []
         size = 0
         for start in range(0, len(events), _TOGETHER):
-            documents = [document(event, self._origin) for event in events[start : start + _TOGETHER]]
+            documents = [document(event, self._speaker) for event in events[start : start + _TOGETHER]]
             for line in encode_all(documents, limit):
                 lines.append(line)
                 size += len(line)

@@ -25,7 +25,7 @@ _LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it wit
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Speaker:
     """Who speaks: the same in every document.
 
     Args:
@@ -39,7 +39,7 @@ class Origin:
     tags: tuple[str, ...]
 
 
-def version_1(event: Event, origin: Origin) -> Document:
+def version_1(event: Event, speaker: Speaker) -> Document:
     """Return *event* in python-logstash's version 1 schema, plus `application`, `event_id` and `topic`.
 
     Fields stand beside the schema's names; one that would hide another is renamed with the prefix `extra_`, as
@@ -50,13 +50,13 @@ def version_1(event: Event, origin: Origin) -> Document:
         "@timestamp": timestamp(event.time),
         "@version": "1",
         "message": event.message,
-        "host": origin.host,
+        "host": speaker.host,
         "path": source.path,
-        "tags": list(origin.tags),
+        "tags": list(speaker.tags),
         "type": "logstash",
         "level": level_name(event.level),
         "logger_name": event.logger or "notify",
-        "application": _application(event, origin),
+        "application": _application(event, speaker),
         "event_id": event.id,
         "topic": event.topic,
     }
@@ -71,7 +71,7 @@ def version_1(event: Event, origin: Origin) -> Document:
     return document
 
 
-def ecs(event: Event, origin: Origin) -> Document:
+def ecs(event: Event, speaker: Speaker) -> Document:
     """Return *event* in the Elastic Common Schema: `host` is an object, a program's own fields are in `fields`, and
     what ECS has no name for is in `notify`.
 
@@ -87,9 +87,9 @@ def ecs(event: Event, origin: Origin) -> Document:
         "@timestamp": timestamp(event.time),
         "ecs": {"version": ECS_VERSION},
         "message": event.message,
-        "host": {"name": origin.host},
-        "tags": list(origin.tags),
-        "service": {"name": _application(event, origin)},
+        "host": {"name": speaker.host},
+        "tags": list(speaker.tags),
+        "service": {"name": _application(event, speaker)},
         "event": {"id": event.id},
         "log": log,
         "process": {"pid": source.process, "thread": {"name": source.thread}},
@@ -108,8 +108,8 @@ def ecs(event: Event, origin: Origin) -> Document:
     return document
 
 
-def _application(event: Event, origin: Origin) -> str:
-    return origin.application if event.origin is None else f"executor-{event.origin.executor}"
+def _application(event: Event, speaker: Speaker) -> str:
+    return speaker.application if event.origin is None else f"executor-{event.origin.executor}"
 
 
 def timestamp(moment: float) -> str:

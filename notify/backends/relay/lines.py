@@ -1,12 +1,12 @@
 """The lines for Logstash that go the relay's way: what its redis input takes from a list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import LIMIT
-from notify.backends.logstash.wire import Origin, ecs, version_1
-from notify.event import Event
+from notify.backends.logstash.wire import Speaker, ecs, version_1
+from notify.event import Event, worded
 from notify.rules.routing import Route
 
 MOST = 100_000
@@ -18,22 +18,17 @@ class Lines:
     """Encodes events as Logstash gets them.
 
     Args:
-        origin: who speaks, in Logstash's words.
+        speaker: who speaks, in Logstash's words.
         ecs: use the Elastic Common Schema instead of python-logstash's.
         route: which of the events that are published go there, too.
     """
 
-    origin: Origin
+    speaker: Speaker
     ecs: bool = False
     route: Route = field(default_factory=Route)
 
     def of(self, events: Sequence[Event]) -> list[bytes]:
         """Return a line for each of *events* that goes there. Never raises an Exception."""
         document = ecs if self.ecs else version_1
-        documents = [document(_worded(event), self.origin) for event in events if self.route.wants(event)]
+        documents = [document(worded(event), self.speaker) for event in events if self.route.wants(event)]
         return encode_all(documents, LIMIT) if documents else []
-
-
-def _worded(event: Event) -> Event:
-    """Return *event* with a message: where a matter has ended, the relay knows how it began, and words it."""
-    return event if event.message else replace(event, message=f"Resolved: {event.key}")

@@ -25,14 +25,6 @@ class UnreadableEntry(NotifyError):
     """An entry of the stream cannot be read. The text says why, and holds nothing of the entry."""
 
 
-class ForeignEntry(UnreadableEntry):
-    """It is not ours: fields are missing, or the event is none."""
-
-
-class NewerEntry(UnreadableEntry):
-    """It is of a version that came after this one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the stream.
@@ -71,25 +63,25 @@ def fields_of(entry: Entry) -> dict[str, str | bytes]:
 def entry_of(fields: Mapping[bytes, bytes]) -> Entry:
     """Return the entry that has these *fields*. What a newer program of this version added is left out.
 
-    Raises `NewerEntry` and `ForeignEntry`.
+    Raises `UnreadableEntry` for one of a newer version, and for one that is not ours.
     """
     from notify.event_json import decode
 
     version = fields.get(b"v", b"")
     if not (version.isdigit() and len(version) < 10):
-        raise ForeignEntry("no entry of notify: it has no version")
+        raise UnreadableEntry("no entry of notify: it has no version")
     if int(version) > VERSION:
-        raise NewerEntry(f"an entry of version {int(version)}, and this program reads version {VERSION}")
+        raise UnreadableEntry(f"an entry of version {int(version)}, and this program reads version {VERSION}")
     try:
         texts = {name: fields[name.encode()].decode() for name in _TEXTS}
         event = decode(fields[b"event"])
         to = fields.get(b"to", b"").decode()
     except KeyError as error:
-        raise ForeignEntry(f"no entry of notify: it lacks {error.args[0].decode()}") from None
+        raise UnreadableEntry(f"no entry of notify: it lacks {error.args[0].decode()}") from None
     except ValueError:
-        raise ForeignEntry("no entry of notify: what it has as its event is none") from None
+        raise UnreadableEntry("no entry of notify: what it has as its event is none") from None
     if event.id != texts["id"]:
-        raise ForeignEntry("no entry of notify: it has another id than its event")
+        raise UnreadableEntry("no entry of notify: it has another id than its event")
     if texts["executor"] or texts["name"]:
         event = replace(event, origin=Origin(texts["executor"], texts["name"], texts["icon"]))
     return Entry(event, frozenset(filter(None, to.split(","))))

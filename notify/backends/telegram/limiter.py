@@ -11,15 +11,13 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from notify.backends.stop import MOST, length
 from notify.clock import Clock, SystemClock
 
 EACH = 1.0  # seconds that a message in a chat takes
 BURST = 5  # messages of one event that may follow each other at once; the next event waits for all of their seconds
 GROUP, GROUP_SECONDS = 20, 60.0
 ALL, ALL_SECONDS = 30, 1.0
-LONGEST = 3600.0  # seconds; whoever asks for more is asked again after that
-# Seconds of a stop, whatever was asked for: a server that keeps saying "at once" is asked after 1, 2, 4 … 60 of them.
-SHORTEST, SHORTEST_LAST = 1.0, 60.0
 
 
 @dataclass(slots=True)
@@ -97,9 +95,8 @@ class ProcessLimiter:
             now = self._clock.monotonic()
             told = self._chats[bot, chat]
             if stop is not None:
-                shortest = min(SHORTEST * 2**told.stops, SHORTEST_LAST)
-                told.stops = min(told.stops + 1, 10)  # is enough to reach the last of the shortest stops
-                told.closed_until = now + min(max(stop, shortest), LONGEST)
+                told.closed_until = now + length(stop, told.stops)
+                told.stops = min(told.stops + 1, MOST)
             elif now >= told.closed_until:
                 told.stops = 0
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from notify.backends.telegram.text import Block, Style, html, split, tail
 from notify.backends.text import SECTION_BREAK, WIDE, is_blank, is_table, length, sections, visible
-from notify.backends.written import speaker, value_text
+from notify.backends.written import origin_name, value_text
 from notify.event import Event, ExceptionInfo
 from notify.levels import severity
 
@@ -101,7 +101,7 @@ def _front(event: Event) -> list[Block]:
     for number, (name, value) in enumerate(event.fields.items()):
         blocks += _field(visible(name).strip(), visible(value_text(value)).strip("\n"), "\n" if number else "\n\n")
     blocks = blocks or [Block("(no text)")]
-    if said_by := speaker(event):
+    if said_by := origin_name(event):
         return [Block(said_by, Style.SMALL), replace(blocks[0], gap="\n"), *blocks[1:]]
     return blocks
 

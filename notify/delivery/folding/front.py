@@ -75,11 +75,7 @@ class Folding:
     ) -> None:
         self.names = frozenset(name for name, backend in backends.items() if folds(backend))
         """The backends that fold."""
-        self.passing = frozenset(
-            name
-            for name, backend in backends.items()
-            if passes_matters(backend) and severity(routes[name].level) <= CRITICAL
-        )
+        self.passing = frozenset(name for name, backend in backends.items() if _passes(backend, routes[name]))
         """Those that pass matters on, and learn of each end. Who gets nothing at all is none of them."""
         self._editing = frozenset(name for name in self.names if edits(backends[name]))
         self._routes = dict(routes)
@@ -111,6 +107,7 @@ class Folding:
                 self.names |= {name}
                 self._editing |= {name} if edits(backend) else set()
                 self._grouping.lanes = Lanes(self.names, self._editing)
+            self.passing |= {name} if _passes(backend, route) else set()
             self._routes = {**self._routes, name: route}
             self._wanted = {}
 
@@ -331,3 +328,7 @@ class Folding:
         for name, held in digests.items():
             event = texts.digest(held, now)
             yield ToSay(event, frozenset({name}), make_ticket(event.id))
+
+
+def _passes(backend: Backend, route: Route) -> bool:
+    return passes_matters(backend) and severity(route.level) <= CRITICAL

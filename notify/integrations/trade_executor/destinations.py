@@ -17,14 +17,13 @@ from notify.integrations.trade_executor.version import docker_version
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier
 from notify.setting import NEVER
+from notify.settings import LOGSTASH_PORT
 
-PORT = 5959
-IMAGE = "strategy-state.png"
-
+_PORT = LOGSTASH_PORT.default
+_IMAGE = "strategy-state.png"
 _PATIENCE = 5.0  # seconds that closing the handler of Telegram waits for it
 # Whether these are used is the program's decision, who calls the function or does not.
 _DECIDED_BY_CALLER = ("DISCORD_WEBHOOK_URL", "LOGSTASH_SERVER", "TELEGRAM_API_KEY", "TELEGRAM_CHAT_ID")
-_LEVEL_OFF = "off"
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ def setup_logstash_logging(
     extra_tags: list[str] | None = None,
     quiet: bool = True,
     level: str | int = logging.INFO,
-    port: int = PORT,
+    port: int = _PORT,
 ) -> logging.Logger:
     """Have Logstash get what is at *level* and above, as one JSON event a datagram. Returns at once.
 
@@ -112,14 +111,16 @@ def setup_logstash_logging(
         "LOGSTASH_TAGS": ",".join(tags),
         "LOGSTASH_LEVEL": str(level),
     }
-    if port != PORT:
+    if port != _PORT:
         wanted["LOGSTASH_PORT"] = str(port)
     _deliver_to("logstash", wanted)
     return root
 
 
 def post_logging_discord_image(image: bytes | None) -> None:
-    """Have Discord show an image. Returns at once, and raises nothing; without Discord it does nothing.
+    """Have Discord show an image. Returns at once, and raises nothing.
+
+    Without Discord, and without a relay that may reach it, it does nothing.
 
     Args:
         image: the bytes of a PNG, JPEG, WebP or GIF. None is no image, and of anything else a warning says that it is
@@ -132,13 +133,13 @@ def post_logging_discord_image(image: bytes | None) -> None:
         logger.warning("An image was not shown on Discord: it is no bytes but %s", type(image).__name__)
         return
     notifier = current_notifier()
-    if notifier is None or notifier.closed or "discord" not in notifier:
+    if notifier is None or notifier.closed or not ("discord" in notifier or "relay" in notifier):
         return
     known = _known.setdefault(notifier, _Known())
     digest = blake2b(image).digest()
     if digest != known.image:
         known.image = digest
-        notifier.notify("Strategy state", level=TRADE, topic="cycle", attachments=[Attachment(IMAGE, image)])
+        notifier.notify("Strategy state", level=TRADE, topic="cycle", attachments=[Attachment(_IMAGE, image)])
 
 
 class _Sent(logging.Handler):
@@ -176,7 +177,7 @@ def _deliver_to(name: str, wanted: Mapping[str, str]) -> Notifier:
     """Have the one notifier deliver to *name*, as *wanted* says. What was asked for before is no news."""
     notifier = current_notifier()
     if notifier is None or notifier.closed:
-        # Without destinations: all of them are added below, so that what is on disk for each finds it.
+        # Without destinations, but for a relay: they are added below, so that what is on disk for each finds it.
         notifier = notify.setup(env=_environment(beyond=False))
         notifier.run_state.version = docker_version()
     if not any(isinstance(each, CrashFilter) for each in notifier.handler.filters):
