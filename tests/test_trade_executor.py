@@ -456,6 +456,43 @@ def test_at_the_end_of_the_program_the_handler_of_telegram_waits_for_nobody(exec
     assert time.monotonic() - began < 1.0  # second; it would wait for five
 
 
+@pytest.mark.parametrize("exc_info", [(), (1,), (None, "text", None)])
+def test_an_error_of_the_loop_with_odd_exception_info_raises_nothing_and_arrives(executor, exc_info):
+    executor.begin()
+    record = logging.makeLogRecord(
+        {"name": LOOP, "levelno": logging.ERROR, "msg": "Cycle failed", "exc_info": exc_info}
+    )
+
+    executor.notifier.handler.handle(record)  # pytest's own handlers would raise
+
+    assert executor.titles == ["❌ Cycle failed"]
+
+
+def test_a_record_that_cannot_be_copied_arrives_as_it_is(executor, capfd):
+    class Uncopyable(logging.LogRecord):
+        def __reduce_ex__(self, protocol):
+            raise SystemExit
+
+    executor.begin()
+
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        executor.loop.handle(Uncopyable(LOOP, logging.ERROR, __file__, 1, "Cycle failed", (), sys.exc_info()))
+
+    executor.settle()
+    assert [document["message"] for document in executor.documents if document["level"] == "ERROR"] == ["Cycle failed"]
+    assert "passed on as it is: SystemExit" in capfd.readouterr().err
+
+
+def test_a_record_of_a_logger_without_a_name_raises_nothing_and_arrives(executor):
+    executor.begin()
+
+    logging.getLogger().handle(logging.makeLogRecord({"name": None, "levelno": logging.ERROR, "msg": "from elsewhere"}))
+
+    assert executor.titles == ["❌ from elsewhere"]
+
+
 def test_trades_and_images_are_on_disk_before_the_call_returns(executor):
     executor.begin()
     executor.discord.answer_with(*[500] * 20)
@@ -490,3 +527,16 @@ def test_the_size_and_level_of_the_ring_buffer_may_be_chosen():
     logger.info("below its level")
 
     assert [record["message"] for record in ring.export()] == ["number 1", "number 2"]
+
+
+def test_a_record_that_the_ring_buffer_cannot_look_at_raises_nothing():
+    class OfNoClass:
+        @property
+        def __class__(self):
+            raise RuntimeError("no")
+
+    ring = trade_executor.RingBufferHandler()
+
+    ring.handle(logging.makeLogRecord({"msg": "said", "exc_info": (None, OfNoClass(), None)}))
+
+    assert [record["message"] for record in ring.export()] == ["said"]
