@@ -283,6 +283,18 @@ def test_an_entry_that_comes_again_is_not_counted_again(client, one, other):  # 
     assert all(b'"counts": [3' not in value for value in client.hvals("notify:matters"))  # two have happened
 
 
+@pytest.mark.parametrize("odd", [b"nonsense", b'{"v": 2}', b'[[[{"message": 5}, ["chat"]]], []]'])
+def test_a_verdict_that_cannot_be_read_ends_no_worker_and_everybody_gets_the_event(client, one, odd):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    ((given, _, _),) = one.take()
+
+    client.hset(f"notify:entry:{given.entry}", "judged", odd)  # by a worker of another version
+    (judged,) = one.folding.judge_batch([given])
+
+    assert judged.lanes == given.wanted == set(one.routes)
+    assert one.folding.judged_before(given, odd) == judged
+
+
 def test_an_answer_that_was_lost_on_its_way_counts_nothing_twice(client, one, clock, monkeypatch):  # noqa: F811
     commit = one.folding._ledger._commit
 

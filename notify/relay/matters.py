@@ -99,8 +99,11 @@ class SharedFolding:
         return [decided.get(each.entry) or Judged(((_plain(each), each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted_json: bytes) -> Judged:
-        """Return what was decided of an entry, from what was noted of it."""
-        return noted.decode(given.event, noted_json)
+        """Return what was decided of an entry, from what was noted of it: of what cannot be read, all who want it."""
+        try:
+            return noted.decode(given.event, noted_json)
+        except (TypeError, ValueError):  # by a worker of another version, or by somebody else's program
+            return Judged(((_plain(given), given.wanted),))
 
     def due(self) -> None:
         """Publish what is to be said of matters that go on."""

@@ -41,7 +41,7 @@ class Permits:
         self, client: "Redis", script: str, constants: Mapping[str, float | str], destination: str, clock: Clock | None
     ) -> None:
         known = "".join(f"local {name} = {value!r}\n" for name, value in constants.items())
-        self._script = client.register_script(HEAD + known + source(script))
+        self._script = client.register_script(HEAD + known + source("ours") + source(script))
         self._destination = destination
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
