@@ -254,12 +254,14 @@ class Notifier:
             outbox: keeps events for durable backends on disk from now on, when nothing has until now, and is closed
                 with the notifier.
 
-        Raises `ConfigError` when there is a backend of this name, or the notifier is closed; the backend is not
-        closed then.
+        Raises `ConfigError` when there is a backend of this name, its fallback is none of those that are there, or the
+        notifier is closed; the backend is not closed then.
         """
         with self._closing:
             if self._closed or name in self._pipeline.names:
                 raise ConfigError(f"{name}: " + ("the notifier is closed" if self._closed else "there is one already"))
+            if (wrong := wrong_fallback(name, {**self._pipeline.routes, name: route})) is not None:
+                raise ConfigError(f"{name}: fallback: {wrong}")
             self._has_outbox |= outbox is not None
             self._pipeline.add(name, backend, route, outbox)
             self.handler.setLevel(min(self._pipeline.least_level, _RING_LEVEL))

@@ -387,7 +387,12 @@ def test_a_logstash_over_tcp_needs_no_more_than_its_address(executor):
     ("call", "variable"),
     [
         (lambda: trade_executor.setup_discord_logging("S", "https://example.com/hook"), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", None), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", b"https://example.com/hook"), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", 7), "DISCORD_WEBHOOK_URL"),
         (lambda: trade_executor.setup_telegram_logging("", "1"), "TELEGRAM_API_KEY"),
+        (lambda: trade_executor.setup_telegram_logging(5, 5), "TELEGRAM_API_KEY"),
+        (lambda: trade_executor.setup_logstash_logging(None, "executor-gold"), "LOGSTASH_SERVER"),
         (lambda: trade_executor.setup_telegram_logging(TOKEN, ""), "TELEGRAM_CHAT_ID"),
         (lambda: trade_executor.setup_logstash_logging("127.0.0.1", ""), "LOGSTASH_APPLICATION"),
     ],
@@ -540,3 +545,34 @@ def test_a_record_that_the_ring_buffer_cannot_look_at_raises_nothing():
     ring.handle(logging.makeLogRecord({"msg": "said", "exc_info": (None, OfNoClass(), None)}))
 
     assert [record["message"] for record in ring.export()] == ["said"]
+
+
+def test_names_and_tags_that_are_no_text_are_shown_as_text(executor):
+    trade_executor.setup_discord_logging(None, executor.discord.url)
+    executor.to_logstash(extra_tags=["gold", 7])
+
+    executor.loop.error("Failed")
+
+    assert executor.titles == ["❌ Failed"]
+    assert executor.documents[-1]["tags"] == ["python", "gold", "7"]
+
+
+def test_what_the_ring_buffer_shows_has_no_secret_that_was_set_after_it_was_shown_first(executor, monkeypatch):
+    trade_executor.setup_logging("info", in_memory_buffer=True)
+    ring = trade_executor.get_ring_buffer_handler()
+    assert ring.export() == []
+
+    monkeypatch.setenv("BROKER_PASSWORD", "c4nary-loaded-later")
+    executor.loop.error("refused c4nary-loaded-later")
+
+    assert [record["message"] for record in ring.export()] == ["refused [redacted]"]
+
+
+def test_secrets_of_destinations_that_come_along_are_shown_nowhere(executor, monkeypatch):
+    monkeypatch.setenv("APPRISE_URLS", "json://me:c4nary-of-a-service@127.0.0.1:9")
+    executor.begin()
+
+    executor.loop.error("refused c4nary-of-a-service")
+    executor.notifier.close(1)  # second: nobody listens at that service
+
+    assert [embed.get("title") for embed in executor.discord.embeds] == ["❌ refused [redacted]"]

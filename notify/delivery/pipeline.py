@@ -177,8 +177,8 @@ class Pipeline:
             outbox.wake = lambda: self._housekeeping.wake()
             if self._remembers:
                 self._folding.remember_in(_journal(outbox, self._clock))
-        self._backends[name] = backend
-        self._routes = {**self._routes, name: route}
+        self._routes = {**self._routes, name: route}  # first: what is forked meanwhile has a route for each backend
+        self._backends = {**self._backends, name: backend}
         self._durable = _durable(self._backends, self._routes) if self._outbox is not None else set()
         self._folding.add(name, backend, route)
         if edits(backend):
@@ -190,6 +190,10 @@ class Pipeline:
         self._housekeeping.add(lane, self._outbox)
         self._dispatcher.add(lane)
         self.intake.judge_with(Judging(self._folding, self._write_ahead()))
+        if self._closed:  # by a signal handler, which has interrupted this and does not know of all of it
+            lane.stop()
+            if outbox is not None:
+                outbox.close()
 
     def begin_in_child(self, *, closed: bool) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events.
@@ -213,6 +217,11 @@ class Pipeline:
     def least_level(self) -> int:
         """The lowest level that any backend wants."""
         return least_level(list(self._routes.values()))
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """What each backend gets."""
+        return self._routes
 
     @property
     def names(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, cast
 from notify import diagnostics
 from notify.capture.event_dict import exception_in
 from notify.crash.report import report_from_hook
-from notify.integrations.trade_executor.redaction import without_secrets
+from notify.integrations.trade_executor.redaction import redaction
 from notify.levels import severity
 from notify.notifier import Notifier, current_notifier
 from notify.plain import came_from_a_signal, class_name
@@ -41,7 +41,7 @@ def serialise_exception() -> ExceptionData:
     from notify.status.strict_json import plain
 
     raised = sys.exception()
-    return cast("ExceptionData", plain(exception("" if raised is None else raised), without_secrets))
+    return cast("ExceptionData", plain(exception("" if raised is None else raised), redaction()))
 
 
 def set_fail(run_state: object = None) -> None:
