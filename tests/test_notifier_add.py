@@ -252,7 +252,7 @@ def test_secrets_of_what_is_added_are_secrets_from_then_on(state, monkeypatch):
     env = {**QUIET, "NOTIFY_STATE_DIR": str(state)}
     monkeypatch.setenv("BROKER_PASSWORD", "c4nary-of-the-process")
     with FakeDiscord(speed=60) as discord, notify.setup(env) as notifier:
-        extend({**env, "DISCORD_WEBHOOK_URL": discord.url, "RPC_TOKEN": "c4nary-of-what-came"})
+        extend({**env, "DISCORD_WEBHOOK_URL": discord.url, "RPC_PASSWORD": "c4nary-of-what-came"})
 
         notifier.notify("c4nary-of-the-process and c4nary-of-what-came", level=logging.ERROR)
 
