@@ -14,16 +14,16 @@ from outboxes import an_event
 from set_up import QUIET
 
 import notify
-from notify import bootstrap
+from notify import bootstrap, errors
 from notify.backends.memory import MemoryBackend
 from notify.bootstrap import extend
-from notify.delivery.outbox import Outbox
+from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
 from notify.delivery.outbox.store import Store
 from notify.errors import ConfigError
 from notify.notifier import Notifier
-from notify.rules.routing import Route
+from notify.rules.routing import Route, parse_topics
 from notify.testing.fake_discord import FakeDiscord
 
 DEAD = "7-00000000"  # the mark of a process that is long gone
@@ -35,10 +35,9 @@ class People(MemoryBackend):
     folds = True
 
 
-class Durable(MemoryBackend):
-    """A backend whose events are kept on disk, which knows when it was closed."""
+class Closing(MemoryBackend):
+    """A backend that knows when it was closed."""
 
-    durable = True
     closed = False
 
     def close(self):
@@ -184,7 +183,9 @@ def test_who_closes_in_the_middle_of_it_ends_all_of_it(state):
     notifier = Notifier({"memory": MemoryBackend()})
     notifier._pipeline._routes = Interrupting(notifier._pipeline._routes, lambda: notifier.close(0))
 
-    notifier.add("late", (late := Durable()), Route(), outbox=Outbox(state))  # closed by a signal handler, for one
+    notifier.add(
+        "late", (late := Closing(durable=True)), Route(), outbox=Outbox(state)
+    )  # closed by a signal handler, for one
 
     for thread in set(threading.enumerate()) - before:
         thread.join(LONG)
@@ -205,6 +206,22 @@ def test_a_fallback_that_is_none_is_refused_before_anything_is_done(notifier, ba
 
     assert notifier.flush(LONG)
     assert backend.messages == ["said"]
+
+
+def test_a_fallback_that_was_there_before_keeps_on_disk_what_it_gets_in_its_place(state):
+    gone = MemoryBackend(fail_with=[errors.Gone("no such webhook")] * 1000, durable=True)
+    with Notifier({"memory": (backend := MemoryBackend())}) as notifier:
+        route = Route(logging.INFO, parse_topics("log"), fallback="memory")
+        notifier.add("late", gone, route, outbox=Outbox(state))
+
+        outcome = notifier.notify("said", level=logging.ERROR).wait(LONG)
+        handed = notifier.notify("said again", level=logging.ERROR)
+
+        assert handed.durable
+        assert notifier.flush(LONG)
+        assert outcome["memory"] == "delivered"
+    assert [row.destination for row in listing.waiting(state, 100)] == []  # or the next start says it once more
+    assert "said again" in backend.messages
 
 
 def test_a_name_that_is_taken_and_a_notifier_that_is_closed_are_refused(notifier):

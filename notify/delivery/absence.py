@@ -64,7 +64,8 @@ class Absence:
         self._lane = lane
         self._name = has.name
         self._has = has
-        self._disk = disk
+        self.disk = disk
+        """As the lane's."""
         self._on_gone = on_gone
         self._on_moved = on_moved
         self._absent: list[Callable[[], None]] = []
@@ -122,9 +123,9 @@ class Absence:
                 home = entry.home or self._lane
                 handed.append(entry._replace(event=_marked(entry.event, home.name), home=home))
         if stored := [entry.event for entry in handed if entry.stored]:
-            self._disk.move(self._name, stored, to.name)
+            self.disk.move(self._name, stored, to.name)
         if done := [entry.event.id for entry in (*left, *counted) if entry.stored]:
-            self._disk.delivered(self._name, done)
+            self.disk.delivered(self._name, done)
         _settle(handed, to.name, PENDING)  # before anybody can say better
         if handed:
             to.put(handed)  # and not yet taken out here: who waits must never find it nowhere
@@ -139,7 +140,7 @@ class Absence:
             own = [entry for entry in guests if entry.home is home]
             back = [entry._replace(event=_unmarked(entry.event, home.name), home=None) for entry in own]
             if stored := [entry.event for entry in back if entry.stored]:
-                self._disk.move(self._name, stored, home.name)
+                self.disk.move(self._name, stored, home.name)
             _settle(back, home.name, PENDING)
             home.take_back(back)  # and not yet taken out here, as above
             self._has.sent_home({entry.event.id for entry in own}, home.name)

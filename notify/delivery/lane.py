@@ -160,6 +160,12 @@ class Lane(Holdings):
         self._absence.stand_in = stand_in
         stand_in.wake_for_absent(self._look_again)
 
+    def keep_on_disk(self, outbox: Disk) -> None:
+        """Have stored entries, too, from now on: a durable lane has come for which this one stands in."""
+        self._disk = outbox
+        self._absence.disk = outbox
+        self.durable = True
+
     def wake_for_absent(self, absent: Callable[[], None]) -> None:
         """Have *absent* called when the destination is there again after it was gone."""
         self._absence.wake_at_end(absent)

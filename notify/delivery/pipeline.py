@@ -167,6 +167,8 @@ class Pipeline:
     def _name_stand_ins(self) -> None:
         by_name = {lane.name: lane for lane in self.lanes}
         for lane in self.lanes:
+            if self._outbox is not None and lane.name in self._durable and not lane.durable:
+                lane.keep_on_disk(self._outbox)  # one has been added that it stands in for
             if lane.route.fallback is not None:
                 lane.fall_back_to(by_name[lane.route.fallback])
 
