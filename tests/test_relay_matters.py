@@ -266,6 +266,26 @@ def test_all_workers_together_announce_no_more_than_the_limit(client, server, cl
     assert client.xlen(EVENTS) == 22  # the digests are in the stream: a kill loses none
 
 
+def test_a_clock_of_the_server_that_is_set_back_prolongs_no_storm_and_puts_off_no_digest(client, clock):  # noqa: F811
+    one = Judge(client, "one", clock=clock, storm_limit=5)
+    begin = one.folding._ledger.begin
+    for number in range(10):
+        publish(client, happened(f"e{number}", f"fault {number}"))
+        one.work()
+
+    def an_hour_earlier(asked):
+        known = begin(asked)
+        return known._replace(now=known.now - 60 * MINUTE)
+
+    one.folding._ledger.begin = an_hour_earlier
+    one.due()
+    clock.advance(MINUTE)
+
+    assert [each.message for each in one.due()] == ["Held back: 5 events of 5 matters"] * 2  # for two that fold
+    publish(client, happened("e11", "fault 11"))
+    assert len(names(one.work(), "announced")) == 3  # to three backends
+
+
 # ---- twice, and not at all
 
 
