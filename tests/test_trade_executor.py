@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 from children import python
@@ -496,6 +497,19 @@ def test_a_record_of_a_logger_without_a_name_raises_nothing_and_arrives(executor
     logging.getLogger().handle(logging.makeLogRecord({"name": None, "levelno": logging.ERROR, "msg": "from elsewhere"}))
 
     assert executor.titles == ["❌ from elsewhere"]
+
+
+def test_a_configuration_of_logging_in_the_middle_waits_for_no_destination(executor):
+    executor.begin()
+    handler = executor.to_telegram()
+    executor.telegram.answer_with(fake_telegram.HANG)
+    executor.loop.trade_high("Rebalanced")
+
+    began = time.monotonic()
+    logging.shutdown([weakref.ref(handler)])  # as dictConfig() does with all handlers there are
+
+    assert time.monotonic() - began < 1.0  # second; it would wait for five
+    executor.notifier.close(0)
 
 
 def test_trades_and_images_are_on_disk_before_the_call_returns(executor):

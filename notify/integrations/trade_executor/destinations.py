@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
@@ -162,8 +163,12 @@ class _Sent(logging.Handler):
         """Do nothing: the notifier's own handler hears the same record."""
 
     def close(self) -> None:
-        """Wait until all was delivered, five seconds at most. Idempotent."""
-        self._notifier.flush(_PATIENCE)  # at once when that is closed, as at the end of the program
+        """Wait until all was delivered, five seconds at most. Idempotent.
+
+        Not when logging closes all handlers there are, as at the end and in the middle of `dictConfig()`.
+        """
+        if sys._getframe(1).f_code is not logging.shutdown.__code__:
+            self._notifier.flush(_PATIENCE)  # at once when that is closed
         super().close()
 
 
