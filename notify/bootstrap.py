@@ -36,6 +36,15 @@ _NOTHING = (None, None, None)
 _asked_for: tuple[object, ...] = _NOTHING  # by the call that has made the notifier
 
 
+def _renew_lock() -> None:
+    """In a forked child: who held the lock there does not exist here."""
+    global _setting_up
+    _setting_up = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 @dataclass(slots=True)
 class _Run:
     """What a notifier was made from, for what is added to it and for children of `multiprocessing`.
@@ -43,11 +52,13 @@ class _Run:
     Args:
         env: names and values, those that were added among them; None: the process environment.
         env_file: below it.
+        redactor: takes the secrets of all that out of what is said.
         marker: of this run, if it leaves a mark.
     """
 
     env: dict[str, str] | None
     env_file: str | os.PathLike[str] | None
+    redactor: "Redactor | None" = None
     marker: "RunMarker | None" = None
 
     def again(self) -> Notifier:
@@ -55,7 +66,7 @@ class _Run:
         return setup(self.env, self.env_file, signals=False)
 
     def __reduce__(self) -> tuple[type["_Run"], tuple[object, ...]]:
-        return _Run, (self.env, self.env_file)  # the mark is of this process
+        return _Run, (self.env, self.env_file)  # the rest is of this process
 
 
 _runs: WeakKeyDictionary[Notifier, _Run] = WeakKeyDictionary()
@@ -108,6 +119,9 @@ def extend(env: Mapping[str, str]) -> Notifier:
     with _setting_up:
         notifier = get_notifier()
         config = Settings(dict(env))
+        run = _runs.get(notifier)
+        if run is not None and run.redactor is not None:
+            run.redactor.learn([*config.secrets(), *Settings(os.environ).secrets()])
         reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
@@ -124,7 +138,6 @@ def extend(env: Mapping[str, str]) -> Notifier:
                 backend.close()
             if outbox is not None:
                 outbox.close()
-        run = _runs.get(notifier)
         if run is not None:
             run.env = {**(os.environ if run.env is None else run.env), **env}
             if notifier.has_outbox and run.marker is None and not hooks.is_interactive():
@@ -176,7 +189,7 @@ def _set_up(
             "own logging; set NOTIFY_STDOUT=text to have events there",
         )
     _listen(notifier, heard=bool(reached))
-    run = _runs[notifier] = _Run(None if env is None else dict(env), env_file)
+    run = _runs[notifier] = _Run(None if env is None else dict(env), env_file, redact)
     # In a prompt or a notebook every typing mistake is an uncaught exception.
     if not hooks.is_interactive():
         # Before the mark: who is told to stop while he starts was not killed.

@@ -156,6 +156,7 @@ def test_what_the_environment_asks_for_is_made_with_its_routes() -> None:
         (SIX_HOURS_AWAY, "", [None, None, None]),
         (SIX_HOURS_AWAY, "gas", [4096, None, None]),
     ],
+    ids=["now", "now and gas", "later", "later and gas"],  # the same in every process, whatever the time
 )
 def test_in_quiet_hours_everything_arrives_and_only_what_is_critical_sounds(
     quiet_hours: str, silent: str, flags: list[int | None]

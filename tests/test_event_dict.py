@@ -174,6 +174,19 @@ class Hostile:
         raise SystemExit
 
 
+class Alike:
+    """A key that says of itself that it is *name*, until it is compared."""
+
+    def __init__(self, name: str) -> None:
+        self._hash = hash(name)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        raise SystemExit
+
+
 class Unreadable(dict):  # type: ignore[type-arg]  # anything
     def keys(self) -> NoReturn:
         raise SystemExit
@@ -187,6 +200,9 @@ class Unreadable(dict):  # type: ignore[type-arg]  # anything
         lambda: {"event": Hostile()},
         lambda: {"event": "said", "exc_info": Hostile(), "stack": Hostile(), "x": Hostile()},
         lambda: {Hostile(): 1, "event": "said"},
+        lambda: {"event": "said", Alike("stack"): 1},
+        lambda: {"event": "said", Alike("exception"): 1},
+        lambda: {"event": "said", Alike("exc_info"): 1},
         lambda: Unreadable(event="said"),
     ],
 )

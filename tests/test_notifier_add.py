@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import signal
 import threading
 import time
 from contextlib import closing
@@ -14,16 +15,17 @@ from outboxes import an_event
 from set_up import QUIET
 
 import notify
+from notify import bootstrap, errors
 from notify.backends.memory import MemoryBackend
 from notify.bootstrap import extend
-from notify.delivery.outbox import Outbox
+from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
 from notify.delivery.outbox.store import Store
 from notify.errors import ConfigError, Gone
 from notify.event import Phase
 from notify.notifier import Notifier
-from notify.rules.routing import Route
+from notify.rules.routing import Route, parse_topics
 from notify.testing.fake_discord import FakeDiscord
 
 DEAD = "7-00000000"  # the mark of a process that is long gone
@@ -33,6 +35,15 @@ class People(MemoryBackend):
     """A backend that folds."""
 
     folds = True
+
+
+class Closing(MemoryBackend):
+    """A backend that knows when it was closed."""
+
+    closed = False
+
+    def close(self):
+        self.closed = True
 
 
 def leave(state, message, destination):
@@ -162,6 +173,83 @@ def test_a_forked_child_has_it_too():
         assert os.waitpid(child, 0)[1] == 0
 
 
+class Interrupting(dict):
+    """Does something when it is copied for the second time, which is in the middle of adding."""
+
+    def __init__(self, known, act):
+        super().__init__(known)
+        self._acts = [lambda: None, act]
+
+    def __iter__(self):
+        return super().__iter__()  # so that it is not copied behind our back
+
+    def keys(self):
+        if self._acts:
+            self._acts.pop(0)()
+        return super().keys()
+
+
+def test_a_child_that_is_forked_in_the_middle_of_it_is_heard():
+    heard = []
+
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if notifier.notify("of the child").wait(LONG).get("memory") == "delivered" else 1)
+        heard.append(os.waitpid(pid, 0)[1])
+
+    with Notifier({"memory": MemoryBackend()}) as notifier:
+        notifier._pipeline._routes = Interrupting(notifier._pipeline._routes, fork)
+        notifier.add("late", MemoryBackend(), Route())
+
+    assert heard == [0]
+
+
+def test_who_closes_in_the_middle_of_it_ends_all_of_it(state):
+    before = set(threading.enumerate())
+    notifier = Notifier({"memory": MemoryBackend()})
+    notifier._pipeline._routes = Interrupting(notifier._pipeline._routes, lambda: notifier.close(0))
+
+    notifier.add(
+        "late", (late := Closing(durable=True)), Route(), outbox=Outbox(state)
+    )  # closed by a signal handler, for one
+
+    for thread in set(threading.enumerate()) - before:
+        thread.join(LONG)
+        assert not thread.is_alive(), thread.name
+    assert late.closed
+    assert notifier.notify("too late").wait(LONG) == {"memory": "dropped: closed", "late": "dropped: closed"}
+    with closing(Outbox(state)) as next_one:
+        assert next_one.broken is None
+
+
+def test_a_backend_that_would_stand_in_for_itself_is_refused_before_anything_is_done(notifier, backend):
+    with pytest.raises(ConfigError, match="cannot stand in for itself"):
+        notifier.add("late", MemoryBackend(), Route(fallback="late"))
+    notifier.add("late", MemoryBackend(), Route(fallback="memory"))
+
+    notifier.notify("said")
+
+    assert notifier.flush(LONG)
+    assert backend.messages == ["said"]
+
+
+def test_a_fallback_that_was_there_before_keeps_on_disk_what_it_gets_in_its_place(state):
+    gone = MemoryBackend(fail_with=[errors.Gone("no such webhook")] * 1000, durable=True)
+    with Notifier({"memory": (backend := MemoryBackend())}) as notifier:
+        route = Route(logging.INFO, parse_topics("log"), fallback="memory")
+        notifier.add("late", gone, route, outbox=Outbox(state))
+
+        outcome = notifier.notify("said", level=logging.ERROR).wait(LONG)
+        handed = notifier.notify("said again", level=logging.ERROR)
+
+        assert handed.durable
+        assert notifier.flush(LONG)
+        assert outcome["memory"] == "delivered"
+    assert [row.destination for row in listing.waiting(state, 100)] == []  # or the next start says it once more
+    assert "said again" in backend.messages
+
+
 def test_a_name_that_is_taken_and_a_notifier_that_is_closed_are_refused(notifier):
     with pytest.raises(ConfigError, match="memory: there is one already"):
         notifier.add("memory", MemoryBackend(), Route())
@@ -263,3 +351,38 @@ def test_what_cannot_be_added_leaves_nothing_behind(state, monkeypatch):
 def test_there_must_be_something_to_extend():
     with pytest.raises(ConfigError, match=r"call notify\.setup\(\) first"):
         extend(QUIET)
+
+
+def test_secrets_of_what_is_added_are_secrets_from_then_on(state, monkeypatch):
+    env = {**QUIET, "NOTIFY_STATE_DIR": str(state)}
+    monkeypatch.setenv("BROKER_PASSWORD", "c4nary-of-the-process")
+    with FakeDiscord(speed=60) as discord, notify.setup(env) as notifier:
+        extend({**env, "DISCORD_WEBHOOK_URL": discord.url, "RPC_PASSWORD": "c4nary-of-what-came"})
+
+        notifier.notify("c4nary-of-the-process and c4nary-of-what-came", level=logging.ERROR)
+
+        assert notifier.flush(LONG)
+        assert [embed["title"] for embed in discord.embeds] == ["❌ [redacted] and [redacted]"]
+
+
+def test_a_child_may_set_up_whatever_its_parent_was_setting_up_when_it_was_forked(state):
+    held, let_go = threading.Event(), threading.Event()
+
+    def set_up():
+        with bootstrap._setting_up:
+            held.set()
+            let_go.wait()
+
+    thread = threading.Thread(target=set_up)
+    thread.start()
+    held.wait()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(5)  # seconds: it would wait for ever
+        notify.setup({**QUIET, "NOTIFY_STATE_DIR": str(state)}, signals=False).close(0)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    let_go.set()
+    thread.join()
+
+    assert status == 0

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -474,3 +475,57 @@ def test_without_the_package_one_is_told_what_to_install(monkeypatch: pytest.Mon
 
     with pytest.raises(ValueError, match=r"needs redis: pip install 'executor-notify\[relay\]'"):
         RelayBackend("redis://queue", ORIGIN)
+
+
+# ---- what answers and is no Redis
+
+
+def answering_as_redis(to_exec: bytes, without_end: bytes = b"") -> Any:
+    """Answer as Redis does until EXEC, and that with *to_exec*, and *without_end* again and again."""
+
+    def behaviour(server: Raw, connection: socket.socket) -> None:
+        with connection.makefile("rb") as asked:
+            while head := asked.readline():
+                words = [asked.read(int(asked.readline()[1:]) + 2)[:-2].upper() for _ in range(int(head[1:]))]
+                if words[0] == b"EXEC":
+                    connection.sendall(to_exec)
+                    while without_end and not server.stop.is_set():
+                        connection.sendall(without_end)
+                else:
+                    connection.sendall(b"+QUEUED\r\n" if words[0] == b"XADD" else b"+OK\r\n")
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"+OK\r\n", b"$2\r\n12\r\n", b"*2\r\n+OK\r\n+OK\r\n", b"*2\r\n$-1\r\n$-1\r\n", b"*2\r\n:1\r\n:2\r\n"],
+    ids=["ok", "text", "each ok", "each nothing", "each a number"],
+)
+def test_what_answers_with_anything_but_ids_has_got_no_event(answer: bytes) -> None:
+    with raw(answering_as_redis(answer)) as no_redis:
+        backend = RelayBackend(f"redis://{no_redis.authority}", ORIGIN)
+
+        with pytest.raises(RetryLater, match="what answers at Redis' address is no Redis"):
+            backend.send([event(1), event(2)])
+        backend.close()
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        answering_as_redis(b"$100000000000\r\n", b"x" * 65_536),
+        answering_as_redis(b"*1000000000\r\n", b":1\r\n" * 10_000),
+    ],
+    ids=["text", "numbers"],
+)
+def test_an_answer_without_end_is_left_before_it_fills_the_memory(behaviour: Any) -> None:
+    with raw(behaviour) as no_redis:
+        backend = RelayBackend(f"redis://{no_redis.authority}", ORIGIN)
+        began = time.monotonic()
+
+        with pytest.raises(RetryLater, match="connection lost"):
+            backend.send([event(1), event(2)])
+        backend.close()
+
+    assert time.monotonic() - began < 5.0  # seconds; the deadline is ten, in which five gigabytes come

@@ -135,7 +135,8 @@ def test_a_redis_that_is_full_is_emptied_and_takes_the_rest(tmp_path: Path) -> N
         assert before > 100  # eight megabytes, of which an empty server uses one, in events of twenty kilobytes
         some.publish(20, _EACH, processes=1)
         threading.Event().wait(1)
-        assert redis.client().xlen("notify:events") < before + 20 * _EACH  # a small one may find a place
+        # A few may have found the room that the buffers of who has filled it have given back meanwhile.
+        assert before <= redis.client().xlen("notify:events") < before + 20 * _EACH
         some.work()
         some.published(timeout=60)
         eventually(lambda: receiver.events >= before + 20 * _EACH, "all has arrived", timeout=30)

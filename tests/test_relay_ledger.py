@@ -107,3 +107,37 @@ def test_names_of_executors_may_be_anything_that_is_text(client):  # noqa: F811
     known = one.begin(Asked(heard=[("all/a", name) for name in [*names, "another"]]))
 
     assert known.heard == {("all/a", name) for name in names}
+
+
+@pytest.mark.parametrize("left", [None, 3_600_000], ids=["for good", "an hour"])
+def test_a_lock_that_another_program_or_a_clock_set_back_keeps_is_over_in_five_seconds(client, left):  # noqa: F811
+    one, _ = worker(client, "one")
+    client.set("notify:lock:matters", "of nobody", px=left)
+    known = []
+    thread = threading.Thread(target=lambda: known.append(one.begin(Asked())))
+    thread.start()
+
+    while not 0 < client.pttl("notify:lock:matters") <= 5000:  # milliseconds, as of a worker that was killed
+        thread.join(0.01)
+    client.pexpire("notify:lock:matters", 1)  # so that the test need not wait for them
+    thread.join()
+
+    assert len(known) == 1
+
+
+def test_what_another_program_has_put_among_matters_hides_nothing_of_ours(client):  # noqa: F811
+    one, _ = worker(client, "one")
+    one.begin(Asked())
+    one.commit(Plan(changes={"all/a": "1"}))
+    client.hset("notify:matters", b"\xff", b"\xfe")
+    client.hset("notify:matters:said", mapping={"all/a": "nonsense", b"\xff": ""})
+    client.xadd("notify:matters:changes", {"a": "b"})
+
+    followed, told_all = one.begin(Asked(matters=["all/a"])), None
+    one.commit(Plan())
+    one.forget()
+    told_all = one.begin(Asked(matters=None))
+
+    assert (followed.changes, followed.waiting) == ({}, frozenset())
+    assert told_all.changes["all/a"] == b"1"
+    assert told_all.waiting == frozenset()

@@ -416,3 +416,42 @@ def test_the_kill_of_a_worker_with_the_probe_costs_a_minute_at_most(client, serv
     assert one.acquire(TWO) == 1
     pass_time(client, 60)
     assert one.acquire(TWO) == 0
+
+
+# ---- what another program has put under our names
+
+
+def spoil(client):  # noqa: F811
+    """Put something else in the place of all that is known of limits."""
+    for key in list(client.scan_iter("notify:limit:*")):
+        client.delete(key)
+        client.rpush(key, "of another program")
+
+
+def test_what_another_program_has_put_in_place_of_a_limit_stops_nobody(client, one, other):  # noqa: F811
+    ask(one, ONE, posted_in("7"))
+    ask(one, TWO, posted_in("7"))
+    assert one.acquire(ONE) == 0
+    spoil(client)
+
+    one.answered(ONE, posted_in("7"))
+
+    assert other.acquire(ONE) == 0
+    assert other.acquire(TWO) == 0
+    spoil(client)
+    assert one.ready_in(TWO) == 0
+
+
+@pytest.mark.parametrize("odd", ["nan", "-nan", "text", "inf", "-inf", ""])
+def test_a_number_that_is_none_of_ours_keeps_no_later_limit_from_being_obeyed(client, one, other, odd):  # noqa: F811
+    ask(one, ONE, posted_in("7"))
+    pass_time(client, 60)
+    for key in client.scan_iter("notify:limit:*"):
+        if client.type(key) == b"hash":
+            for name in ("stops", "left", "counted_until"):
+                client.hset(key, name, odd)
+            client.hset(key, "closed_until", "0" if odd == "inf" else odd)  # for an hour it would be
+
+    ask(one, ONE, limited(5))
+
+    assert other.ready_in(ONE) == pytest.approx(60 if odd == "inf" else 5, abs=SOON)  # stopped endlessly often before

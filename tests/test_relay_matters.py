@@ -266,6 +266,26 @@ def test_all_workers_together_announce_no_more_than_the_limit(client, server, cl
     assert client.xlen(EVENTS) == 22  # the digests are in the stream: a kill loses none
 
 
+def test_a_clock_of_the_server_that_is_set_back_prolongs_no_storm_and_puts_off_no_digest(client, clock):  # noqa: F811
+    one = Judge(client, "one", clock=clock, storm_limit=5)
+    begin = one.folding._ledger.begin
+    for number in range(10):
+        publish(client, happened(f"e{number}", f"fault {number}"))
+        one.work()
+
+    def an_hour_earlier(asked):
+        known = begin(asked)
+        return known._replace(now=known.now - 60 * MINUTE)
+
+    one.folding._ledger.begin = an_hour_earlier
+    one.due()
+    clock.advance(MINUTE)
+
+    assert [each.message for each in one.due()] == ["Held back: 5 events of 5 matters"] * 2  # for two that fold
+    publish(client, happened("e11", "fault 11"))
+    assert len(names(one.work(), "announced")) == 3  # to three backends
+
+
 # ---- twice, and not at all
 
 
@@ -281,6 +301,18 @@ def test_an_entry_that_comes_again_is_not_counted_again(client, one, other):  # 
     assert other.folding.judged_before(entry, noted) == first[0]
     assert client.hlen("notify:matters") == 2  # the matter, and when something was announced
     assert all(b'"counts": [3' not in value for value in client.hvals("notify:matters"))  # two have happened
+
+
+@pytest.mark.parametrize("odd", [b"nonsense", b'{"v": 2}', b'[[[{"message": 5}, ["chat"]]], []]'])
+def test_a_verdict_that_cannot_be_read_ends_no_worker_and_everybody_gets_the_event(client, one, odd):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    ((given, _, _),) = one.take()
+
+    client.hset(f"notify:entry:{given.entry}", "judged", odd)  # by a worker of another version
+    (judged,) = one.folding.judge_batch([given])
+
+    assert judged.lanes == given.wanted == set(one.routes)
+    assert one.folding.judged_before(given, odd) == judged
 
 
 def test_an_answer_that_was_lost_on_its_way_counts_nothing_twice(client, one, clock, monkeypatch):  # noqa: F811

@@ -34,7 +34,21 @@ def test_what_was_decided_comes_back_and_takes_little_room(judged):
     assert len(text) < 300  # characters: the event stands in its entry
 
 
-@pytest.mark.parametrize("odd", [b"{}", b"7", b"[1]", b"nonsense", json.dumps([[[{"matter": []}, []]], []]).encode()])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"{}",
+        b"7",
+        b"[1]",
+        b"nonsense",
+        json.dumps([[[{"matter": []}, []]], []]).encode(),
+        b"[[[[], []]], []]",
+        b'[[[{"message": 5}, ["chat"]]], []]',
+        b'[[[{}, "chat"]], []]',
+        b'[[[{"matter": ["x", "announced", "1", 1, 1, 1]}, ["chat"]]], []]',
+        b"[[[{}, [[]]]], []]",
+    ],
+)
 def test_what_it_has_not_made_is_a_value_or_a_type_error(odd):
     with pytest.raises((TypeError, ValueError)):
         noted.decode(EVENT, odd)

@@ -36,6 +36,29 @@ def test_what_one_worker_notes_another_finds(posted, server):  # noqa: F811
     assert posted.pop("a", "") == ""
 
 
+@pytest.mark.parametrize("key", ["notify:posted:discord", "notify:posted:discord:ages", "notify:posted:discord:bytes"])
+def test_what_another_program_has_put_there_is_no_note_and_makes_room(posted, client, key):  # noqa: F811
+    posted["a"] = "1"
+    client.delete(key)
+    client.rpush(key, "of another program")
+
+    assert posted.get("b") is None
+    assert len(posted) == len(dict(posted)) == (0 if key == "notify:posted:discord" else 1)
+    posted["b"] = "2"
+
+    assert posted["b"] == "2"
+
+
+def test_notes_that_are_no_text_and_a_size_that_is_no_number_cost_no_other(posted, client):  # noqa: F811
+    posted["a"] = "1"
+    client.hset("notify:posted:discord", b"\xff", b"\xfe")
+    client.set("notify:posted:discord:bytes", "many")
+
+    posted["b"] = "2"
+
+    assert (posted["a"], posted["b"], "2" in posted.values()) == ("1", "2", True)
+
+
 def test_each_backend_has_notes_of_its_own(posted, client):  # noqa: F811
     posted["a"] = "1"
 

@@ -293,3 +293,18 @@ def test_a_full_server_can_be_emptied(tmp_path_factory: pytest.TempPathFactory) 
 
         assert taken == count
         client.xadd(EVENTS, fields_of(Entry(event)))
+
+
+def test_a_clock_of_the_server_that_is_set_back_lets_no_dead_worker_live_for_longer_than_a_lease(client, join):  # noqa: F811
+    dead, heir = join("dead"), join("heir")
+    (entry,) = published(client, "a 1")
+    dead.take("0-0", 1)
+    client.zincrby("notify:workers", 3600, "dead")  # as when the clock goes back by an hour
+
+    assert heir.claim(10, is_sure=True) == ([], 0, False)
+    left = client.zscore("notify:workers", "dead") - client.time()[0]
+    client.zincrby("notify:workers", -left - 1, "dead")  # that much later
+    found, _, _ = heir.claim(10, is_sure=True)
+
+    assert 0 < left <= LONG + 1  # a lease, and the part of a second that the clock has beside it
+    assert [each.entry for each in found] == [entry]

@@ -131,3 +131,20 @@ def test_while_redis_is_away_nothing_is_sent_and_what_telegram_said_counts_after
     assert capsys.readouterr().err == (
         "notify: Redis does not tell Telegram's limits (ConnectionError): until it does nothing is sent there\n"
     )
+
+
+def test_what_another_program_has_put_in_place_of_a_limit_stops_nobody_and_is_obeyed_by_nobody(client, one, other):  # noqa: F811
+    one.answered(BOT, GROUP, stop=0.0)
+    for odd in ("key", "nan"):
+        for key in list(client.scan_iter("notify:limit:*")):
+            if odd == "key":
+                client.delete(key)
+                client.rpush(key, "of another program")
+            elif client.type(key) == b"hash":
+                client.hset(key, mapping=dict.fromkeys(("paid_until", "closed_until", "stops"), odd))
+        assert send(other, GROUP) == 0
+        pass_time(client, 61)  # seconds: a window of a minute is empty
+
+    one.answered(BOT, GROUP, stop=5.0)
+
+    assert other.ready_in(BOT, GROUP) == about(5)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from children import python
@@ -64,6 +64,37 @@ def test_an_event_that_was_not_logged_is_passed_on_as_it_is() -> None:
 
     assert before_send(event, {}) is event
     assert event == {"exception": {"values": []}}
+
+
+class Hostile:
+    def _refuse(self, *_: object) -> NoReturn:
+        raise RuntimeError("no")
+
+    __str__ = __bool__ = __eq__ = __hash__ = _refuse  # type: ignore[assignment]  # that is the point
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]  # that is the point, too
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("hook", [before_breadcrumb, before_send])
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ({"level": ["trade"]}, {}),
+        ({"level": Hostile()}, {}),
+        ({"level": Hostile()}, {"log_record": record(logging.ERROR)}),
+        ({}, {"log_record": Hostile()}),
+        ({}, {"log_record": record(logging.ERROR, levelno="ERROR")}),
+        ({}, {"log_record": record(logging.ERROR, levelno=-5)}),
+        ({}, {"log_record": record(logging.ERROR, exc_info=Hostile())}),
+        ({}, None),
+        (None, {}),
+        ([], []),
+    ],
+)
+def test_nonsense_is_passed_on_and_raises_nothing_into_the_program(hook: Any, said: Any, hint: Any) -> None:
+    assert hook(said, hint) is said
 
 
 @pytest.fixture

@@ -556,3 +556,34 @@ def test_a_message_above_twelve_mebi_characters_is_cut_with_its_middle_marked(
     assert len(message) <= MAX_MESSAGE
     assert (message[0], message[-1]) == (letter, "z")
     assert " characters cut]…" in message
+
+
+# ---- what will not be looked at
+
+
+class OfNoClass:
+    @property
+    def __class__(self) -> type:  # type: ignore[override]  # that is the point
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"msg": OfNoClass()},
+        {"exc_info": OfNoClass()},
+        {"exc_info": (None, OfNoClass(), None)},
+        {"exc_info": Hostile()},
+        {"exc_info": (1,)},
+        {"args": Hostile()},
+        {"args": OfNoClass()},
+    ],
+)
+def test_a_record_whose_parts_will_not_be_looked_at_is_an_event(odd: dict[str, object]) -> None:
+    record = logging.makeLogRecord({"msg": "said", "levelno": logging.ERROR, **odd})
+
+    snapshot = Snapshot(record)
+    snapshot.note_template(record)  # as the handler does from WARNING on
+
+    assert snapshot.event().exception is None
+    assert snapshot.event().message.startswith("said") or "msg" in odd

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 from children import python
@@ -388,7 +389,12 @@ def test_a_logstash_over_tcp_needs_no_more_than_its_address(executor):
     ("call", "variable"),
     [
         (lambda: trade_executor.setup_discord_logging("S", "https://example.com/hook"), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", None), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", b"https://example.com/hook"), "DISCORD_WEBHOOK_URL"),
+        (lambda: trade_executor.setup_discord_logging("S", 7), "DISCORD_WEBHOOK_URL"),
         (lambda: trade_executor.setup_telegram_logging("", "1"), "TELEGRAM_API_KEY"),
+        (lambda: trade_executor.setup_telegram_logging(5, 5), "TELEGRAM_API_KEY"),
+        (lambda: trade_executor.setup_logstash_logging(None, "executor-gold"), "LOGSTASH_SERVER"),
         (lambda: trade_executor.setup_telegram_logging(TOKEN, ""), "TELEGRAM_CHAT_ID"),
         (lambda: trade_executor.setup_logstash_logging("127.0.0.1", ""), "LOGSTASH_APPLICATION"),
     ],
@@ -457,6 +463,56 @@ def test_at_the_end_of_the_program_the_handler_of_telegram_waits_for_nobody(exec
     assert time.monotonic() - began < 1.0  # second; it would wait for five
 
 
+@pytest.mark.parametrize("exc_info", [(), (1,), (None, "text", None)])
+def test_an_error_of_the_loop_with_odd_exception_info_raises_nothing_and_arrives(executor, exc_info):
+    executor.begin()
+    record = logging.makeLogRecord(
+        {"name": LOOP, "levelno": logging.ERROR, "msg": "Cycle failed", "exc_info": exc_info}
+    )
+
+    executor.notifier.handler.handle(record)  # pytest's own handlers would raise
+
+    assert executor.titles == ["❌ Cycle failed"]
+
+
+def test_a_record_that_cannot_be_copied_arrives_as_it_is(executor, capfd):
+    class Uncopyable(logging.LogRecord):
+        def __reduce_ex__(self, protocol):
+            raise SystemExit
+
+    executor.begin()
+
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        executor.loop.handle(Uncopyable(LOOP, logging.ERROR, __file__, 1, "Cycle failed", (), sys.exc_info()))
+
+    executor.settle()
+    assert [document["message"] for document in executor.documents if document["level"] == "ERROR"] == ["Cycle failed"]
+    assert "passed on as it is: SystemExit" in capfd.readouterr().err
+
+
+def test_a_record_of_a_logger_without_a_name_raises_nothing_and_arrives(executor):
+    executor.begin()
+
+    logging.getLogger().handle(logging.makeLogRecord({"name": None, "levelno": logging.ERROR, "msg": "from elsewhere"}))
+
+    assert executor.titles == ["❌ from elsewhere"]
+
+
+def test_a_configuration_of_logging_in_the_middle_waits_for_no_destination(executor):
+    executor.begin()
+    handler = executor.to_telegram()
+    executor.telegram.answer_with(fake_telegram.HANG)
+    executor.loop.trade_high("Rebalanced")
+
+    began = time.monotonic()
+    logging.shutdown([weakref.ref(handler)])  # as dictConfig() does with all handlers there are
+
+    assert time.monotonic() - began < 1.0  # second; it would wait for five
+    executor.notifier.close(0)
+
+
 def test_trades_and_images_are_on_disk_before_the_call_returns(executor):
     executor.begin()
     executor.discord.answer_with(*[500] * 20)
@@ -519,3 +575,47 @@ def test_the_size_and_level_of_the_ring_buffer_may_be_chosen():
     logger.info("below its level")
 
     assert [record["message"] for record in ring.export()] == ["number 1", "number 2"]
+
+
+def test_a_record_that_the_ring_buffer_cannot_look_at_raises_nothing():
+    class OfNoClass:
+        @property
+        def __class__(self):
+            raise RuntimeError("no")
+
+    ring = trade_executor.RingBufferHandler()
+
+    ring.handle(logging.makeLogRecord({"msg": "said", "exc_info": (None, OfNoClass(), None)}))
+
+    assert [record["message"] for record in ring.export()] == ["said"]
+
+
+def test_names_and_tags_that_are_no_text_are_shown_as_text(executor):
+    trade_executor.setup_discord_logging(None, executor.discord.url)
+    executor.to_logstash(extra_tags=["gold", 7])
+
+    executor.loop.error("Failed")
+
+    assert executor.titles == ["❌ Failed"]
+    assert executor.documents[-1]["tags"] == ["python", "gold", "7"]
+
+
+def test_what_the_ring_buffer_shows_has_no_secret_that_was_set_after_it_was_shown_first(executor, monkeypatch):
+    trade_executor.setup_logging("info", in_memory_buffer=True)
+    ring = trade_executor.get_ring_buffer_handler()
+    assert ring.export() == []
+
+    monkeypatch.setenv("BROKER_PASSWORD", "c4nary-loaded-later")
+    executor.loop.error("refused c4nary-loaded-later")
+
+    assert [record["message"] for record in ring.export()] == ["refused [redacted]"]
+
+
+def test_secrets_of_destinations_that_come_along_are_shown_nowhere(executor, monkeypatch):
+    monkeypatch.setenv("APPRISE_URLS", "json://me:c4nary-of-a-service@127.0.0.1:9")
+    executor.begin()
+
+    executor.loop.error("refused c4nary-of-a-service")
+    executor.notifier.close(1)  # second: nobody listens at that service
+
+    assert [embed.get("title") for embed in executor.discord.embeds] == ["❌ refused [redacted]"]

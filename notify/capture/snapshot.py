@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from notify.capture import context
-from notify.capture.event_dict import NOT_FIELDS, body_of, exception_of
+from notify.capture.event_dict import NOT_FIELDS, body_of, exception_in, exception_of
 from notify.clip import clip
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, event_of_record
@@ -90,8 +90,8 @@ class Snapshot:
         self.level = level if type(level) is int else _number(level, logging.INFO)
         self.exception = None
         self._body = recorded("stack_info")
-        if record.exc_info:
-            self.exception = _raised(record.exc_info)
+        if record.exc_info is not None and (raised := _raised(record.exc_info)) is not None:
+            self.exception = raised
         elif self._body is None:
             # A record that came through a socket or a pickle has its traceback as text only.
             self._body = recorded("exc_text")
@@ -147,8 +147,9 @@ class Snapshot:
 
     def note_template(self, record: LogRecord) -> None:
         """Remember what the message was before its arguments were put in. For records that may fold."""
-        template = record.msg
-        self._template = template if record.args and type(template) is str else self.message
+        template, args = record.msg, record.args
+        has_args = bool(args) if type(args) in (tuple, dict) else args is not None
+        self._template = template if has_args and type(template) is str else self.message
         self._is_reported = _is_reported(record)
 
     def subject(self) -> Subject | None:
@@ -208,19 +209,17 @@ def _fields(extras: dict[Any, object]) -> dict[str, object]:
 
 def _raised(exc_info: object) -> Raised | None:
     """Take what a record may have as exc_info: a triple, an exception, or something odd that a program made up."""
-    exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) > 1 else exc_info
-    return Raised(exception) if isinstance(exception, BaseException) else None
+    exception = exception_in(exc_info)
+    return None if exception is None else Raised(exception)
 
 
 def _is_reported(record: LogRecord) -> bool:
     """Say whether *record* is said of a crash that was reported: it has its exception, or says so by its topic."""
-    exc_info = record.exc_info
-    if exc_info:
-        exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
-    else:
+    exception = exception_in(record.exc_info)
+    if exception is None:
         topic = record.__dict__.get("topic")
         exception = sys.exception() if type(topic) is str and topic == "crash" else None
-    return isinstance(exception, BaseException) and report_of(exception) is not None
+    return exception is not None and report_of(exception) is not None
 
 
 def _number(value: object, otherwise: int) -> int:
@@ -250,7 +249,8 @@ _remembered_origin = lru_cache(maxsize=_ORIGINS, typed=True)(_origin)
 
 def _unformatted(record: LogRecord, error: BaseException) -> str:
     """Return the template and its arguments, when they do not go together."""
-    template = safe_str(record.msg) if isinstance(record.msg, str) else safe_repr(record.msg)
-    args = record.args if isinstance(record.args, tuple) else (record.args,)
+    # isinstance() believes, and so runs, what an object says of its own class.
+    template = safe_str(record.msg) if issubclass(type(record.msg), str) else safe_repr(record.msg)
+    args = record.args if type(record.args) is tuple else (record.args,)
     shown = ", ".join(clip(safe_repr(argument), _SHORT) for argument in args[:MAX_ITEMS])
     return f"{template} [not formatted, {class_name(error)}: {shown}]"

@@ -177,8 +177,8 @@ class Pipeline:
             outbox.wake = lambda: self._housekeeping.wake()
             if self._remembers:
                 self._folding.remember_in(_journal(outbox, self._clock))
-        self._backends[name] = backend
-        self._routes = {**self._routes, name: route}
+        self._routes = {**self._routes, name: route}  # first: what is forked meanwhile has a route for each backend
+        self._backends = {**self._backends, name: backend}
         self._durable = _durable(self._backends, self._routes) if self._outbox is not None else set()
         self._folding.add(name, backend, route)
         if edits(backend):
@@ -195,6 +195,10 @@ class Pipeline:
         self._dispatcher.add(lane)
         self._name_stand_ins(self.lanes)  # now that what the others get goes there, too, if it is wanted there
         self.intake.judge_with(Judging(self._folding, self._write_ahead()))
+        if self._closed:  # by a signal handler, which has interrupted this and does not know of all of it
+            lane.stop()
+            if outbox is not None:
+                outbox.close()
 
     def begin_in_child(self, *, closed: bool) -> None:
         """Begin anew in a forked child: with locks and threads of its own, and without its parent's events.

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from notify.capture.event_dict import exception_in
 from notify.levels import severity
 from notify.threads import is_ours
 
@@ -36,7 +37,7 @@ def before_breadcrumb(crumb: T, hint: Mapping[str, Any]) -> T | None:
     """
     if is_ours():
         return None
-    _name_level(crumb, hint.get("log_record"))
+    _name_level(crumb, _record(hint))
     return crumb
 
 
@@ -50,19 +51,30 @@ def before_send(event: T, hint: Mapping[str, Any]) -> T | None:
         event: as Sentry's SDK made it. Changed in place.
         hint: has `log_record` when it was logged.
     """
-    record = hint.get("log_record")
-    if isinstance(record, logging.LogRecord):
-        if severity(record.levelno) < logging.ERROR <= record.levelno and not record.exc_info:
+    record = _record(hint)
+    if record is not None:
+        if severity(record.levelno) < logging.ERROR <= record.levelno and exception_in(record.exc_info) is None:
             return None
         _name_level(event, record)
     return event
 
 
-def _name_level(said: Any, record: object) -> None:
+def _record(hint: object) -> logging.LogRecord | None:
+    """Return the record that was logged; None when there is none, or none with a level."""
+    # By class: isinstance() believes, and so runs, what an object says of itself.
+    record: Any = hint.get("log_record") if issubclass(type(hint), dict) else None  # type: ignore[attr-defined]  # it is one
+    is_one = issubclass(type(record), logging.LogRecord) and type(record.levelno) is int
+    return record if is_one else None
+
+
+def _name_level(said: Any, record: logging.LogRecord | None) -> None:
+    if not issubclass(type(said), dict):
+        return  # a hook before this one has made something of it that is Sentry's to judge
     level = said.get("level")
-    if isinstance(record, logging.LogRecord):
-        if level not in _KNOWN:
+    is_known = type(level) is str and level in _KNOWN
+    if record is not None:
+        if not is_known:
             weight = severity(record.levelno)
-            said["level"] = next(name for least, name in _NAMES if weight >= least)
-    elif level and level not in _KNOWN:  # a crumb of the program's own making; one without a level is info to Sentry
-        said["level"] = "info"
+            said["level"] = next((name for least, name in _NAMES if weight >= least), "debug")
+    elif not (is_known or level is None or (type(level) is str and not level)):
+        said["level"] = "info"  # a crumb of the program's own making; one without a level is info to Sentry

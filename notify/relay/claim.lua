@@ -1,8 +1,8 @@
 -- Takes over, piece by piece, from a worker that is dead. ARGV: worker, entries at most, bytes, deliveries at most,
--- '1': also from one that has left without a word. Returns entries in order, how many were set aside, whether there is
--- more.
+-- '1': also from one that has left without a word, seconds of a lease. Returns entries in order, how many were set
+-- aside, whether there is more.
 local worker, most, most_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local deliveries, is_sure = tonumber(ARGV[4]), ARGV[5] == '1'
+local deliveries, is_sure, lease = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 if not is_held(worker) then return redis.error_reply(LOST) end
 
 local now = seconds()
@@ -10,6 +10,9 @@ local found, score
 for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', events, group)) do
   local name = each[2]
   local ends = redis.call('ZSCORE', workers, name)
+  if ends and tonumber(ends) > now + 10 * lease then
+    redis.call('ZADD', workers, now + lease, name)  -- the clock was set back: who lives renews this in a moment
+  end
   local heir = redis.call('HGET', heirs, name)
   local is_dead = not ends or tonumber(ends) == 0 or (is_sure and tonumber(ends) <= now)
   -- What an heir that is dead, too, has taken over already comes first.

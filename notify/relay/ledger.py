@@ -110,11 +110,11 @@ class Ledger:
         self._worker = worker
         self._kept_seconds = int(kept_seconds)
         self._token = ""
-        self._cursor = ("", "")  # the last change that is known, and whose it was
+        self._cursor = (b"", b"")  # the last change that is known, and whose it was
 
     def forget(self) -> None:
         """Have everything told at the next time: what is known here is not what was written."""
-        self._cursor = ("", "")
+        self._cursor = (b"", b"")
 
     def begin(self, asked: Asked) -> Known:
         """Wait for the lock, and return what there is."""
@@ -130,14 +130,14 @@ class Ledger:
                 break
             threading.Event().wait(_PATIENCE)
         _, now, change, by, is_all, values, judged, heard, waiting = answer
-        self._cursor = (change.decode(), by.decode())
+        self._cursor = (change, by)
         return Known(
             now=float(now),
             is_all=bool(is_all),
-            changes={name.decode(): value for name, value in zip(values[::2], values[1::2], strict=True)},
+            changes={_text(name): value for name, value in zip(values[::2], values[1::2], strict=True)},
             judged={entry: noted for entry, noted in zip(asked.entries, judged, strict=True) if noted is not None},
             heard=frozenset(pair for pair, is_known in zip(asked.heard, heard, strict=True) if is_known),
-            waiting=frozenset(name.decode() for name in waiting),
+            waiting=frozenset(map(_text, waiting)),
         )
 
     def commit(self, plan: Plan) -> bool:
@@ -150,8 +150,13 @@ class Ledger:
         if answer[0] != b"noted":
             return False
         if answer[1]:
-            self._cursor = (answer[1].decode(), self._token)
+            self._cursor = (answer[1], self._token.encode())
         return True
+
+
+def _text(name: bytes) -> str:
+    """Return a name as text; what another program has put there need not be any."""
+    return name.decode("utf-8", "replace")
 
 
 def _flat(entry: Entry) -> Iterable[str]:

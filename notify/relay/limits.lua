@@ -15,15 +15,16 @@ if what == 'answered' then
 end
 
 local function opened(key)
+  ours(key, 'hash')
   local kept = redis.call('HMGET', key, 'closed_until', 'stops', 'probe', 'probed_until', 'left', 'counted_until')
   return {
     key = key,
-    closed_until = math.min(tonumber(kept[1]) or 0, now + LONGEST),  -- the clock may have been set back
-    stops = tonumber(kept[2]) or 0,
+    closed_until = math.min(number(kept[1]), now + LONGEST),  -- the clock may have been set back
+    stops = number(kept[2]),
     probe = kept[3],
-    probed_until = math.min(tonumber(kept[4]) or 0, now + PROBE),
-    left = tonumber(kept[5]) or 0,
-    counted_until = math.min(tonumber(kept[6]) or 0, now + LONGEST),
+    probed_until = math.min(number(kept[4]), now + PROBE),
+    left = number(kept[5]),
+    counted_until = math.min(number(kept[6]), now + LONGEST),
   }
 end
 
@@ -45,6 +46,7 @@ end
 
 -- A window is a sorted set of requests, each with the moment from which it does not count any more.
 local function window_wait(key, most, seconds)
+  ours(key, 'zset')
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   redis.call('ZREMRANGEBYSCORE', key, string.format('(%.17g', now + math.max(PROBE, seconds)), '+inf')
   local count = redis.call('ZCARD', key)
@@ -56,13 +58,16 @@ local function window_wait(key, most, seconds)
 end
 
 local function occupy(key, seconds)
+  ours(key, 'zset')
   redis.call('ZADD', key, now + seconds, request)
   redis.call('EXPIRE', key, KEPT)
 end
 
+ours(KEYS[2], 'zset')
 local hook, everything = opened(KEYS[1]), opened(KEYS[3])
 local channel_id = redis.call('HGET', KEYS[1], 'channel')
 if what == 'answered' and ARGV[4] ~= '' then
+  if channel_id then ours(CHANNEL_KEY .. channel_id, 'hash') end
   if channel_id and redis.call('HGET', CHANNEL_KEY .. channel_id, 'probe') == request then
     redis.call('HDEL', CHANNEL_KEY .. channel_id, 'probe', 'probed_until')  -- the webhook has moved meanwhile
   end
@@ -126,8 +131,7 @@ for _, gate in ipairs(gates) do
     note(gate, 'probe', request, 'probed_until', now + PROBE)
   end
 end
-redis.call('HINCRBY', KEYS[1], 'left', -1)
-redis.call('EXPIRE', KEYS[1], KEPT)
+note(hook, 'left', hook.left - 1)
 occupy(KEYS[2], PROBE)
 if channel then
   occupy(channel.key .. SENT, CHANNEL_SECONDS)

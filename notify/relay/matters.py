@@ -36,6 +36,7 @@ from notify.rules.verdict import Verdict
 if TYPE_CHECKING:
     from redis import Redis
 
+_SET_BACK = 5.0  # seconds that the server's clock may be behind what it was: two answers may pass each other
 _FOLLOW_EVERY = 5.0  # seconds: whoever told of a matter may be dead when there is more to say of it
 _OURS = (Phase.COUNTED, Phase.REMINDED)  # what the relay itself says of a matter
 _Result = TypeVar("_Result")
@@ -99,8 +100,11 @@ class SharedFolding:
         return [decided.get(each.entry) or Judged(((_plain(each), each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted_json: bytes) -> Judged:
-        """Return what was decided of an entry, from what was noted of it."""
-        return noted.decode(given.event, noted_json)
+        """Return what was decided of an entry, from what was noted of it: of what cannot be read, all who want it."""
+        try:
+            return noted.decode(given.event, noted_json)
+        except (TypeError, ValueError):  # by a worker of another version, or by somebody else's program
+            return Judged(((_plain(given), given.wanted),))
 
     def due(self) -> None:
         """Publish what is to be said of matters that go on."""
@@ -147,8 +151,12 @@ class SharedFolding:
 
     def _follow(self, known: Known) -> None:
         """Learn what others have changed."""
-        self._now = max(self._now, known.now)
-        self._followed_at = self._clock.monotonic()
+        followed_at = self._clock.monotonic()
+        if known.now < self._now - _SET_BACK:
+            self._now += followed_at - self._followed_at  # or nothing would be due, and a storm last, until it is again
+        else:
+            self._now = max(self._now, known.now)
+        self._followed_at = followed_at
         if known.is_all:
             self._begin_anew()
         changes: dict[str, dict[str, Any]] = {}

@@ -8,6 +8,10 @@
 local worker, token, cursor, by = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 if not is_held(worker) then return redis.error_reply(LOST) end
 if redis.call('GET', lock) ~= token and not redis.call('SET', lock, token, 'NX', 'PX', ARGV[3]) then
+  local left = redis.call('PTTL', lock)
+  if left < 0 or left > tonumber(ARGV[3]) then
+    redis.call('PEXPIRE', lock, ARGV[3])  -- the clock was set back, or somebody else's program has put it there
+  end
   return {'busy', redis.call('PTTL', lock)}
 end
 local asked = cjson.decode(ARGV[6])
@@ -18,7 +22,7 @@ local found = cursor ~= '' and redis.call('XRANGE', log, cursor, '+') or {}
 if found[1] and found[1][1] == cursor and found[1][2][2] == by then
   local names, known = {}, {}
   for at = 2, #found do
-    for name in string.gmatch(found[at][2][4], '%S+') do
+    for name in string.gmatch(found[at][2][4] or '', '%S+') do
       if not known[name] then
         known[name] = true
         names[#names + 1] = name
@@ -67,7 +71,7 @@ for _, each in ipairs(redis.call('XINFO', 'GROUPS', events)) do
 end
 for _, matter in ipairs(asked.all and redis.call('HKEYS', said) or asked.matters) do
   local entry = redis.call('HGET', said, matter)
-  if entry and (is_after(entry, delivered) or is_pending(entry)) then
+  if entry and number(entry) and (is_after(entry, delivered) or is_pending(entry)) then
     waiting[#waiting + 1] = matter
   end
 end

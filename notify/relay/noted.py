@@ -19,7 +19,13 @@ def encode(event: Event, judged: Judged) -> str:
 def decode(event: Event, noted: bytes) -> Judged:
     """Return what was decided of *event*. Raises `ValueError` and `TypeError` for what `encode` has not made."""
     said, folded = json.loads(noted)
-    return Judged(tuple((_with(event, changed), frozenset(names)) for changed, names in said), frozenset(folded))
+    return Judged(tuple((_with(event, changed), _names(names)) for changed, names in said), _names(folded))
+
+
+def _names(listed: Any) -> frozenset[str]:
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise TypeError("no list of names")
+    return frozenset(listed)
 
 
 def _changed(event: Event, said: Event) -> dict[str, object]:
@@ -32,9 +38,23 @@ def _changed(event: Event, said: Event) -> dict[str, object]:
 
 
 def _with(event: Event, changed: Mapping[str, Any]) -> Event:
+    if not isinstance(changed, dict):
+        raise TypeError("no object")
     texts = {name: changed[name] for name in _TEXTS if name in changed}
-    matter = None
-    if "matter" in changed:
-        matter_id, phase, *numbers = changed["matter"]
-        matter = Matter(matter_id, Phase(phase), *numbers)
-    return replace(event, matter=matter, **texts)
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise TypeError("no text")
+    return replace(event, matter=_matter(changed["matter"]) if "matter" in changed else None, **texts)
+
+
+def _matter(noted: object) -> Matter:
+    match noted:
+        case [
+            str(matter_id),
+            str(phase),
+            int(count),
+            int() | float() as since,
+            int() | float() as last,
+            int(executors),
+        ]:
+            return Matter(matter_id, Phase(phase), count, float(since), float(last), executors)
+    raise TypeError("no matter")

@@ -49,7 +49,7 @@ class Permits:
         self, client: "Redis", script: str, constants: Mapping[str, float | str], destination: str, clock: Clock | None
     ) -> None:
         known = "".join(f"local {name} = {value!r}\n" for name, value in {**_OF_ALL, **constants}.items())
-        self._script = client.register_script(HEAD + known + source(script))
+        self._script = client.register_script(HEAD + known + source("ours") + source(script))
         self._destination = destination
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()

@@ -2,6 +2,10 @@
 -- KEYS: the hash of texts, the sorted set of names by age, the bytes of all together.
 -- ARGV: the name, "1" or "0", the text, most entries, most bytes.
 local notes, ages, size = KEYS[1], KEYS[2], KEYS[3]
+ours(notes, 'hash')
+ours(ages, 'zset')
+ours(size, 'string')
+if not tonumber(redis.call('GET', size) or '0') then redis.call('DEL', size) end
 
 local function drop(name)
   local kept = redis.call('HGET', notes, name)

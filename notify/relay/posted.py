@@ -1,7 +1,6 @@
 """What a backend notes to find its messages again, for all workers together."""
 
-from collections.abc import Iterator, MutableMapping, ValuesView
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from notify import diagnostics
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 class SharedPosted(MutableMapping[str, str]):
     """Texts by text in Redis, of which the oldest make room. For one thread at a time, the lane's.
 
+    What another program has put in their place is nothing, and makes room for the next that is noted.
     Who reads while Redis is away gets `RetryLater`, before anything was sent. Who writes then gets nothing: the message
     is there already, and sending it once more is worse than not finding it again.
 
@@ -29,11 +29,10 @@ class SharedPosted(MutableMapping[str, str]):
     def __init__(self, client: "Redis", backend: str) -> None:
         self._client = client
         self._notes = f"{PREFIX}posted:{backend}"
-        self._script = client.register_script(HEAD + source("posted"))
+        self._script = client.register_script(HEAD + source("ours") + source("posted"))
 
     def __getitem__(self, name: str) -> str:
-        with _asking():
-            found: Any = self._client.hget(self._notes, _known(name))
+        found: Any = self._read(lambda: self._client.hget(self._notes, _known(name)))
         if found is None:
             raise KeyError(name)
         return _text(found)
@@ -49,17 +48,26 @@ class SharedPosted(MutableMapping[str, str]):
         return iter(self._all())
 
     def __len__(self) -> int:
-        with _asking():
-            return int(self._client.hlen(self._notes))
+        return int(self._read(lambda: self._client.hlen(self._notes)) or 0)
 
     def values(self) -> ValuesView[str]:
         """Return all texts at once."""
         return self._all().values()
 
     def _all(self) -> dict[str, str]:
-        with _asking():
-            found: Any = self._client.hgetall(self._notes)
+        found: Any = self._read(lambda: self._client.hgetall(self._notes)) or {}
         return {_text(name): _text(value) for name, value in found.items()}
+
+    def _read(self, ask: Callable[[], Any]) -> Any:
+        """Return what *ask* does, None when something else stands there. Raises `RetryLater` while Redis is away."""
+        from redis import RedisError
+
+        try:
+            return ask()
+        except (RedisError, OSError) as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
+            raise RetryLater(None, f"Redis does not tell which messages are there: {class_name(error)}") from None
 
     def _write(self, name: str, stays: str, value: str) -> int | None:
         """Return how many were there before; None when Redis is away."""
@@ -76,18 +84,11 @@ class SharedPosted(MutableMapping[str, str]):
 
 
 def _text(kept: bytes) -> str:
-    return kept.decode("utf-8", "surrogatepass")
+    try:
+        return kept.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # another program's: no text of ours, and no note of a message
+        return ""
 
 
 def _known(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    from redis import RedisError
-
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise RetryLater(None, f"Redis does not tell which messages are there: {class_name(error)}") from None

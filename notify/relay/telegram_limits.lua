@@ -8,10 +8,13 @@ local at = redis.call('TIME')
 local now = tonumber(at[1]) + tonumber(at[2]) / 1000000
 if what == 'answered' then now = now - tonumber(ARGV[3]) end
 
+ours(KEYS[1], 'hash')
+ours(KEYS[2], 'zset')
+ours(KEYS[3], 'zset')
 local kept = redis.call('HMGET', KEYS[1], 'paid_until', 'closed_until', 'stops')
-local paid_until = math.min(tonumber(kept[1]) or 0, now + GROUP_SECONDS)  -- the clock may have been set back
-local closed_until = math.min(tonumber(kept[2]) or 0, now + LONGEST)
-local stops = tonumber(kept[3]) or 0
+local paid_until = math.min(number(kept[1]), now + GROUP_SECONDS)  -- the clock may have been set back
+local closed_until = math.min(number(kept[2]), now + LONGEST)
+local stops = number(kept[3])
 
 local function note(...)
   redis.call('HSET', KEYS[1], ...)

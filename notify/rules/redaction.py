@@ -42,8 +42,14 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: dict[str, None] = {}
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Never show *values* either, from the next text on. By one thread at a time."""
+        self._values |= dict.fromkeys(values)
         # What is part of the mask would be found again in what replaced it.
-        forms = tuple(form for form in secret_values.forms(values) if form not in MASK)
+        forms = tuple(form for form in secret_values.forms(self._values) if form not in MASK)
         self._numbers = frozenset(int(form) for form in forms if re.fullmatch(f"-?[0-9]{{1,{_LONGEST_NUMBER}}}", form))
         self._data = tuple(map(_as_data, forms))
         self._phrases = frozenset(form for form in forms if " " in form)

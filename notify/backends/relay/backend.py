@@ -1,5 +1,6 @@
 """The relay backend: publishes events to Redis, where the relay's workers take them."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,15 +13,17 @@ from notify.backends.relay.lines import MOST, Lines
 from notify.backends.relay.server import REQUEST_SECONDS, look, open_client, unfit
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS, LOGSTASH, Entry, fields_of
-from notify.errors import DeliveryError, Rejected
+from notify.errors import DeliveryError, Rejected, RetryLater
 from notify.event import Event, Origin
 from notify.plain import clean
 
 if TYPE_CHECKING:
     import redis
 
+_ID = re.compile(rb"[0-9]+-[0-9]+")  # of an entry
 _BATCH_BYTES = 1_048_576  # a batch ends with the event that reaches this, so that it is written within the deadline
 _LARGE = 1_048_576  # bytes; Redis takes a value of this size however it is set up
+_ANSWER_BYTES = 1_048_576  # ids of a hundred entries are two thousand, and what a server says of itself is ten thousand
 _MOST_BYTES = 512 * 2**20  # of a value, unless the server is set up otherwise
 
 
@@ -89,7 +92,7 @@ class RelayBackend:
 
     def _opened(self) -> "redis.Redis":
         if self._client is None:  # in a forked child it is there, and connects anew: redis-py sees to that
-            self._client = open_client(self._address, request_seconds=REQUEST_SECONDS)
+            self._client = open_client(self._address, request_seconds=REQUEST_SECONDS, answer_bytes=_ANSWER_BYTES)
         return self._client
 
     def _publish(self, events: Sequence[Event]) -> int:
@@ -117,10 +120,15 @@ class RelayBackend:
         return len(entries)
 
     def _judge(self, answers: Sequence[object], entries: int) -> None:
-        """Raise the first error that an event met. One of Logstash's list is told, and costs no event."""
+        """Raise the first error that an event met. One of Logstash's list is told, and costs no event.
+
+        What answers with anything but ids is no Redis, and has not got them.
+        """
         errors = [(place, answer) for place, answer in enumerate(answers) if isinstance(answer, Exception)]
         if errors and errors[0][0] < entries:
             raise errors[0][1]
+        if not all(isinstance(answer, bytes) and _ID.fullmatch(answer) for answer in answers[:entries]):
+            raise RetryLater(reason="what answers at Redis' address is no Redis")
         if errors:
             diagnostics.report("relay logstash", f"relay: Logstash's list takes nothing: {trouble(errors[0][1])}")
 

@@ -1,6 +1,7 @@
 """The Redis server behind a relay: connections that end by a deadline, and what kind of server it is."""
 
 import functools
+import math
 import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +39,9 @@ class Server(NamedTuple):
         return f"Redis {self.version}, {kept}, {self.policy}"
 
 
-def open_client(address: Address, *, request_seconds: float = REQUEST_SECONDS) -> "redis.Redis":
+def open_client(
+    address: Address, *, request_seconds: float = REQUEST_SECONDS, answer_bytes: float = math.inf
+) -> "redis.Redis":
     """Return a client of the server at *address*, which connects when it is used first. Imports redis.
 
     It tries nothing twice, and decodes nothing. Thread-safe: each thread has a connection while it waits.
@@ -46,6 +49,8 @@ def open_client(address: Address, *, request_seconds: float = REQUEST_SECONDS) -
     Args:
         address: where to.
         request_seconds: the deadline of each request; one that asks the server to wait has to wait less.
+        answer_bytes: of the answer to one request, at most; then the connection is given up. For who asks for little:
+            what sends without end would fill the program's memory until the deadline.
     """
     threads.load("redis")
     import redis
@@ -64,6 +69,7 @@ def open_client(address: Address, *, request_seconds: float = REQUEST_SECONDS) -
         "socket_connect_timeout": _OF_ONE_ADDRESS,
         "socket_timeout": request_seconds,
         "socket_keepalive": True,
+        "answer_bytes": answer_bytes,
     }
     if address.tls:
         options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": address.ca_file}
@@ -113,15 +119,24 @@ class _Socket:
 
     def recv(self, size: int, *flags: int) -> bytes:
         self._bound()
-        return self._inner.recv(size, *flags)
+        data = self._inner.recv(size, *flags)
+        self._count(len(data))
+        return data
 
     def recv_into(self, *where: Any) -> int:  # for hiredis
         self._bound()
-        return self._inner.recv_into(*where)
+        size = self._inner.recv_into(*where)
+        self._count(size)
+        return size
 
     def sendall(self, data: bytes) -> None:
         self._bound()
         self._inner.sendall(data)  # takes its limit for the whole, TLS or not
+
+    def _count(self, size: int) -> None:
+        self._connection.room -= size
+        if self._connection.room < 0:
+            raise OSError("the answer is larger than anything that was asked for")
 
     def _bound(self) -> None:
         if self._limit == 0:  # a look that waits for nothing: whether an idle connection has been ended
@@ -141,12 +156,18 @@ def _bounded(kind: "type[Connection]") -> "type[Connection]":
 
     class Bounded(kind):  # type: ignore[valid-type, misc]  # known only when redis is imported
         ends_at = 0.0  # monotonic seconds
+        room = 0.0  # bytes of the answer that may follow
         connecting = False
         socket_timeout: float
+
+        def __init__(self, *, answer_bytes: float, **options: Any) -> None:
+            self.answer_bytes = answer_bytes
+            super().__init__(**options)
 
         def connect(self) -> None:
             if self._sock is None:
                 self.ends_at = time.monotonic() + CONNECT_SECONDS
+                self.room = self.answer_bytes
                 self.connecting = True
             try:
                 super().connect()
@@ -163,6 +184,7 @@ def _bounded(kind: "type[Connection]") -> "type[Connection]":
         def send_packed_command(self, command: Any, check_health: bool = True) -> None:
             if not self.connecting:
                 self.ends_at = time.monotonic() + self.socket_timeout
+                self.room = self.answer_bytes
             super().send_packed_command(command, check_health)
 
     return Bounded

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
 from notify import diagnostics
+from notify.capture.event_dict import exception_in
 from notify.crash.report import report_from_hook
-from notify.integrations.trade_executor.redaction import without_secrets
+from notify.integrations.trade_executor.redaction import redaction
 from notify.levels import severity
 from notify.notifier import Notifier, current_notifier
-from notify.plain import class_name
+from notify.plain import came_from_a_signal, class_name
 
 _WHERE = "the main loop"
 _LOOP = "tradeexecutor.cli"
@@ -40,7 +41,7 @@ def serialise_exception() -> ExceptionData:
     from notify.status.strict_json import plain
 
     raised = sys.exception()
-    return cast("ExceptionData", plain(exception("" if raised is None else raised), without_secrets))
+    return cast("ExceptionData", plain(exception("" if raised is None else raised), redaction()))
 
 
 def set_fail(run_state: object = None) -> None:
@@ -81,17 +82,27 @@ class CrashFilter:
 
     def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
         """Report what *record* is said of, and return a copy that says so: the record itself is for others, too."""
-        if severity(record.levelno) < logging.ERROR or not _ends_the_loop(record.name):
-            return True
-        exc_info = record.exc_info
-        raised = exc_info[1] if isinstance(exc_info, tuple) else sys.exception()
-        if raised is not None:
+        try:
+            raised = _said_of(record)
+            if raised is None:
+                return True
             report_from_hook(raised, where=_WHERE, notifier=self._notifier, folds=False)
             record = copy(record)
             record.__dict__.setdefault("topic", "crash")
-            return record
-        return True
+        except BaseException as error:  # guarantee 1: a record of the program's own class may raise anything
+            if came_from_a_signal(error):
+                raise
+            diagnostics.report("crash filter", f"a record of a crash was passed on as it is: {class_name(error)}")
+            return True
+        return record
 
 
-def _ends_the_loop(logger: str) -> bool:
-    return logger in (_COMMAND, _LOOP) or logger.startswith(f"{_LOOP}.")
+def _said_of(record: logging.LogRecord) -> BaseException | None:
+    """Return the exception that ends the loop and that *record* is said of, None when it is no such record."""
+    if severity(record.levelno) < logging.ERROR or not _ends_the_loop(record.name):
+        return None
+    return exception_in(record.exc_info) if record.exc_info is not None else sys.exception()
+
+
+def _ends_the_loop(logger: object) -> bool:
+    return type(logger) is str and (logger in (_COMMAND, _LOOP) or logger.startswith(f"{_LOOP}."))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
@@ -16,6 +17,7 @@ from notify.integrations.trade_executor.crash import CrashFilter
 from notify.integrations.trade_executor.version import docker_version
 from notify.levels import TRADE
 from notify.notifier import Notifier, current_notifier
+from notify.plain import safe_str
 from notify.setting import NEVER
 from notify.settings import LOGSTASH_PORT
 
@@ -52,10 +54,13 @@ def setup_discord_logging(name: str, webhook_url: str, avatar_url: str | None = 
 
     Raises `ConfigError` for an address that is none of a webhook.
     """
-    wanted = {"DISCORD_WEBHOOK_URL": webhook_url, "DISCORD_USERNAME": name, "DISCORD_AVATAR_URL": avatar_url or ""}
+    url, name, avatar_url = _text(webhook_url), _text(name), _text(avatar_url)
+    wanted = {"DISCORD_WEBHOOK_URL": url, "DISCORD_USERNAME": name, "DISCORD_AVATAR_URL": avatar_url}
+    if not url:
+        raise ConfigError("DISCORD_WEBHOOK_URL: not set")
     notifier = current_notifier()
     asked = {} if notifier is None or notifier.closed else _known.setdefault(notifier, _Known()).asked
-    if notifier is not None and asked.get("discord", {}).get("DISCORD_WEBHOOK_URL") == webhook_url:
+    if notifier is not None and asked.get("discord", {}).get("DISCORD_WEBHOOK_URL") == url:
         _speak_as(notifier, name, avatar_url)
         asked["discord"] = wanted
     _deliver_to("discord", wanted)
@@ -71,7 +76,7 @@ def setup_telegram_logging(telegram_api_key: str, telegram_chat_id: str | int) -
     Returns a handler whose `close()` waits until all was delivered, five seconds at most. It is attached nowhere, and
     need not be closed. Raises `ConfigError` when one of the two is missing or cannot be right.
     """
-    wanted = {"TELEGRAM_API_KEY": telegram_api_key or "", "TELEGRAM_CHAT_ID": str(telegram_chat_id or "")}
+    wanted = {"TELEGRAM_API_KEY": _text(telegram_api_key), "TELEGRAM_CHAT_ID": _text(telegram_chat_id)}
     if not wanted["TELEGRAM_API_KEY"]:
         raise ConfigError("TELEGRAM_API_KEY: not set")
     notifier = _deliver_to("telegram", wanted)
@@ -99,20 +104,22 @@ def setup_logstash_logging(
 
     Returns the root logger. Raises `ConfigError` when something is missing or cannot be right.
     """
+    if not logstash_server:
+        raise ConfigError("LOGSTASH_SERVER: not set")
     if not application_name:
         raise ConfigError("LOGSTASH_APPLICATION: Logstash needs the name of the application")
-    tags = ["python", *(extra_tags or [])]
+    tags = ["python", *map(_text, extra_tags or [])]
     root = logging.getLogger()
     if not quiet:
         root.info("Events go to Logstash at %s, as %s with the tags %s", logstash_server, application_name, tags)
     wanted = {
-        "LOGSTASH_SERVER": logstash_server,
-        "LOGSTASH_APPLICATION": application_name,
+        "LOGSTASH_SERVER": _text(logstash_server),
+        "LOGSTASH_APPLICATION": _text(application_name),
         "LOGSTASH_TAGS": ",".join(tags),
-        "LOGSTASH_LEVEL": str(level),
+        "LOGSTASH_LEVEL": _text(level),
     }
     if port != _PORT:
-        wanted["LOGSTASH_PORT"] = str(port)
+        wanted["LOGSTASH_PORT"] = _text(port)
     _deliver_to("logstash", wanted)
     return root
 
@@ -157,18 +164,27 @@ class _Sent(logging.Handler):
         """Do nothing: the notifier's own handler hears the same record."""
 
     def close(self) -> None:
-        """Wait until all was delivered, five seconds at most. Idempotent."""
-        self._notifier.flush(_PATIENCE)  # at once when that is closed, as at the end of the program
+        """Wait until all was delivered, five seconds at most. Idempotent.
+
+        Not when logging closes all handlers there are, as at the end and in the middle of `dictConfig()`.
+        """
+        if sys._getframe(1).f_code is not logging.shutdown.__code__:
+            self._notifier.flush(_PATIENCE)  # at once when that is closed
         super().close()
 
 
-def _speak_as(notifier: Notifier, name: str, avatar_url: str | None) -> None:
+def _text(argument: object) -> str:
+    """Return *argument* as a setting has it, empty for None, so that what is no text is wrong as a setting would be."""
+    return "" if argument is None else safe_str(argument)
+
+
+def _speak_as(notifier: Notifier, name: str, avatar_url: str) -> None:
     from notify.backends.discord import DiscordBackend  # for those who have it
 
     backend = notifier.backend("discord") if "discord" in notifier else None
     if isinstance(backend, DiscordBackend):
         try:
-            backend.speak_as(name, avatar_url)
+            backend.speak_as(name, avatar_url or None)
         except ValueError as error:
             raise ConfigError(f"DISCORD_AVATAR_URL: {error}") from None
 

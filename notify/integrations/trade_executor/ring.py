@@ -7,7 +7,7 @@ from typing import TypedDict, cast
 from notify.capture.exported import exported
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
-from notify.integrations.trade_executor.redaction import without_secrets
+from notify.integrations.trade_executor.redaction import redaction
 
 _LONGEST = 20_000  # code points of a message: the report of a rebalance is whole
 
@@ -54,7 +54,7 @@ class RingBufferHandler(logging.Handler):
         """Return what is kept, oldest first, as strict JSON without secrets. One odd record costs no other."""
         from notify.status.records import records  # with orjson, for those who serve them
 
-        kept = records(map(exported, self._ring.records()), without_secrets)
+        kept = records(map(exported, self._ring.records()), redaction())
         return cast("list[ExportedRecord]", sorted(kept, key=itemgetter("timestamp")))
 
 

@@ -31,14 +31,16 @@ def setup_sentry_logging(*, application_name: str, sentry_dsn: str) -> None:
 
 
 def _without_requests(crumb: T, hint: Mapping[str, Any]) -> T | None:
-    if cast("dict[str, Any]", crumb).get("category") == "httplib":  # requests, those of a delivery among them
+    if (
+        issubclass(type(crumb), dict) and cast("dict[str, Any]", crumb).get("category") == "httplib"
+    ):  # requests, those of a delivery among them
         return None
     return before_breadcrumb(crumb, hint)
 
 
 def _with_version(event: T, hint: Mapping[str, Any]) -> T | None:
     sent = before_send(event, hint)
-    if sent is not None:
+    if issubclass(type(sent), dict):
         version = docker_version()
         extra = cast("dict[str, Any]", sent).setdefault("extra", {})
         extra["docker_image_version"] = version["tag"]
