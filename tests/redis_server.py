@@ -64,8 +64,8 @@ class RedisServer:
     def kill(self) -> None:
         """End it with SIGKILL.
 
-        Once it has written what it has answered: with `everysec` and a flush under way, Redis keeps that to itself for up
-        to two seconds, and would lose it. The page on the relay says so.
+        Once it has written what it has answered: with `everysec` and a flush under way, Redis keeps that to itself for
+        up to two seconds, and would lose it. The page on the relay says so.
         """
         assert self._process is not None, "it does not run"
         with suppress(redis.RedisError):
