@@ -196,11 +196,16 @@ def test_it_is_taken_all_the_same_by_who_says_so(tmp_path: Path) -> None:
             assert process.wait(10) == 0
 
 
-def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+def users_of_the_page(directory: Path) -> Path:
     page = (Path(__file__).parents[1] / "docs" / "relay.md").read_text()
     users = re.findall(r"^user .*$", page, re.MULTILINE)
-    (tmp_path / "users.acl").write_text("".join(f"{line}\n" for line in users))
-    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:  # noqa: F811
+    file = directory / "users.acl"
+    file.write_text("".join(f"{line}\n" for line in users))
+    return file
+
+
+def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--aclfile", str(users_of_the_page(tmp_path))) as server:  # noqa: F811
         at = server.url.removeprefix("redis://")
         backend = RelayBackend(f"redis://publisher:password@{at}", Origin("a", "A"), lines=None)
         now = time.time()
@@ -226,6 +231,27 @@ def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path)
 
     assert run.returncode == Code.OK, run.stdout
     assert complaints == "notify: delivers to stdout (Ctrl-C ends it)\n"
+
+
+def test_a_redis_with_the_users_on_the_page_has_after_a_kill_what_was_published_and_taken(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--aclfile", str(users_of_the_page(tmp_path)), "--appendfsync", "always") as server:  # noqa: F811
+        backend = RelayBackend(f"redis://publisher:password@127.0.0.1:{server.port}", Origin("a", "A"))
+        now = time.time()
+        backend.send([Event(id=new_id(now), time=now, message=f"event {number}", level=25) for number in range(2)])
+        backend.close()
+        relay_user = {"username": "relay", "password": "password", "protocol": 2}
+        one = Stream(server.client(**relay_user), "one")
+        one.join()
+        one.take("0-0", 1)
+
+        server.kill()
+        server.start()
+
+        overview = look(server.client(**relay_user))
+        with pytest.raises(redis_package.exceptions.AuthenticationError):
+            server.client(protocol=2).ping()
+
+    assert (overview.waiting, overview.pending) == (1, 1)  # of two, the one that was not taken, and the one that was
 
 
 # ---- status
