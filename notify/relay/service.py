@@ -182,7 +182,7 @@ def numbers(overview: Overview) -> dict[str, Any]:
         "waiting": overview.waiting,
         "pending": overview.pending,
         "oldest_seconds": overview.oldest or 0.0,
-        "rate": overview.rate,
+        "rate": round(overview.rate, 2),
         "workers": sum(each.lives for each in overview.workers),
         "limits": len(overview.limits),
         "dead_letters": overview.dead,
