@@ -308,6 +308,21 @@ def test_limits_in_force_are_named(server, client, capsys) -> None:  # noqa: F81
     assert 490 < only["seconds"] <= 500  # it was said a moment ago
 
 
+def test_names_stay_whole_and_what_holds_a_backend_up_stands_below_the_table(server, client, capsys) -> None:  # noqa: F811
+    one = Stream(server.client(protocol=2), "strategies-1-4711-3ed727")
+    one.join()
+    idle = {"delivered": 1_234, "pending": 0, "last_error": "HTTP 500"}
+    held_up = {"delivered": 5, "pending": 7, "last_error": "no answer\x1b[2J in time"}
+    one.report(json.dumps({"backends": {"discord_momentum": idle, "telegram": held_up}}).encode(), seconds=60)
+
+    _, said = looked(server, capsys)
+
+    first, second, error = said.splitlines()[-3:]  # at the 80 columns of whoever is no terminal
+    assert [cell.strip() for cell in first.split("│")][::3] == ["strategies-1-4711-3ed727", "discord_momentum"]
+    assert [cell.strip() for cell in second.split("│")][3:] == ["telegram", "5", "7"]
+    assert error == "telegram of strategies-1-4711-3ed727 waits: no answer\\x1b[2J in time"
+
+
 def test_json_has_all_of_it(server, client, capsys) -> None:  # noqa: F811
     one = Stream(server.client(protocol=2), "one")
     one.join()
