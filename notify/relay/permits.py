@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
 from notify.plain import class_name
-from notify.relay.scripts import HEAD, source
+from notify.relay.scripts import HEAD, locals_of, source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -40,8 +40,7 @@ class Permits:
     def __init__(
         self, client: "Redis", script: str, constants: Mapping[str, float | str], destination: str, clock: Clock | None
     ) -> None:
-        known = "".join(f"local {name} = {value!r}\n" for name, value in constants.items())
-        self._script = client.register_script(HEAD + known + source(script))
+        self._script = client.register_script(HEAD + locals_of(constants) + source(script))
         self._destination = destination
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()

@@ -3,7 +3,6 @@
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from notify.backends.relay.wire import PREFIX
 from notify.backends.telegram.limiter import (
     ALL,
     ALL_SECONDS,
@@ -16,6 +15,7 @@ from notify.backends.telegram.limiter import (
     SHORTEST_LAST,
 )
 from notify.clock import Clock
+from notify.relay.keys import LIMIT
 from notify.relay.permits import KEPT, MARGIN, Permits
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class SharedTelegramLimiter:
 
 def _keys(bot: str, chat: int) -> tuple[str, ...]:
     # Whoever reads the keys must not be able to post.
-    known = f"{PREFIX}limit:bot:{blake2b(bot.encode('utf-8', 'backslashreplace'), digest_size=16).hexdigest()}"
+    known = f"{LIMIT}bot:{blake2b(bot.encode('utf-8', 'backslashreplace'), digest_size=16).hexdigest()}"
     return f"{known}:{chat}", f"{known}:{chat}:sent", f"{known}:sent"
 
 
