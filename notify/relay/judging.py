@@ -48,7 +48,7 @@ class Judging(Protocol):
         ...
 
     def judged_before(self, given: Given, noted: bytes) -> Judged:
-        """Return what was decided of an entry, from what was *noted*."""
+        """Return what was decided of an entry, from what was *noted*: for backends that this worker has."""
         ...
 
     def due(self) -> None:
