@@ -22,8 +22,10 @@ from services import eventually, free_ports
 from notify.backends.relay.backend import RelayBackend
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.cli.nagios import Code
+from notify.cli.relay import work
 from notify.cli.relay_status import judged, status
 from notify.env_file import Environment
+from notify.errors import ConfigError
 from notify.event import Event, Origin, new_id
 from notify.relay.look import look
 from notify.relay.stream import Stream
@@ -156,6 +158,15 @@ def test_a_setting_that_nothing_reads_is_named_and_those_for_people_count(tmp_pa
     first, *rest = run.stderr.splitlines()
     assert first == "notify: NOTIFY_STDUOT is no setting of ours; did you mean NOTIFY_STDOUT?"
     assert [line[:24] for line in rest] == ["notify: NOTIFY_RELAY_URL"]
+
+
+@pytest.mark.parametrize("command", [work, status])
+def test_without_redis_both_commands_say_what_to_install(monkeypatch: pytest.MonkeyPatch, command) -> None:
+    monkeypatch.setattr("notify.relay.service.find_spec", lambda name: None)
+    options = {"any_redis": False} if command is work else {"max_age": 300.0, "timeout": 1.0, "as_json": False}
+
+    with pytest.raises(ConfigError, match=r"^this needs redis: pip install"):
+        command(Environment({"NOTIFY_RELAY_URL": "redis://127.0.0.1:9", "NOTIFY_STDOUT": "text"}), **options)
 
 
 def test_a_worker_that_would_only_print_takes_nothing(server: RedisServer) -> None:  # noqa: F811

@@ -16,7 +16,7 @@ from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.clock import SystemClock
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event, Matter, Origin, Phase, new_id
-from notify.relay.judging import Judging, NoJudging
+from notify.relay.judging import Given, Judged, Judging
 from notify.relay.matters import SharedFolding
 from notify.relay.stream import Stream
 from notify.relay.worker import Worker
@@ -33,6 +33,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 def redis(server: RedisServer) -> RedisServer:
     server.client().flushall()
     return server
+
+
+class NoJudging:
+    """Everybody gets everything."""
+
+    def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
+        """Return each event for all who want it."""
+        return [Judged(((each.event, each.wanted),)) for each in given]
+
+    def judged_before(self, given: Given, noted: bytes) -> Judged:
+        """Return the event for all who want it."""
+        return Judged(((given.event, given.wanted),))
+
+    def due(self) -> None:
+        """Do nothing."""
+
+    def lost(self, event: Event, backends: frozenset[str]) -> None:
+        """Do nothing."""
 
 
 def event(executor: str, number: int, **parts: object) -> Event:

@@ -40,7 +40,7 @@ class Limit(NamedTuple):
     """A destination that takes nothing at the moment.
 
     Args:
-        of: `webhook`, `channel` or `all`, with what tells it from others.
+        of: `webhook`, `channel`, `bot` with its chat, or `all`, and what tells it from others.
         seconds: until it takes something again.
     """
 
