@@ -12,9 +12,11 @@ class Said:
 
     def __init__(self) -> None:
         self.texts: list[tuple[str, str]] = []
+        self.stand_ins: list[str | None] = []
 
-    def say(self, text: str, *, level: int = 30, but_not_to: str = "") -> None:
+    def say(self, text: str, *, level: int = 30, but_not_to: str = "", also_to: str | None = None) -> None:
         self.texts.append((text, but_not_to))
+        self.stand_ins.append(also_to)
 
 
 class Others:
@@ -50,16 +52,17 @@ def telling(others: Others) -> tuple[Telling, Said]:
 def test_what_concerns_all_workers_is_said_by_one() -> None:
     one, said = telling(Others("telegram is gone"))
 
-    one.gone("telegram", "telegram is gone")
-    one.gone("discord", "discord is gone")
+    one.gone("telegram", "telegram is gone", None)
+    one.gone("discord", "discord is gone", "telegram")
 
     assert said.texts == [("discord is gone", "discord")]
+    assert said.stand_ins == ["telegram"]  # who gets what goes there is to hear why
 
 
 def test_each_says_it_when_nobody_knows_what_others_have_said() -> None:
     one, said = telling(Others("discord is gone", away=True))
 
-    one.gone("discord", "discord is gone")
+    one.gone("discord", "discord is gone", None)
 
     assert said.texts == [("discord is gone", "discord")]
 
