@@ -22,8 +22,10 @@ from services import eventually, free_ports
 from notify.backends.relay.backend import RelayBackend
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.cli.nagios import Code
+from notify.cli.relay import work
 from notify.cli.relay_status import judged, status
 from notify.env_file import Environment
+from notify.errors import ConfigError
 from notify.event import Event, Origin, new_id
 from notify.relay.look import look
 from notify.relay.stream import Stream
@@ -158,6 +160,15 @@ def test_a_setting_that_nothing_reads_is_named_and_those_for_people_count(tmp_pa
     assert [line[:24] for line in rest] == ["notify: NOTIFY_RELAY_URL"]
 
 
+@pytest.mark.parametrize("command", [work, status])
+def test_without_redis_both_commands_say_what_to_install(monkeypatch: pytest.MonkeyPatch, command) -> None:
+    monkeypatch.setattr("notify.relay.service.find_spec", lambda name: None)
+    options = {"any_redis": False} if command is work else {"max_age": 300.0, "timeout": 1.0, "as_json": False}
+
+    with pytest.raises(ConfigError, match=r"^this needs redis: pip install"):
+        command(Environment({"NOTIFY_RELAY_URL": "redis://127.0.0.1:9", "NOTIFY_STDOUT": "text"}), **options)
+
+
 def test_a_worker_that_would_only_print_takes_nothing(server: RedisServer) -> None:  # noqa: F811
     run = relay(NOTIFY_RELAY_URL=server.url, NOTIFY_STDOUT="text", NOTIFY_DRY_RUN="true")
 
@@ -196,11 +207,16 @@ def test_it_is_taken_all_the_same_by_who_says_so(tmp_path: Path) -> None:
             assert process.wait(10) == 0
 
 
-def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+def users_of_the_page(directory: Path) -> Path:
     page = (Path(__file__).parents[1] / "docs" / "relay.md").read_text()
     users = re.findall(r"^user .*$", page, re.MULTILINE)
-    (tmp_path / "users.acl").write_text("".join(f"{line}\n" for line in users))
-    with running_redis(tmp_path, "--aclfile", str(tmp_path / "users.acl")) as server:  # noqa: F811
+    file = directory / "users.acl"
+    file.write_text("".join(f"{line}\n" for line in users))
+    return file
+
+
+def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--aclfile", str(users_of_the_page(tmp_path))) as server:  # noqa: F811
         at = server.url.removeprefix("redis://")
         backend = RelayBackend(f"redis://publisher:password@{at}", Origin("a", "A"), lines=None)
         now = time.time()
@@ -226,6 +242,27 @@ def test_the_users_on_the_page_can_do_what_they_must_and_no_more(tmp_path: Path)
 
     assert run.returncode == Code.OK, run.stdout
     assert complaints == "notify: delivers to stdout (Ctrl-C ends it)\n"
+
+
+def test_a_redis_with_the_users_on_the_page_has_after_a_kill_what_was_published_and_taken(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--aclfile", str(users_of_the_page(tmp_path)), "--appendfsync", "always") as server:  # noqa: F811
+        backend = RelayBackend(f"redis://publisher:password@127.0.0.1:{server.port}", Origin("a", "A"))
+        now = time.time()
+        backend.send([Event(id=new_id(now), time=now, message=f"event {number}", level=25) for number in range(2)])
+        backend.close()
+        relay_user = {"username": "relay", "password": "password", "protocol": 2}
+        one = Stream(server.client(**relay_user), "one")
+        one.join()
+        one.take("0-0", 1)
+
+        server.kill()
+        server.start()
+
+        overview = look(server.client(**relay_user))
+        with pytest.raises(redis_package.exceptions.AuthenticationError):
+            server.client(protocol=2).ping()
+
+    assert (overview.waiting, overview.pending) == (1, 1)  # of two, the one that was not taken, and the one that was
 
 
 # ---- status
@@ -280,6 +317,21 @@ def test_limits_in_force_are_named(server, client, capsys) -> None:  # noqa: F81
     ((only),) = json.loads(said)["limits"]
     assert only["of"] == "all"
     assert 490 < only["seconds"] <= 500  # it was said a moment ago
+
+
+def test_names_stay_whole_and_what_holds_a_backend_up_stands_below_the_table(server, client, capsys) -> None:  # noqa: F811
+    one = Stream(server.client(protocol=2), "strategies-1-4711-3ed727")
+    one.join()
+    idle = {"delivered": 1_234, "pending": 0, "last_error": "HTTP 500"}
+    held_up = {"delivered": 5, "pending": 7, "last_error": "no answer\x1b[2J in time"}
+    one.report(json.dumps({"backends": {"discord_momentum": idle, "telegram": held_up}}).encode(), seconds=60)
+
+    _, said = looked(server, capsys)
+
+    first, second, error = said.splitlines()[-3:]  # at the 80 columns of whoever is no terminal
+    assert [cell.strip() for cell in first.split("│")][::3] == ["strategies-1-4711-3ed727", "discord_momentum"]
+    assert [cell.strip() for cell in second.split("│")][3:] == ["telegram", "5", "7"]
+    assert error == "telegram of strategies-1-4711-3ed727 waits: no answer\\x1b[2J in time"
 
 
 def test_json_has_all_of_it(server, client, capsys) -> None:  # noqa: F811

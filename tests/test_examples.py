@@ -92,6 +92,13 @@ def test_the_image_runs_the_program_under_the_supervisor_and_not_as_root() -> No
     assert image["USER"] not in ("root", "0")
 
 
+def test_the_image_has_what_the_compose_files_run_in_it() -> None:
+    extras = re.search(r"pip install .*\[(.*)\]", (EXAMPLES / "Dockerfile").read_text())
+
+    assert extras is not None
+    assert set(extras[1].split(",")) == {"dashboard", "relay"}  # redis, which no other extra brings, is for the latter
+
+
 def test_the_state_of_the_image_is_on_its_volume() -> None:
     image = instructions()
 

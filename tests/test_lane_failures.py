@@ -35,6 +35,15 @@ def test_the_wait_that_a_destination_asks_for_wins(bench: Bench, clock: FakeCloc
     assert all_settled(entries) == {DELIVERED}
 
 
+def test_no_wait_is_told_as_none(bench: Bench, clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = bench.put(bench.lane(Scripted(RetryLater(after=0.2, reason="busy"))), "a")
+    clock.next_wait()
+
+    assert capsys.readouterr().err.endswith("busy; next attempt in 1 s\n")
+    clock.advance(0.2)
+    assert all_settled(entries) == {DELIVERED}
+
+
 def test_no_event_that_comes_meanwhile_shortens_the_wait(bench: Bench, clock: FakeClock) -> None:
     backend = Scripted(RetryLater(after=60))
     lane = bench.lane(backend)

@@ -70,7 +70,7 @@ def test_a_lane_waits_until_the_server_knows_what_was_delivered() -> None:
 
 
 def test_who_has_lost_his_lease_waits_for_nothing() -> None:
-    hands = Hands(Noting(LeaseLost("others")), ["here"])  # type: ignore[arg-type]
+    hands = Hands(Noting(LeaseLost()), ["here"])  # type: ignore[arg-type]
     held(hands, 1, "here")
 
     hands.delivered("here", ["event-1"])

@@ -15,8 +15,9 @@ from notify.backends.memory import MemoryBackend
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.clock import SystemClock
 from notify.errors import Gone, Rejected, RetryLater
-from notify.event import Event, Origin, new_id
-from notify.relay.judging import NoJudging
+from notify.event import Event, Matter, Origin, Phase, new_id
+from notify.relay.judging import Given, Judged, Judging
+from notify.relay.matters import SharedFolding
 from notify.relay.stream import Stream
 from notify.relay.worker import Worker
 from notify.rules.routing import Route, parse_topics
@@ -34,6 +35,24 @@ def redis(server: RedisServer) -> RedisServer:
     return server
 
 
+class NoJudging:
+    """Everybody gets everything."""
+
+    def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
+        """Return each event for all who want it."""
+        return [Judged(((each.event, each.wanted),)) for each in given]
+
+    def judged_before(self, given: Given, noted: bytes) -> Judged:
+        """Return the event for all who want it."""
+        return Judged(((given.event, given.wanted),))
+
+    def due(self) -> None:
+        """Do nothing."""
+
+    def lost(self, event: Event, backends: frozenset[str]) -> None:
+        """Do nothing."""
+
+
 def event(executor: str, number: int, **parts: object) -> Event:
     now = time.time()
     made = Event(id=new_id(now), time=now, message=f"{executor} {number}", level=25, origin=Origin(executor, executor))
@@ -45,15 +64,24 @@ def publish(server: RedisServer, *events: Event) -> list[str]:
     return [client.xadd(EVENTS, fields_of(Entry(each))).decode() for each in events]
 
 
+def folding(server: RedisServer, name: str, backends: Mapping[str, Backend]) -> SharedFolding:
+    return SharedFolding(server.client(protocol=2), name, backends, {each: Route() for each in backends})
+
+
 def worker(
-    server: RedisServer, name: str, lease: float = 30.0, routes: Mapping[str, Route] | None = None, **backends: Backend
+    server: RedisServer,
+    name: str,
+    lease: float = 30.0,
+    routes: Mapping[str, Route] | None = None,
+    judging: Judging | None = None,
+    **backends: Backend,
 ) -> Worker:
     client = server.client(protocol=2)
     return Worker(
         Stream(client, name, lease=lease),
         backends,
         {each: Route() for each in backends} | dict(routes or {}),
-        judging=NoJudging(),
+        judging=judging or NoJudging(),
         redact=lambda events: events,
         redact_text=str,
         clock=SystemClock(),
@@ -193,6 +221,39 @@ def test_what_nobody_wants_is_acknowledged(redis: RedisServer) -> None:
         until(lambda: pending(redis) == 0)
 
     assert memory.events == []
+
+
+def test_a_backend_that_is_taken_out_of_the_settings_loses_what_was_decided_for_it_and_stops_nobody(
+    redis: RedisServer,
+) -> None:
+    before, after = {"old": Gate(), "kept": Gate()}, {"kept": MemoryBackend()}
+    for backend in (*before.values(), *after.values()):
+        backend.folds = True  # so that what becomes of an event is decided, and noted
+    publish(redis, event("a", 0, level=40, matter=Matter("rpc", Phase.ANNOUNCED)))
+    with working(first := worker(redis, "one", judging=folding(redis, "one", before), **before)):
+        until(lambda: first.in_hand == 1)
+
+    with working(worker(redis, "two", judging=folding(redis, "two", after), **after)):
+        after["kept"].wait_for(1)
+        until(lambda: pending(redis) == 0)
+
+    assert after["kept"].messages == ["a 0"]
+
+
+def test_what_was_decided_by_another_version_is_decided_anew(redis: RedisServer) -> None:
+    (entry,) = publish(redis, event("a", 0, level=40, matter=Matter("rpc", Phase.ANNOUNCED)))
+    redis.client().hset(f"notify:entry:{entry}", "judged", '{"version": 2}')
+    other = Stream(redis.client(protocol=2), "other")
+    other.join()
+    other.take("0-0", 1)
+    other.leave()
+    memory = MemoryBackend()
+
+    with working(worker(redis, "two", judging=folding(redis, "two", {"memory": memory}), memory=memory)):
+        memory.wait_for(1)
+        until(lambda: pending(redis) == 0)
+
+    assert memory.messages == ["a 0"]
 
 
 def test_what_a_backend_refuses_is_set_aside_for_it_alone(redis: RedisServer) -> None:

@@ -41,7 +41,7 @@ def list_outbox(
         now = time.time()
         short = shortened(there.event_ids() | {row.event_id for row in rows})
         columns = ("age", "destination", "level", "message", "id", "state")
-        print_table("", columns, [_cells(row, now, short[row.event_id]) for row in rows], unfolded="id")
+        print_table("", columns, [_cells(row, now, short[row.event_id]) for row in rows], unfolded=["id"])
 
 
 def show_in_outbox(directory: Path, event_id: str, *, as_json: bool) -> None:

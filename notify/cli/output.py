@@ -18,16 +18,18 @@ from notify.notifier import Notifier
 UNSENT = f"dropped: {CLOSED}"
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, unfolded: str = "") -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, unfolded: Sequence[str] = ()
+) -> None:
     """Print *rows* under *columns*. Nothing in them is taken for markup, numbers stand to the right.
 
-    Cells are folded where the terminal is narrow, but for those of the column *unfolded*, which people copy.
+    Cells are folded where the terminal is narrow, but for those of the columns *unfolded*, which people copy.
     """
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
         numeric = bool(rows) and all(row[number].isdigit() for row in rows)
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(column, overflow="fold", justify=justify, no_wrap=column == unfolded)
+        table.add_column(column, overflow="fold", justify=justify, no_wrap=column in unfolded)
     for row in rows:
         table.add_row(*(Text(escape(cell)) for cell in row))
     Console(file=sys.stdout).print(table)

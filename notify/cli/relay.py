@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 
 from notify import settings
 from notify.backends.relay.server import open_client
@@ -33,8 +32,6 @@ def work(env: Environment, *, any_redis: bool) -> int:
     if config.get(settings.NOTIFY_DRY_RUN):
         name = settings.NOTIFY_DRY_RUN.name
         raise ConfigError(f"{name}: a worker that only prints would take events from those that deliver")
-    if find_spec("redis") is None:
-        raise ConfigError("this needs redis: pip install 'executor-notify[relay]'")
     report_unknown(config)
     address = address_of(config)
     to = open_destinations(config)

@@ -1,17 +1,17 @@
 """`notify relay status`: how a relay is, for people, for programs and for monitors."""
 
 import time
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from notify.backends.relay.server import open_client
 from notify.backends.relay.trouble import trouble
+from notify.backends.stdout import escape
 from notify.cli.nagios import Code, line
 from notify.cli.output import print_json, print_table
 from notify.duration import duration
 from notify.env_file import Environment
-from notify.errors import ConfigError, Gone
+from notify.errors import Gone
 from notify.plain import iso_time
 from notify.relay.look import Overview, Seen, look
 from notify.relay.service import address_of, numbers
@@ -27,8 +27,6 @@ def status(env: Environment, *, max_age: float, timeout: float, as_json: bool) -
 
     Raises `ConfigError` when NOTIFY_RELAY_URL is not set or unusable.
     """
-    if find_spec("redis") is None:
-        raise ConfigError("this needs redis: pip install 'executor-notify[relay]'")
     config = Settings(env)
     client = open_client(address_of(config), request_seconds=timeout)
     try:
@@ -81,24 +79,37 @@ def _wrong(overview: Overview, living: int, max_age: float) -> Iterator[tuple[Co
 
 def _print_tables(overview: Overview) -> None:
     if overview.workers:
-        columns = ("worker", "lease", "under way", "backend", "delivered", "waiting", "last error")
-        print_table("Workers", columns, [row for each in overview.workers for row in _rows(each)], unfolded="worker")
+        columns = ("worker", "lease", "under way", "backend", "delivered", "waiting")
+        print_table("Workers", columns, [row for each in overview.workers for row in _rows(each)],
+                    unfolded=["worker", "backend"])  # fmt: skip
+        for each in overview.workers:
+            for name, error in _errors(each):
+                print(escape(f"{name} of {each.name} waits: {error}"))
     if overview.limits:
         rows = [(limit.of, f"{limit.seconds:.0f} s") for limit in overview.limits]
         print_table("Limits in force", ("of", "for another"), rows)
     if overview.dead:
-        print(f"{overview.dead:,} in notify:dead, the last because {overview.dead_of}")
+        print(escape(f"{overview.dead:,} in notify:dead, the last because {overview.dead_of}"))
 
 
 def _rows(worker: Seen) -> Iterator[tuple[str, ...]]:
     """Yield a row for each backend of a worker, the first of which has its name."""
     who = (worker.name, f"{worker.lease:.0f} s" if worker.lives else "dead", f"{worker.pending:,}")
-    backends = worker.report.get("backends")
-    for name, each in backends.items() if isinstance(backends, dict) and backends else (("", {}),):
-        waiting = each.get("pending", 0)
-        error = each.get("last_error") if waiting else None
-        yield *who, name, f"{each.get('delivered', 0):,}", f"{waiting:,}", error or ""
+    for name, each in (_backends(worker) or {"": {}}).items():
+        yield *who, name, f"{each.get('delivered', 0):,}", f"{each.get('pending', 0):,}"
         who = ("", "", "")
+
+
+def _errors(worker: Seen) -> Iterator[tuple[str, str]]:
+    """Yield each backend of a worker that has something before it, and why that did not arrive so far."""
+    for name, each in _backends(worker).items():
+        if each.get("pending") and each.get("last_error"):
+            yield name, each["last_error"]
+
+
+def _backends(worker: Seen) -> Mapping[str, Mapping[str, Any]]:
+    backends = worker.report.get("backends")
+    return backends if isinstance(backends, dict) else {}
 
 
 def _as_json(overview: Overview, code: Code, text: str) -> dict[str, Any]:

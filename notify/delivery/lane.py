@@ -314,7 +314,7 @@ class Lane(Holdings):
         self._say_room()
 
     def _try_again(self, after: float, reason: str) -> None:
-        diagnostics.report(f"retry {self.name}", f"{self.name}: {reason}; next attempt in {after:.0f} s")
+        diagnostics.report(f"retry {self.name}", f"{self.name}: {reason}; next attempt in {max(1.0, after):.0f} s")
         with self._lock:
             self._queue.give_back()
             self._tally.retried += 1

@@ -28,10 +28,10 @@ if #pending == 0 then
   for at = 1, #all, 2 do
     if all[at + 1] == found then redis.call('HSET', hands, all[at], worker) end
   end
-  for _, backend in ipairs(redis.call('SMEMBERS', 'notify:parked:' .. found)) do
-    redis.call('DEL', 'notify:parked:' .. found .. ':' .. backend)
+  for _, backend in ipairs(redis.call('SMEMBERS', PARKED .. found)) do
+    redis.call('DEL', PARKED .. found .. ':' .. backend)
   end
-  redis.call('DEL', 'notify:parked:' .. found, 'notify:worker:' .. found)
+  redis.call('DEL', PARKED .. found, WORKER .. found)
   redis.call('XGROUP', 'DELCONSUMER', events, group, found)
   redis.call('ZREM', workers, found)
   redis.call('HDEL', heirs, found)

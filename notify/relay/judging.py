@@ -48,7 +48,7 @@ class Judging(Protocol):
         ...
 
     def judged_before(self, given: Given, noted: bytes) -> Judged:
-        """Return what was decided of an entry, from what was *noted*."""
+        """Return what was decided of an entry, from what was *noted*: for backends that this worker has."""
         ...
 
     def due(self) -> None:
@@ -58,21 +58,3 @@ class Judging(Protocol):
     def lost(self, event: Event, backends: frozenset[str]) -> None:
         """Note that *backends* have refused *event*, which tells how a matter goes on."""
         ...
-
-
-class NoJudging:
-    """Everybody gets everything."""
-
-    def judge_batch(self, given: Sequence[Given]) -> Sequence[Judged]:
-        """Return each event for all who want it."""
-        return [Judged(((each.event, each.wanted),)) for each in given]
-
-    def judged_before(self, given: Given, noted: bytes) -> Judged:
-        """Return the event for all who want it."""
-        return Judged(((given.event, given.wanted),))
-
-    def due(self) -> None:
-        """Do nothing."""
-
-    def lost(self, event: Event, backends: frozenset[str]) -> None:
-        """Do nothing."""

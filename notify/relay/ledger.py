@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from notify.backends.relay.wire import PREFIX, Entry, fields_of
-from notify.relay.scripts import HEAD, source
+from notify.backends.relay.wire import Entry, fields_of
+from notify.relay.scripts import script
 from notify.relay.stream import naming
 
 if TYPE_CHECKING:
@@ -104,9 +104,8 @@ class Ledger:
     """
 
     def __init__(self, client: "Redis", worker: str, *, kept_seconds: float) -> None:
-        head = HEAD + _NAMES + source("acknowledge")
-        self._begin = client.register_script(head + source("matters_begin"))
-        self._commit = client.register_script(head + source("matters_commit"))
+        self._begin = script(client, "matters_begin")
+        self._commit = script(client, "matters_commit")
         self._worker = worker
         self._kept_seconds = int(kept_seconds)
         self._token = ""
@@ -163,9 +162,3 @@ def _flat(entry: Entry) -> Iterable[str]:
     for name, value in fields_of(entry).items():
         yield name
         yield value.decode() if isinstance(value, bytes) else value
-
-
-_NAMES = f"""
-local lock, matters, HEARD = '{PREFIX}lock:matters', '{PREFIX}matters', '{PREFIX}matter:'
-local log, said = matters .. ':changes', matters .. ':said'
-"""

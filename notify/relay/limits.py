@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from notify.backends.discord.limiter import LOOK_AGAIN, PROBE
 from notify.backends.discord.limits import allowance_of, limit_of
 from notify.backends.http import Answer, parsed
-from notify.backends.relay.wire import PREFIX
 from notify.clock import Clock
+from notify.relay.keys import LIMIT
 from notify.relay.permits import MARGIN, Permits
 
 if TYPE_CHECKING:
     from redis import Redis
-
-_LIMIT = f"{PREFIX}limit:"
 
 
 class Window(NamedTuple):
@@ -61,7 +59,7 @@ class SharedLimiter:
             "WEBHOOK_SECONDS": WEBHOOK.seconds,
             "CHANNEL_MOST": CHANNEL.most,
             "CHANNEL_SECONDS": CHANNEL.seconds,
-            "CHANNEL_KEY": f"{_LIMIT}channel:",
+            "CHANNEL_KEY": f"{LIMIT}channel:",
             "SENT": ":sent",
         }
         self._permits = Permits(client, "limits", constants, "Discord", clock)
@@ -83,8 +81,8 @@ class SharedLimiter:
 
 
 def _keys(webhook: str) -> tuple[str, ...]:
-    gate = f"{_LIMIT}webhook:{_digest(webhook)}"
-    return gate, f"{gate}:sent", f"{_LIMIT}all"
+    gate = f"{LIMIT}webhook:{_digest(webhook)}"
+    return gate, f"{gate}:sent", f"{LIMIT}all"
 
 
 def _digest(webhook: str) -> str:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notify.backends.relay.server import Server
 from notify.backends.relay.server import look as look_at_server
-from notify.backends.relay.wire import DEAD, EVENTS, GROUP, PREFIX
+from notify.backends.relay.wire import DEAD, EVENTS, GROUP
 from notify.relay import keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
 _MOST = 10_000  # entries that are counted one by one, where the server does not know how many there are
-_LIMITS = f"{PREFIX}limit:"
 
 
 class Seen(NamedTuple):
@@ -41,7 +40,7 @@ class Limit(NamedTuple):
     """A destination that takes nothing at the moment.
 
     Args:
-        of: `webhook`, `channel` or `all`, with what tells it from others.
+        of: `webhook`, `channel`, `bot` with its chat, or `all`, and what tells it from others.
         seconds: until it takes something again.
     """
 
@@ -163,11 +162,11 @@ def _report(text: bytes | None) -> Mapping[str, Any]:
 
 def _limits(client: "Redis", now: float) -> list[Limit]:
     found = []
-    for key in client.scan_iter(f"{_LIMITS}*", count=1000, _type="hash"):
+    for key in client.scan_iter(f"{keys.LIMIT}*", count=1000, _type="hash"):
         closed: Any = client.hget(key, "closed_until")
         left = float(closed) - now if closed else 0.0
         if left > 0:
-            found.append(Limit(key.decode("utf-8", "replace").removeprefix(_LIMITS), left))
+            found.append(Limit(key.decode("utf-8", "replace").removeprefix(keys.LIMIT), left))
     return sorted(found)
 
 

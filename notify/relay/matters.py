@@ -17,6 +17,7 @@ from hashlib import blake2b
 from logging import WARNING
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from notify import diagnostics
 from notify.backend import Backend, edits, folds
 from notify.backends.relay.wire import Entry
 from notify.clock import Clock, SystemClock
@@ -100,11 +101,17 @@ class SharedFolding:
         return [decided.get(each.entry) or Judged(((_plain(each), each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted_json: bytes) -> Judged:
-        """Return what was decided of an entry, from what was noted of it: of what cannot be read, all who want it."""
+        """Return what was decided of an entry, from what was noted of it by a worker that may have had other settings.
+
+        Backends that are none any more are left out. What cannot be read, as of another version, decides nothing.
+        """
         try:
-            return noted.decode(given.event, noted_json)
-        except (TypeError, ValueError):  # by a worker of another version, or by somebody else's program
+            judged = noted.decode(given.event, noted_json)
+        except (TypeError, ValueError):
+            diagnostics.report("relay judged", "what was decided of an event cannot be read: all who want it get it")
             return Judged(((_plain(given), given.wanted),))
+        said = ((event, names & self._group_of.keys()) for event, names in judged.said)
+        return Judged(tuple(each for each in said if each[1]), judged.folded & self._group_of.keys())
 
     def due(self) -> None:
         """Publish what is to be said of matters that go on."""

@@ -47,7 +47,7 @@ local function is_pending(entry)
   return #redis.call('XPENDING', events, group, entry, entry, 1) > 0
 end
 for at, entry in ipairs(asked.entries) do
-  entries[at] = redis.call('HGET', 'notify:entry:' .. entry, 'judged') or (is_pending(entry) and '')
+  entries[at] = redis.call('HGET', ENTRY .. entry, 'judged') or (is_pending(entry) and '')
 end
 for at, pair in ipairs(asked.heard) do
   heard[at] = redis.call('SISMEMBER', HEARD .. pair[1], pair[2])

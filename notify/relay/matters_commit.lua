@@ -32,7 +32,7 @@ for _, each in ipairs(plan.sayings) do
   local entry = redis.call('XADD', events, '*', unpack(each[2]))
   if each[1] ~= '' then redis.call('HSET', said, each[1], entry) end
 end
-for _, each in ipairs(plan.judged) do redis.call('HSET', 'notify:entry:' .. each[1], 'judged', each[2]) end
+for _, each in ipairs(plan.judged) do redis.call('HSET', ENTRY .. each[1], 'judged', each[2]) end
 for at = 5, #ARGV, 2 do acknowledge(ARGV[at], ARGV[at + 1]) end
 
 local change = ''

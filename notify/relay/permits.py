@@ -10,7 +10,7 @@ from notify import diagnostics
 from notify.backends import stop
 from notify.clock import Clock, SystemClock
 from notify.plain import class_name
-from notify.relay.scripts import HEAD, source
+from notify.relay.scripts import HEAD, locals_of, source
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -48,7 +48,7 @@ class Permits:
     def __init__(
         self, client: "Redis", script: str, constants: Mapping[str, float | str], destination: str, clock: Clock | None
     ) -> None:
-        known = "".join(f"local {name} = {value!r}\n" for name, value in {**_OF_ALL, **constants}.items())
+        known = locals_of({**_OF_ALL, **constants})
         self._script = client.register_script(HEAD + known + source("ours") + source(script))
         self._destination = destination
         self._clock: Clock = clock or SystemClock()

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from notify import diagnostics
-from notify.backends.relay.wire import PREFIX
 from notify.delivery.folding.posted import CHARACTERS, ENTRIES
 from notify.errors import RetryLater
 from notify.plain import class_name
+from notify.relay.keys import POSTED
 from notify.relay.scripts import HEAD, source
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class SharedPosted(MutableMapping[str, str]):
 
     def __init__(self, client: "Redis", backend: str) -> None:
         self._client = client
-        self._notes = f"{PREFIX}posted:{backend}"
+        self._notes = f"{POSTED}{backend}"
         self._script = client.register_script(HEAD + source("ours") + source("posted"))
 
     def __getitem__(self, name: str) -> str:

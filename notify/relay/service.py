@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notify import diagnostics, settings
@@ -49,7 +50,9 @@ class Destinations(NamedTuple):
 
 
 def address_of(config: Settings) -> Address:
-    """Return where the relay's Redis is. Raises `ConfigError`, without the URL."""
+    """Return where the relay's Redis is. Raises `ConfigError`, without the URL, also where redis is not installed."""
+    if find_spec("redis") is None:
+        raise ConfigError("this needs redis: pip install 'executor-notify[relay]'")
     url = config.get(settings.NOTIFY_RELAY_URL)
     name = settings.NOTIFY_RELAY_URL.name
     if url is None:
@@ -118,7 +121,6 @@ class Service:
         self._redactor = redactor
         self._run_state = run_state
         self._worker: Worker | None = None
-        self._lives = 0
 
     def run(self, stop: threading.Event) -> None:
         """Work until *stop* is set; then deliver what is in hand, for four seconds at most."""
@@ -166,7 +168,6 @@ class Service:
             lease=LEASE,
             refreshed=refreshed,
         )
-        self._lives += 1
         try:
             worker.run(stop)
         except LeaseLost as error:
@@ -182,7 +183,7 @@ def numbers(overview: Overview) -> dict[str, Any]:
         "waiting": overview.waiting,
         "pending": overview.pending,
         "oldest_seconds": overview.oldest or 0.0,
-        "rate": overview.rate,
+        "rate": round(overview.rate, 2),
         "workers": sum(each.lives for each in overview.workers),
         "limits": len(overview.limits),
         "dead_letters": overview.dead,

@@ -7,7 +7,7 @@ for at = 2, #ARGV, 5 do
   if reason ~= '' then set_aside(entry, backend, reason) end
   local complete = true
   if others ~= '' then
-    local key = 'notify:entry:' .. entry
+    local key = ENTRY .. entry
     redis.call('HSET', key, 'to:' .. backend, 1)
     redis.call('EXPIRE', key, 2592000)
     for other in string.gmatch(others, '[^,]+') do

@@ -24,7 +24,10 @@ _SAID_FOR = 600  # seconds
 
 
 class LeaseLost(NotifyError):
-    """Others have taken over what this worker had in hand."""
+    """Nothing of what this worker had in hand is its own any more."""
+
+    def __init__(self) -> None:
+        super().__init__("others have taken over what this worker had in hand, or Redis has lost it")
 
 
 class Away(NotifyError):
@@ -188,7 +191,7 @@ def naming() -> "Iterator[None]":
         yield
     except ResponseError as error:
         if str(error).startswith(("LOST", "NOGROUP")):  # the latter: somebody has emptied the server
-            raise LeaseLost("others have taken over what this worker had in hand") from None
+            raise LeaseLost from None
         raise Away(str(trouble(error))) from None
     except (RedisError, OSError) as error:
         raise Away(str(trouble(error))) from None

@@ -44,7 +44,7 @@ while not is_full() and looked < most do  -- others wait for the server meanwhil
     looked = looked + 1
     local first = true
     if event then
-      local key = 'notify:seen:' .. event
+      local key = SEEN .. event
       first = redis.call('SET', key, entry, 'NX', 'EX', 86400) or redis.call('GET', key) == entry
     end
     if not first then

@@ -3,9 +3,9 @@
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from notify.backends.relay.wire import PREFIX
 from notify.backends.telegram.limiter import ALL, ALL_SECONDS, BURST, EACH, GROUP, GROUP_SECONDS
 from notify.clock import Clock
+from notify.relay.keys import LIMIT
 from notify.relay.permits import MARGIN, Permits
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class SharedTelegramLimiter:
 
 def _keys(bot: str, chat: int) -> tuple[str, ...]:
     # Whoever reads the keys must not be able to post.
-    known = f"{PREFIX}limit:bot:{blake2b(bot.encode('utf-8', 'backslashreplace'), digest_size=16).hexdigest()}"
+    known = f"{LIMIT}bot:{blake2b(bot.encode('utf-8', 'backslashreplace'), digest_size=16).hexdigest()}"
     return f"{known}:{chat}", f"{known}:{chat}:sent", f"{known}:sent"
 
 

@@ -1,7 +1,7 @@
 -- Returns parked entries, and how many are left. ARGV: worker, backend, how many at most, how many bytes.
 local worker, backend, most, most_bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 if not is_held(worker) then return redis.error_reply(LOST) end
-local list = 'notify:parked:' .. worker .. ':' .. backend
+local list = PARKED .. worker .. ':' .. backend
 local taken, bytes = {}, 0
 while #taken < most and bytes < most_bytes do
   local entry = redis.call('LPOP', list)

@@ -171,7 +171,7 @@ class Worker:
 
     def _round(self) -> None:
         if self._hands.is_lost:
-            raise LeaseLost("others have taken over what this worker had in hand")
+            raise LeaseLost
         for lane in self._lanes.values():
             lane.revive()
         if self._hands.is_unsure:

@@ -1,6 +1,4 @@
--- What all scripts of the workers begin with. Names of keys as in keys.py.
-local events, group, dead = 'notify:events', 'notify', 'notify:dead'
-local workers, heirs, hands, in_hand = 'notify:workers', 'notify:heirs', 'notify:hands', 'notify:inhand'
+-- What all scripts of the workers begin with. Before it stand the names of keys, which Python knows, as locals.
 local LOST = 'LOST the lease of this worker has ended'
 
 local function seconds()
@@ -17,7 +15,7 @@ end
 -- Takes an entry off the list of what is pending. Once, however often it is called.
 local function acknowledge(entry, executor)
   if redis.call('XACK', events, group, entry) == 1 then
-    redis.call('DEL', 'notify:entry:' .. entry)
+    redis.call('DEL', ENTRY .. entry)
     if redis.call('HINCRBY', in_hand, executor, -1) <= 0 then
       redis.call('HDEL', in_hand, executor)
       redis.call('HDEL', hands, executor)
@@ -39,7 +37,7 @@ end
 
 -- Returns an entry as Python reads it: id, executor, fields, what became of it so far.
 local function whole(entry, fields, is_new)
-  return {entry, (executor_of(fields)), fields, is_new and {} or redis.call('HGETALL', 'notify:entry:' .. entry)}
+  return {entry, (executor_of(fields)), fields, is_new and {} or redis.call('HGETALL', ENTRY .. entry)}
 end
 
 local function size_of(fields)
