@@ -28,12 +28,12 @@ state = RunState()
 state.refresh()
 RECORD = {"timestamp": 1.5, "level": "info", "message": "x" * 300, "level_number": 20}
 app = make_app(state, logs=lambda: [RECORD] * 2000, public_logs=True)
+told = threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: told.set())  # before anybody knows the port
 server = StatusServer(app, "127.0.0.1", int(os.environ.get("PORT", "0")))
 say("port", server.port)
 """
 WHEN_TOLD = """
-told = threading.Event()
-signal.signal(signal.SIGUSR1, lambda *_: told.set())
 while not told.is_set():
     time.sleep(0.01)
 """

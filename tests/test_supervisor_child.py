@@ -514,10 +514,10 @@ def test_as_process_1_it_reaps_who_was_left_behind_and_passes_signals_on() -> No
         while any(os.path.exists(f"/proc/{orphan}") for orphan in orphans):
             waiting.wait(0.01)
         def stop(*_):
-            print("stopped", flush=True)
+            os.write(1, b"stopped\\n")
             sys.exit(42)
         signal.signal(signal.SIGTERM, stop)
-        print("reaped", flush=True)
+        os.write(1, b"reaped\\n")  # print() cannot be interrupted by another
         while True:
             waiting.wait(0.01)  # a signal that comes just before a wait is handled after it
     """
