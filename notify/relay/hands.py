@@ -26,7 +26,7 @@ class Hand:
         executor: of whom it is.
         wanted: the backends that are to have its event.
         has: those of them that have it.
-        weights: by backend, of the event that its lane has in memory.
+        weights: by backend, of the event that its lane has in memory, or the lane that stands in for it.
         in_place_of: by backend that stands in, those that are gone and in whose place it is to have the event.
         event: that.
         since: when it came into memory, in monotonic seconds; infinite when it is known to kill nobody.
@@ -154,23 +154,18 @@ class Hands:
     def move(self, destination: str, events: Iterable[Event], to: str) -> None:
         """Have *to* stand in for *destination*, or give back what it has in its place.
 
+        It goes on to take the room of who is gone: a stand-in that is slow would have all of the stream in memory.
         Redis learns it when *to* has them. Killed before that, who takes over finds the destination gone, and hands
         over once more.
         """
         with self._lock:
             for hand in [self._by_event[event.id] for event in events if event.id in self._by_event]:
-                weight = hand.weights.pop(destination, 0)
-                self._count(destination, -1, -weight)
-                if to not in hand.weights:
-                    hand.weights[to] = weight
-                    self._count(to, 1, weight)
-                absent = hand.in_place_of.pop(destination, None)
-                if absent is None:
-                    absent = frozenset({destination})
-                else:
-                    hand.wanted -= {destination}
-                if to not in absent:
-                    hand.wanted |= {to}
+                absent = hand.in_place_of.pop(destination, frozenset())
+                if to in absent:  # two that are gone may have the same stand-in, and are given back one by one
+                    if rest := absent - {to}:
+                        hand.in_place_of[destination] = rest
+                elif absent or destination in hand.weights:
+                    absent = absent or frozenset({destination})
                     hand.in_place_of[to] = hand.in_place_of.get(to, frozenset()) | absent
 
     # ---- inside
@@ -202,11 +197,13 @@ class Hands:
     def _let_go(self, destination: str, hands: Sequence[Hand], *, has: bool) -> None:
         with self._lock:
             for hand in hands:
-                weight = hand.weights.pop(destination, None)
-                if weight is not None:
-                    self._count(destination, -1, -weight)
+                names = hand.in_place_of.pop(destination, frozenset({destination}))
+                for name in names:
+                    weight = hand.weights.pop(name, None)
+                    if weight is not None:
+                        self._count(name, -1, -weight)
                 if has:
-                    hand.has |= {destination, *hand.in_place_of.pop(destination, ())}
+                    hand.has |= names
                 if not hand.weights:
                     self._forget(hand)
             self._roomy.notify_all()
@@ -224,7 +221,10 @@ class Hands:
 def _settled(hand: Hand, destination: str, reason: str) -> Iterator[Settled]:
     """Yield what is to be noted when *destination* has taken an entry, or has refused it for a *reason*."""
     absent = hand.in_place_of.get(destination, frozenset())
-    others = frozenset(hand.wanted - hand.has - {destination} - absent)
-    yield Settled(hand.entry, hand.executor, destination, others, reason)
-    for each in absent:  # so that who takes over hands nothing over that the stand-in has had
-        yield Settled(hand.entry, hand.executor, each, others)
+    if not absent and destination not in hand.wanted:
+        return  # it had it in the place of two, and this is the second time
+    others = hand.wanted - hand.has - {destination} - absent
+    yield Settled(hand.entry, hand.executor, destination, frozenset(others | absent), reason)
+    for each in sorted(absent):  # so that who takes over hands nothing over that the stand-in has had
+        absent -= {each}
+        yield Settled(hand.entry, hand.executor, each, frozenset(others | absent))
