@@ -293,3 +293,30 @@ def test_a_full_server_can_be_emptied(tmp_path_factory: pytest.TempPathFactory) 
 
         assert taken == count
         client.xadd(EVENTS, fields_of(Entry(event)))
+
+
+def test_what_is_noted_once_more_because_the_answer_was_lost_leaves_nothing_behind(client, join) -> None:  # noqa: F811
+    one = join("one")
+    published(client, "a 1")
+    (found,) = one.take("0-0", 10).found
+    refused = Settled(found.entry, found.executor, "here", frozenset({"there"}), "no such chat")
+    there = Settled(found.entry, found.executor, "there", frozenset({"here"}))
+    one.settle([refused])
+
+    one.settle([refused, there])
+    one.settle([refused, there])
+
+    assert client.xlen(DEAD) == 1
+    assert client.xpending(EVENTS, "notify")["pending"] == 0
+    assert list(client.scan_iter("notify:entry:*")) == []
+
+
+def test_a_dead_worker_is_taken_over_from_though_the_servers_clock_was_set_back(client, join) -> None:  # noqa: F811
+    dead, heir = join("dead"), join("heir", SHORT)
+    published(client, "a 1")
+    assert len(dead.take("0-0", 10).found) == 1
+    client.zincrby("notify:workers", 3600, "dead")  # what the clock of an hour ago makes of its lease
+
+    eventually(lambda: heir.claim(10, is_sure=True)[0], "the heir has it")
+
+    assert client.hget("notify:heirs", "dead") == b"heir"

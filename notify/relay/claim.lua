@@ -1,12 +1,16 @@
 -- Takes over, piece by piece, from a worker that is dead. ARGV: worker, entries at most, bytes, deliveries at most,
--- '1': also from one that has left without a word. Returns entries in order, how many were set aside, whether there is
--- more.
+-- '1': also from one that has left without a word, seconds of a lease. Returns entries in order, how many were set
+-- aside, whether there is more.
 local worker, most, most_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local deliveries, is_sure = tonumber(ARGV[4]), ARGV[5] == '1'
+local deliveries, is_sure, lease = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 if not is_held(worker) then return redis.error_reply(LOST) end
 
 local now = seconds()
 local found, score
+-- No lease ends later than one that begins now, unless the clock was set back.
+for _, late in ipairs(redis.call('ZRANGE', workers, string.format('(%.17g', now + lease), '+inf', 'BYSCORE')) do
+  redis.call('ZADD', workers, now + lease, late)
+end
 for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', events, group)) do
   local name = each[2]
   local ends = redis.call('ZSCORE', workers, name)
