@@ -114,7 +114,7 @@ def test_what_was_survived_for_long_is_named_once() -> None:
 
 
 def standing_in(*failures: Exception) -> tuple[Noting, Hands]:
-    """Return hands of two that are gone, of two that may stand in for them, and of one that has nothing to do with it."""
+    """Return hands of two that are gone, of two that may stand in for them, and of one that is there."""
     stream = Noting(*failures)
     return stream, Hands(stream, ["one", "two", "chat", "mail", "here"])  # type: ignore[arg-type]
 

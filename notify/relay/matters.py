@@ -17,6 +17,7 @@ from hashlib import blake2b
 from logging import WARNING
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from notify import diagnostics
 from notify.backend import Backend, edits, folds
 from notify.backends.relay.wire import Entry
 from notify.clock import Clock, SystemClock
@@ -99,8 +100,15 @@ class SharedFolding:
         return [decided.get(each.entry) or Judged(((_plain(each), each.wanted),)) for each in given]
 
     def judged_before(self, given: Given, noted_json: bytes) -> Judged:
-        """Return what was decided of an entry, from what was noted of it."""
-        return noted.decode(given.event, noted_json)
+        """Return what was decided of an entry, from what was noted of it, for those backends that are there."""
+        try:
+            judged = noted.decode(given.event, noted_json)
+        except (TypeError, ValueError):  # a newer worker has noted it: whoever cannot read it must not die of it
+            diagnostics.report("relay noted", "what was decided of an event cannot be read: all who want it get it")
+            return Judged(((_plain(given), given.wanted),))
+        there = self._group_of.keys()
+        said = ((event, names & there) for event, names in judged.said)
+        return Judged(tuple((event, names) for event, names in said if names), judged.folded & there)
 
     def due(self) -> None:
         """Publish what is to be said of matters that go on."""
