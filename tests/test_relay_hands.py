@@ -195,3 +195,30 @@ def test_what_a_stand_in_gives_back_is_to_be_handed_out_to_who_was_to_have_it() 
 
     assert rooms(hands) == ALL_FREE
     assert (hand.wanted, hand.in_place_of, hand.weights) == ({"one"}, {}, {})
+
+
+def test_what_comes_to_a_stand_in_for_another_while_the_server_is_told_is_not_forgotten() -> None:
+    stream, hands = standing_in()
+    held(hands, 1, "one", "two")
+    hands.move("one", [event(1)], "chat")
+    settle = stream.settle
+
+    def slowly(settled: Iterable[Settled]) -> None:
+        stream.settle = settle  # type: ignore[method-assign]
+        hands.move("two", [event(1)], "chat")
+        settle(settled)
+
+    stream.settle = slowly  # type: ignore[method-assign]
+    hands.delivered("chat", ["event-1"])
+    assert not hands.was_settled("1-0")
+
+    hands.delivered("chat", ["event-1"])
+
+    assert [(each.backend, each.others) for each in stream.settled] == [
+        ("chat", {"one", "two"}),
+        ("one", {"two"}),
+        ("chat", {"two"}),
+        ("two", frozenset()),  # the last: the entry is done
+    ]
+    assert hands.was_settled("1-0")
+    assert rooms(hands) == ALL_FREE

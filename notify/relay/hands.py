@@ -148,7 +148,10 @@ class Hands:
 
     def park(self, destination: str, event_ids: Iterable[str]) -> None:
         """Have what a lane gives back handed out once more."""
-        self._let_go(destination, [self._by_event[each] for each in event_ids if each in self._by_event], has=False)
+        with self._lock:
+            hands = [self._by_event[each] for each in event_ids if each in self._by_event]
+            given_back = [(hand, _on_behalf(hand, destination)) for hand in hands]
+        self._let_go(given_back, has=False)
         self.is_unsure = True
 
     def move(self, destination: str, events: Iterable[Event], to: str) -> None:
@@ -176,10 +179,14 @@ class Hands:
 
     def _note(self, destination: str, event_ids: Sequence[str], reason: str) -> None:
         with self._lock:
-            hands = [self._by_event[each] for each in event_ids if each in self._by_event]
-            settled = [each for hand in hands for each in _settled(hand, destination, reason)]
-        self._until_done(lambda: self._stream.settle(settled))
-        self._let_go(destination, hands, has=True)
+            settled = [
+                (hand, names)
+                for hand in [self._by_event[each] for each in event_ids if each in self._by_event]
+                if (names := _on_behalf(hand, destination))
+            ]
+            told = [each for hand, names in settled for each in _settled(hand, names, destination, reason)]
+        self._until_done(lambda: self._stream.settle(told))
+        self._let_go(settled, has=True)
 
     def _until_done(self, call: Callable[[], None]) -> None:
         while not self.is_lost:
@@ -194,10 +201,9 @@ class Hands:
                 if self._ended.wait(_AGAIN):
                     return
 
-    def _let_go(self, destination: str, hands: Sequence[Hand], *, has: bool) -> None:
+    def _let_go(self, settled: Iterable[tuple[Hand, frozenset[str]]], *, has: bool) -> None:
         with self._lock:
-            for hand in hands:
-                names = hand.in_place_of.pop(destination, frozenset({destination}))
+            for hand, names in settled:
                 for name in names:
                     weight = hand.weights.pop(name, None)
                     if weight is not None:
@@ -218,13 +224,18 @@ class Hands:
             self._let_gone.popitem(last=False)
 
 
-def _settled(hand: Hand, destination: str, reason: str) -> Iterator[Settled]:
-    """Yield what is to be noted when *destination* has taken an entry, or has refused it for a *reason*."""
-    absent = hand.in_place_of.get(destination, frozenset())
-    if not absent and destination not in hand.wanted:
-        return  # it had it in the place of two, and this is the second time
-    others = hand.wanted - hand.has - {destination} - absent
-    yield Settled(hand.entry, hand.executor, destination, frozenset(others | absent), reason)
-    for each in sorted(absent):  # so that who takes over hands nothing over that the stand-in has had
-        absent -= {each}
-        yield Settled(hand.entry, hand.executor, each, frozenset(others | absent))
+def _on_behalf(hand: Hand, destination: str) -> frozenset[str]:
+    """Return in whose place *destination* has an entry: its own, or that of those who are gone, who are struck out.
+
+    Nobody's, when it had it in the place of two, and this is the second time.
+    """
+    return hand.in_place_of.pop(destination, frozenset({destination} & hand.wanted))
+
+
+def _settled(hand: Hand, names: frozenset[str], destination: str, reason: str) -> Iterator[Settled]:
+    """Yield what is to be noted when *destination* has taken for *names* an entry, or has refused it for a *reason*."""
+    others = hand.wanted - hand.has - names
+    yield Settled(hand.entry, hand.executor, destination, others | names - {destination}, reason)
+    for each in sorted(names - {destination}):  # so that who takes over hands nothing over that the stand-in has had
+        names -= {each}
+        yield Settled(hand.entry, hand.executor, each, others | names)
