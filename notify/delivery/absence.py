@@ -142,7 +142,7 @@ class Absence:
                 self._disk.move(self._name, stored, home.name)
             _settle(back, home.name, PENDING)
             home.take_back(back)  # and not yet taken out here, as above
-            self._has.sent_home({entry.event.id for entry in own}, home.name)
+            self._has.sent_home({entry.event.id for entry in own}, home)
 
 
 class Home(Protocol):
