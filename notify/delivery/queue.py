@@ -165,6 +165,14 @@ class LaneQueue:
         """Remove and return the waiting entries of these events. What was taken stays."""
         return self._discard([entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids])
 
+    def bring_forward(self, ids: Collection[str]) -> None:
+        """Put the waiting entries of these events before the others of their line, in their order."""
+        for line in (self._urgent, self._ordinary):
+            found = [entry for entry in line if entry.event.id in ids]
+            rest = [entry for entry in line if entry.event.id not in ids]
+            line.clear()
+            line.extend((*found, *rest))
+
     def discard_guests(self, ids: Container[str], home: "Home") -> list[Entry]:
         """Remove and return the waiting entries of these events that are here in the place of *home*."""
         return self._discard(
