@@ -320,3 +320,13 @@ def test_a_dead_worker_is_taken_over_from_though_the_servers_clock_was_set_back(
     eventually(lambda: heir.claim(10, is_sure=True)[0], "the heir has it")
 
     assert client.hget("notify:heirs", "dead") == b"heir"
+
+
+def test_events_that_are_larger_than_an_answer_are_not_read_together(client, join) -> None:  # noqa: F811
+    one = join("one")
+    for number in range(4):
+        said = Event(id=new_id(NOW), time=NOW, message=f"a {number}", level=25, body="x" * 5_000_000)
+        client.xadd(EVENTS, fields_of(Entry(said)))
+
+    assert len(one.take("0-0", 10).found) == 1  # of 5 MB, and an answer has 4 MB
+    assert client.xpending(EVENTS, "notify")["pending"] == 1
