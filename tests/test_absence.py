@@ -19,9 +19,14 @@ from traders import titles
 
 from notify.backends.discord import DiscordBackend
 from notify.backends.telegram import TelegramBackend
+from notify.delivery.absence import Absence
+from notify.delivery.disk import NoDisk
+from notify.delivery.holdings import Holdings
+from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.errors import StoreHeld
 from notify.delivery.outbox.store import Store
+from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.retry import PROBE_INTERVAL
 from notify.errors import ConfigError, Gone, RetryLater
 from notify.event import Event
@@ -287,6 +292,43 @@ def test_when_the_fallback_is_there_again_it_gets_what_waits() -> None:
         assert counts(notifier, "first") == (20, 0, 20)
         assert_all_is_accounted_for(notifier)
     assert sorted(second.messages, key=int) == [f"{number}" for number in range(20)]
+
+
+def test_what_comes_home_goes_before_what_was_said_since() -> None:
+    lock, backend = threading.RLock(), Hanging()
+    lane = Lane("first", backend, QUIET, clock=FakeClock(), lock=lock, settled=threading.Condition(lock))
+    under_way, *said = (Entry.of(Event(id=text, time=0.0, message="", level=20), None) for text in "xabcd")
+    lane.put([under_way])
+    assert backend.called.wait(LONG)
+    lane.put(said[2:])
+
+    lane.take_back(said[:2])
+    backend.let.set()
+    until(lambda: len(backend.events) == 5)
+    lane.stop()
+    lane.join(LONG)
+
+    assert [event.id for event in backend.events] == ["x", "a", "b", "c", "d"]
+
+
+def test_what_comes_in_the_place_of_another_while_guests_go_home_stays() -> None:
+    queue, lock = LaneQueue(), threading.RLock()
+    chat = Holdings("chat", queue, NoDisk(), lock, threading.Condition(lock))
+    said = Entry.of(Event(id="a", time=0.0, message="", level=20), None)
+
+    class Home:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def take_back(self, entries: Sequence[Entry], /) -> None:
+            queue.put([said._replace(home=two)])
+
+    one, two = Home("one"), Home("two")
+    queue.put([said._replace(home=one)])
+
+    Absence(chat, NoDisk(), on_gone=lambda *_: None, on_moved=lambda *_: None).send_home()
+
+    assert [guest.home for guest in chat.guests()] == [two]  # or the event would be nowhere
 
 
 @settings(max_examples=30, deadline=None)

@@ -111,3 +111,114 @@ def test_what_was_survived_for_long_is_named_once() -> None:
     assert hands.harmless(60) == []  # seconds; it came a moment ago
     assert hands.harmless(0) == ["1-0"]
     assert hands.harmless(0) == []
+
+
+def standing_in(*failures: Exception) -> tuple[Noting, Hands]:
+    """Return hands of two that are gone, of two that may stand in for them, and of one that is there."""
+    stream = Noting(*failures)
+    return stream, Hands(stream, ["one", "two", "chat", "mail", "here"])  # type: ignore[arg-type]
+
+
+def rooms(hands: Hands) -> dict[str, int]:
+    return {name: hands.room(name) for name in ("one", "two", "chat", "mail", "here")}
+
+
+ALL_FREE = dict.fromkeys(("one", "two", "chat", "mail", "here"), ROOM)
+
+
+def test_what_a_stand_in_has_takes_the_room_of_who_is_gone_until_it_has_arrived() -> None:
+    _, hands = standing_in()
+    held(hands, 1, "one")
+
+    hands.move("one", [event(1)], "chat")
+    assert rooms(hands) == ALL_FREE | {"one": ROOM - 1}  # or a slow stand-in would have all of the stream in memory
+
+    hands.delivered("chat", ["event-1"])
+    assert rooms(hands) == ALL_FREE
+    assert hands.was_settled("1-0")
+
+
+def test_what_one_has_in_the_place_of_two_goes_home_to_both() -> None:
+    _, hands = standing_in()
+    hand = held(hands, 1, "one", "two")
+    hands.move("one", [event(1)], "chat")
+    hands.move("two", [event(1)], "chat")
+
+    hands.move("chat", [event(1)], "one")
+    hands.move("chat", [event(1)], "two")
+
+    assert (hand.wanted, hand.in_place_of) == ({"one", "two"}, {})
+    assert rooms(hands) == ALL_FREE | {"one": ROOM - 1, "two": ROOM - 1}
+    hands.delivered("two", ["event-1"])
+    assert not hands.was_settled("1-0")
+    hands.delivered("one", ["event-1"])
+    assert hands.was_settled("1-0")
+    assert rooms(hands) == ALL_FREE
+
+
+def test_what_comes_to_one_in_the_place_of_two_is_noted_for_both_and_no_second_time() -> None:
+    stream, hands = standing_in()
+    held(hands, 1, "one", "two", "here")
+    hands.move("one", [event(1)], "chat")
+    hands.move("two", [event(1)], "chat")
+
+    hands.delivered("chat", ["event-1"])
+    hands.delivered("chat", ["event-1"])
+
+    assert [each.backend for each in stream.settled] == ["chat", "one", "two"]
+    assert rooms(hands) == ALL_FREE | {"here": ROOM - 1}
+
+
+def test_a_stand_in_of_a_stand_in_has_it_in_the_place_of_the_first() -> None:
+    stream, hands = standing_in()
+    hand = held(hands, 1, "one", "here")
+    hands.move("one", [event(1)], "chat")
+    hands.move("chat", [event(1)], "mail")
+    assert hand.in_place_of == {"mail": {"one"}}
+
+    hands.dead("mail", "event-1", "no such address")
+
+    # The last of them says that all of them have it: until then nobody could take the entry off.
+    assert [(each.backend, each.others, each.reason) for each in stream.settled] == [
+        ("mail", {"one", "here"}, "no such address"),
+        ("one", {"here"}, ""),
+    ]
+    assert rooms(hands) == ALL_FREE | {"here": ROOM - 1}
+
+
+def test_what_a_stand_in_gives_back_is_to_be_handed_out_to_who_was_to_have_it() -> None:
+    _, hands = standing_in()
+    hand = held(hands, 1, "one")
+    hands.move("one", [event(1)], "chat")
+
+    hands.park("chat", ["event-1"])
+
+    assert rooms(hands) == ALL_FREE
+    assert (hand.wanted, hand.in_place_of, hand.weights) == ({"one"}, {}, {})
+
+
+def test_what_comes_to_a_stand_in_for_another_while_the_server_is_told_is_not_forgotten() -> None:
+    stream, hands = standing_in()
+    held(hands, 1, "one", "two")
+    hands.move("one", [event(1)], "chat")
+    settle = stream.settle
+
+    def slowly(settled: Iterable[Settled]) -> None:
+        stream.settle = settle  # type: ignore[method-assign]
+        hands.move("two", [event(1)], "chat")
+        settle(settled)
+
+    stream.settle = slowly  # type: ignore[method-assign]
+    hands.delivered("chat", ["event-1"])
+    assert not hands.was_settled("1-0")
+
+    hands.delivered("chat", ["event-1"])
+
+    assert [(each.backend, each.others) for each in stream.settled] == [
+        ("chat", {"one", "two"}),
+        ("one", {"two"}),
+        ("chat", {"two"}),
+        ("two", frozenset()),  # the last: the entry is done
+    ]
+    assert hands.was_settled("1-0")
+    assert rooms(hands) == ALL_FREE

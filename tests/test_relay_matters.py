@@ -19,6 +19,8 @@ from relays import client, server  # noqa: F401 - fixtures
 import notify
 from notify.backends.relay.wire import EVENTS, GROUP, Entry, fields_of
 from notify.event import Phase
+from notify.relay import noted
+from notify.relay.judging import Judged
 from notify.relay.stream import Away, LeaseLost, Settled
 from notify.rules.fingerprint import Subject, id_in_fleet, id_of_key
 from notify.rules.grouping import Grouping, Lanes
@@ -441,6 +443,24 @@ def test_what_somebody_else_has_written_there_is_left_out(client, one, other):  
     publish(client, happened("beta", "no RPC"))
 
     assert names(other.work(), "announced") == []
+
+
+def test_what_was_decided_for_a_backend_that_was_taken_out_of_the_settings_holds_for_the_others(client, one):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    ((this, _, _),) = one.take()
+    event = this.event
+    judged = Judged(((event, frozenset({"chat", "removed"})), (event, frozenset({"removed"}))), frozenset({"removed"}))
+
+    assert one.folding.judged_before(this, noted.encode(event, judged).encode()).lanes == {"chat"}
+    assert one.folding.judged_before(this, noted.encode(event, judged).encode()).folded == frozenset()
+
+
+def test_what_a_newer_worker_has_decided_and_this_one_cannot_read_goes_to_all_who_want_it(client, one):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    ((this, _, _),) = one.take()
+
+    for newer in (b'{"version": 2}', b'[[[{"matter": ["id", "a new phase", 1, 0, 0, 1]}, ["chat"]]], []]'):
+        assert one.folding.judged_before(this, newer).lanes == this.wanted
 
 
 def test_nothing_of_it_stays_for_ever(client, one, clock):  # noqa: F811

@@ -308,3 +308,40 @@ def test_a_clock_of_the_server_that_is_set_back_lets_no_dead_worker_live_for_lon
 
     assert 0 < left <= LONG + 1  # a lease, and the part of a second that the clock has beside it
     assert [each.entry for each in found] == [entry]
+
+
+def test_what_is_noted_once_more_because_the_answer_was_lost_leaves_nothing_behind(client, join) -> None:  # noqa: F811
+    one = join("one")
+    published(client, "a 1")
+    (found,) = one.take("0-0", 10).found
+    refused = Settled(found.entry, found.executor, "here", frozenset({"there"}), "no such chat")
+    there = Settled(found.entry, found.executor, "there", frozenset({"here"}))
+    one.settle([refused])
+
+    one.settle([refused, there])
+    one.settle([refused, there])
+
+    assert client.xlen(DEAD) == 1
+    assert client.xpending(EVENTS, "notify")["pending"] == 0
+    assert list(client.scan_iter("notify:entry:*")) == []
+
+
+def test_a_dead_worker_is_taken_over_from_though_the_servers_clock_was_set_back(client, join) -> None:  # noqa: F811
+    dead, heir = join("dead"), join("heir", SHORT)
+    published(client, "a 1")
+    assert len(dead.take("0-0", 10).found) == 1
+    client.zincrby("notify:workers", 3600, "dead")  # what the clock of an hour ago makes of its lease
+
+    eventually(lambda: heir.claim(10, is_sure=True)[0], "the heir has it")
+
+    assert client.hget("notify:heirs", "dead") == b"heir"
+
+
+def test_events_that_are_larger_than_an_answer_are_not_read_together(client, join) -> None:  # noqa: F811
+    one = join("one")
+    for number in range(4):
+        said = Event(id=new_id(NOW), time=NOW, message=f"a {number}", level=25, body="x" * 5_000_000)
+        client.xadd(EVENTS, fields_of(Entry(said)))
+
+    assert len(one.take("0-0", 10).found) == 1  # of 5 MB, and an answer has 4 MB
+    assert client.xpending(EVENTS, "notify")["pending"] == 1

@@ -331,3 +331,31 @@ def test_what_a_fallback_cannot_deliver_either_waits_for_whoever_is_there_first(
         until(lambda: pending(redis) == 0)
 
     assert (back.messages, back.events[0].fields) == (["a 1"], {})
+
+
+def test_a_stand_in_that_is_slow_does_not_get_all_of_the_stream_into_memory(redis: RedisServer) -> None:
+    publish(redis, *(event("a", number) for number in range(3000)))
+    chat = Gate()
+    one = worker(redis, "one", routes=STANDING_IN, deleted=MemoryBackend([Gone("no")] * 2), chat=chat)
+
+    with working(one):
+        until(lambda: one.stats()["deleted"]["parked"] == 2000)  # the chat has the other thousand in its place
+        assert one.in_hand == 1000
+        chat.is_open = True
+        chat.wait_for(3001, timeout=20)  # with the news that the other is gone
+        until(lambda: pending(redis) == 0)
+
+    assert [each for each in chat.messages if each.startswith("a ")] == [f"a {number}" for number in range(3000)]
+
+
+def test_a_stand_in_gets_what_the_relay_says_to_who_is_gone_alone(redis: RedisServer) -> None:
+    said = replace(event("", 1), origin=None)
+    redis.client().xadd(EVENTS, fields_of(Entry(said, frozenset({"deleted"}))))
+    routes = {"deleted": Route(fallback="chat")}  # the chat wants all, and would be thought to have it anyway
+    chat = MemoryBackend()
+
+    with working(worker(redis, "one", routes=routes, deleted=MemoryBackend([Gone("no")]), chat=chat)):
+        chat.wait_for(2)
+        until(lambda: pending(redis) == 0)
+
+    assert said.message in chat.messages

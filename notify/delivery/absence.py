@@ -164,7 +164,7 @@ class Absence:
                 self.disk.move(self._lane.name, stored, home.name)
             _settle(back, home.name, PENDING)
             home.take_back(back)  # and not yet taken out here, as above
-            self._lane.sent_home({entry.event.id for entry in own}, home.name)
+            self._lane.sent_home({entry.event.id for entry in own}, home)
 
 
 class Home(Protocol):

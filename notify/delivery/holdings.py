@@ -3,12 +3,16 @@
 import threading
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from notify import diagnostics
 from notify.delivery.disk import Disk
 from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.tally import Tally
 from notify.delivery.ticket import CLOSED, FOLDED, HANDED_OVER, Ticket
+
+if TYPE_CHECKING:
+    from notify.delivery.absence import Home
 
 
 class Holdings:
@@ -129,12 +133,14 @@ class Holdings:
         with self._lock:
             return [entry for entry in self._queue.all() if entry.home is not None]
 
-    def sent_home(self, ids: Collection[str], to: str) -> None:
-        """Count the entries of these events no more, nor as accepted: the lane *to* has them again."""
+    def sent_home(self, ids: Container[str], home: "Home") -> None:
+        """Count the entries of these events no more, nor as accepted: the lane *home*, in whose place they were here,
+        has them again. The same event may be here in another's place, too.
+        """
         with self._lock:
-            back = self._queue.discard(frozenset(ids))
+            back = self._queue.discard_guests(ids, home)
             self._tally.accepted -= len(back)
-            self._settle(back, HANDED_OVER + to)
+            self._settle(back, HANDED_OVER + home.name)
 
     # ---- either side, holding the lock, so that counts, tickets and flush() agree
 

@@ -81,6 +81,9 @@ class Lane(Holdings):
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Queue *entries*, which are stored only where this lane is durable. Never waits for the backend."""
+        self._put(entries)
+
+    def _put(self, entries: Sequence[Entry], *, is_older: bool = False) -> None:
         self._worker.revive()
         with self._lock:
             self._tally.accepted += len(entries)
@@ -92,6 +95,8 @@ class Lane(Holdings):
             self._has_guests = self._has_guests or (bool(entries) and entries[0].home is not None)
             fitting = [entry for entry in entries if self._queue.fits(entry)]
             surplus = self._queue.put(fitting)
+            if is_older:
+                self._queue.bring_forward({entry.event.id for entry in fitting})
             self._leave(surplus, "queue full")
             self._changed.notify()
         if len(fitting) < len(entries):
@@ -187,12 +192,12 @@ class Lane(Holdings):
             return max(self._absence.room(), int(not len(self._queue) and self._is_due()))
 
     def take_back(self, entries: Sequence[Entry]) -> None:
-        """Queue *entries*, which were handed over from here and come back."""
+        """Queue *entries*, which were handed over from here and come back, before what was said since."""
         with self._lock:
             self._tally.accepted -= len(entries)
             self._tally.handed_over -= len(entries)
             self._absence.forget_told()
-        self.put(entries)
+        self._put(entries, is_older=True)
 
     # ---- housekeeping's side; what else it asks for is in `Holdings`
 

@@ -170,11 +170,21 @@ class LaneQueue:
 
     def discard(self, ids: Container[str]) -> list[Entry]:
         """Remove and return the waiting entries of these events. What was taken stays."""
-        gone = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]
-        for entry in gone:
-            self._bytes -= entry.weight
-        self._keep_without(gone)
-        return gone
+        return self._discard([entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids])
+
+    def bring_forward(self, ids: Collection[str]) -> None:
+        """Put the waiting entries of these events before the others of their line, in their order."""
+        for line in (self._urgent, self._ordinary):
+            found = [entry for entry in line if entry.event.id in ids]
+            rest = [entry for entry in line if entry.event.id not in ids]
+            line.clear()
+            line.extend((*found, *rest))
+
+    def discard_guests(self, ids: Container[str], home: "Home") -> list[Entry]:
+        """Remove and return the waiting entries of these events that are here in the place of *home*."""
+        return self._discard(
+            [entry for entry in (*self._urgent, *self._ordinary) if entry.home is home and entry.event.id in ids]
+        )
 
     def clear(self) -> list[Entry]:
         """Remove and return what waits. What was taken stays."""
@@ -183,6 +193,11 @@ class LaneQueue:
         self._ordinary.clear()
         self._bytes = sum(entry.weight for entry in self._taken)
         return left
+
+    def _discard(self, gone: list[Entry]) -> list[Entry]:
+        self._bytes -= sum(entry.weight for entry in gone)
+        self._keep_without(gone)
+        return gone
 
     def _line_of(self, entry: Entry) -> deque[Entry]:
         return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary

@@ -7,12 +7,13 @@ if not is_held(worker) then return redis.error_reply(LOST) end
 
 local now = seconds()
 local found, score
+-- No lease ends later than one that begins now, unless the clock was set back.
+for _, late in ipairs(redis.call('ZRANGE', workers, string.format('(%.17g', now + lease), '+inf', 'BYSCORE')) do
+  redis.call('ZADD', workers, now + lease, late)
+end
 for _, each in ipairs(redis.call('XINFO', 'CONSUMERS', events, group)) do
   local name = each[2]
   local ends = redis.call('ZSCORE', workers, name)
-  if ends and tonumber(ends) > now + 10 * lease then
-    redis.call('ZADD', workers, now + lease, name)  -- the clock was set back: who lives renews this in a moment
-  end
   local heir = redis.call('HGET', heirs, name)
   local is_dead = not ends or tonumber(ends) == 0 or (is_sure and tonumber(ends) <= now)
   -- What an heir that is dead, too, has taken over already comes first.

@@ -26,7 +26,7 @@ class Hand:
         executor: of whom it is.
         wanted: the backends that are to have its event.
         has: those of them that have it.
-        weights: by backend, of the event that its lane has in memory.
+        weights: by backend, of the event that its lane has in memory, or the lane that stands in for it.
         in_place_of: by backend that stands in, those that are gone and in whose place it is to have the event.
         event: that.
         since: when it came into memory, in monotonic seconds; infinite when it is known to kill nobody.
@@ -148,29 +148,27 @@ class Hands:
 
     def park(self, destination: str, event_ids: Iterable[str]) -> None:
         """Have what a lane gives back handed out once more."""
-        self._let_go(destination, [self._by_event[each] for each in event_ids if each in self._by_event], has=False)
+        with self._lock:
+            hands = [self._by_event[each] for each in event_ids if each in self._by_event]
+            given_back = [(hand, _on_behalf(hand, destination)) for hand in hands]
+        self._let_go(given_back, has=False)
         self.is_unsure = True
 
     def move(self, destination: str, events: Iterable[Event], to: str) -> None:
         """Have *to* stand in for *destination*, or give back what it has in its place.
 
+        It goes on to take the room of who is gone: a stand-in that is slow would have all of the stream in memory.
         Redis learns it when *to* has them. Killed before that, who takes over finds the destination gone, and hands
         over once more.
         """
         with self._lock:
             for hand in [self._by_event[event.id] for event in events if event.id in self._by_event]:
-                weight = hand.weights.pop(destination, 0)
-                self._count(destination, -1, -weight)
-                if to not in hand.weights:
-                    hand.weights[to] = weight
-                    self._count(to, 1, weight)
-                absent = hand.in_place_of.pop(destination, None)
-                if absent is None:
-                    absent = frozenset({destination})
-                else:
-                    hand.wanted -= {destination}
-                if to not in absent:
-                    hand.wanted |= {to}
+                absent = hand.in_place_of.pop(destination, frozenset())
+                if to in absent:  # two that are gone may have the same stand-in, and are given back one by one
+                    if rest := absent - {to}:
+                        hand.in_place_of[destination] = rest
+                elif absent or destination in hand.weights:
+                    absent = absent or frozenset({destination})
                     hand.in_place_of[to] = hand.in_place_of.get(to, frozenset()) | absent
 
     # ---- inside
@@ -181,10 +179,14 @@ class Hands:
 
     def _note(self, destination: str, event_ids: Sequence[str], reason: str) -> None:
         with self._lock:
-            hands = [self._by_event[each] for each in event_ids if each in self._by_event]
-            settled = [each for hand in hands for each in _settled(hand, destination, reason)]
-        self._until_done(lambda: self._stream.settle(settled))
-        self._let_go(destination, hands, has=True)
+            settled = [
+                (hand, names)
+                for hand in [self._by_event[each] for each in event_ids if each in self._by_event]
+                if (names := _on_behalf(hand, destination))
+            ]
+            told = [each for hand, names in settled for each in _settled(hand, names, destination, reason)]
+        self._until_done(lambda: self._stream.settle(told))
+        self._let_go(settled, has=True)
 
     def _until_done(self, call: Callable[[], None]) -> None:
         while not self.is_lost:
@@ -199,14 +201,15 @@ class Hands:
                 if self._ended.wait(_AGAIN):
                     return
 
-    def _let_go(self, destination: str, hands: Sequence[Hand], *, has: bool) -> None:
+    def _let_go(self, settled: Iterable[tuple[Hand, frozenset[str]]], *, has: bool) -> None:
         with self._lock:
-            for hand in hands:
-                weight = hand.weights.pop(destination, None)
-                if weight is not None:
-                    self._count(destination, -1, -weight)
+            for hand, names in settled:
+                for name in names:
+                    weight = hand.weights.pop(name, None)
+                    if weight is not None:
+                        self._count(name, -1, -weight)
                 if has:
-                    hand.has |= {destination, *hand.in_place_of.pop(destination, ())}
+                    hand.has |= names
                 if not hand.weights:
                     self._forget(hand)
             self._roomy.notify_all()
@@ -221,10 +224,18 @@ class Hands:
             self._let_gone.popitem(last=False)
 
 
-def _settled(hand: Hand, destination: str, reason: str) -> Iterator[Settled]:
-    """Yield what is to be noted when *destination* has taken an entry, or has refused it for a *reason*."""
-    absent = hand.in_place_of.get(destination, frozenset())
-    others = frozenset(hand.wanted - hand.has - {destination} - absent)
-    yield Settled(hand.entry, hand.executor, destination, others, reason)
-    for each in absent:  # so that who takes over hands nothing over that the stand-in has had
-        yield Settled(hand.entry, hand.executor, each, others)
+def _on_behalf(hand: Hand, destination: str) -> frozenset[str]:
+    """Return in whose place *destination* has an entry: its own, or that of those who are gone, who are struck out.
+
+    Nobody's, when it had it in the place of two, and this is the second time.
+    """
+    return hand.in_place_of.pop(destination, frozenset({destination} & hand.wanted))
+
+
+def _settled(hand: Hand, names: frozenset[str], destination: str, reason: str) -> Iterator[Settled]:
+    """Yield what is to be noted when *destination* has taken for *names* an entry, or has refused it for a *reason*."""
+    others = hand.wanted - hand.has - names
+    yield Settled(hand.entry, hand.executor, destination, others | names - {destination}, reason)
+    for each in sorted(names - {destination}):  # so that who takes over hands nothing over that the stand-in has had
+        names -= {each}
+        yield Settled(hand.entry, hand.executor, each, others | names)

@@ -43,9 +43,6 @@ local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 
 -- What is asked.
 local entries, heard, waiting = {}, {}, {}
-local function is_pending(entry)
-  return #redis.call('XPENDING', events, group, entry, entry, 1) > 0
-end
 for at, entry in ipairs(asked.entries) do
   entries[at] = redis.call('HGET', ENTRY .. entry, 'judged') or (is_pending(entry) and '')
 end

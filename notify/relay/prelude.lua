@@ -12,6 +12,10 @@ local function is_held(worker)
   return redis.call('ZSCORE', workers, worker) and redis.call('HEXISTS', heirs, worker) == 0
 end
 
+local function is_pending(entry)
+  return #redis.call('XPENDING', events, group, entry, entry, 1) > 0
+end
+
 -- Takes an entry off the list of what is pending. Once, however often it is called.
 local function acknowledge(entry, executor)
   if redis.call('XACK', events, group, entry) == 1 then

@@ -31,9 +31,10 @@ end
 if rest then return {taken, cursor, duplicates, 0, false} end
 
 -- Then what nobody has seen yet.
-local looked = 0
+local looked, some = 0, 1  -- nobody knows how large they are: sixteen of 8 MB would be 128 MB in one answer
 while not is_full() and looked < most do  -- others wait for the server meanwhile
-  local count = math.min(16, most - #taken)
+  local count = math.min(some, most - #taken)
+  some = math.min(16, some * 2)
   local got = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', events, '>')
   if not got then
     return {taken, cursor, duplicates, 1, redis.call('XINFO', 'STREAM', events)[8]}  -- the id that was given last

@@ -12,7 +12,7 @@ from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
-from notify.event import Phase
+from notify.event import Event, Phase
 from notify.relay.fence import Fence, Fenced
 from notify.relay.hands import Hands
 from notify.relay.judging import Given, Judged, Judging
@@ -281,7 +281,7 @@ class Worker:
             if not hand.wanted - hand.has:
                 over.append(Settled(found.entry, found.executor))
             for event, names in verdict.said:
-                entry = Entry.of(event, None, stored=True)
+                entry = _entry(event, verdict)
                 fitting = []
                 for name in names & missing:
                     if self._parked[name] or parked[name] or not self._hands.room(name):
@@ -310,8 +310,14 @@ class Worker:
             hand, missing = self._hands.look_up(one.found, verdict.lanes)
             mine = [event for event, names in verdict.said if name in names]
             if mine and name in missing:
-                entry = Entry.of(mine[0], None, stored=True)
+                entry = _entry(mine[0], verdict)
                 self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
+
+
+def _entry(event: Event, verdict: Judged) -> Entry:
+    # Whoever else gets it, or a count of it, needs nobody's to stand in for. Routes do not tell: some of what the relay
+    # itself says is for one alone.
+    return Entry.of(event, None, stored=True)._replace(to=verdict.lanes | verdict.folded)
