@@ -261,7 +261,7 @@ def _taken(result: Mapping[str, Any]) -> Reply:
 
 
 class _Handler(Handler):
-    def get(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         """Answer a question."""
         parts = urlsplit(self.path)
         method = self._method()
@@ -270,7 +270,7 @@ class _Handler(Handler):
         else:
             self.answer(self._telegram.about(method, dict(parse_qsl(parts.query))))
 
-    def post(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - likewise
         """Take a message."""
         telegram = self._telegram
         method = self._method()

@@ -92,27 +92,11 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a request by a `Reply`: a stand-in's own has `get` and `post`."""
+    """Answers a request by a `Reply`: a stand-in's own has `do_GET` and `do_POST`, as the base class calls them."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are two writes: Nagle would hold the second for 40 ms
     server: Server
-
-    def get(self) -> None:
-        """Answer a GET."""
-        raise NotImplementedError
-
-    def post(self) -> None:
-        """Answer a POST."""
-        raise NotImplementedError
-
-    def do_GET(self) -> None:
-        """Answer a GET, under the name that the base class has for it."""
-        self.get()
-
-    def do_POST(self) -> None:
-        """Answer a POST, under the name that the base class has for it."""
-        self.post()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Say nothing."""
