@@ -79,7 +79,10 @@ def webhook_of(server, scheme="http"):
 def say_all(notifier, memory):
     """Say everything, see it arrive at the backend that is well, and return the tickets."""
     tickets = [notifier.notify(name) for name in NAMES]
-    assert [event.message for event in memory.wait_for(MANY, PATIENCE)] == NAMES
+    arrived = memory.wait_for(MANY, PATIENCE)
+    if any(event.message not in NAMES for event in arrived):  # that the other is gone may be said among them
+        arrived = memory.wait_for(MANY + 1, PATIENCE)
+    assert [event.message for event in arrived if event.message in NAMES] == NAMES
     return tickets
 
 
