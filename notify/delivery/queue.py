@@ -61,7 +61,8 @@ class Entry(NamedTuple):
             weight += sum(map(len, event.tail))
         if event.attachments:
             weight += sum(len(attachment.data) for attachment in event.attachments)
-        return cls(event, ticket, weight, stored)
+        # Past the named tuple's own __new__, which costs as much as all of the above.
+        return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None))
 
 
 def _weight(value: object) -> int:

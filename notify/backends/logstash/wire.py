@@ -21,10 +21,12 @@ _SECRET = frozenset({"password", "auth_token"})
 _RESERVED = frozenset({"@metadata", "truncated", "original_bytes"})
 _SPECIAL = _SECRET | _RESERVED
 
+_CALLS = 1024  # log calls of which what their documents have in common is remembered
+
 _LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: it is looked up for each event
 class Speaker:
     """Who speaks: the same in every document.
 
@@ -46,20 +48,12 @@ def version_1(event: Event, speaker: Speaker) -> Document:
     often as it takes. Never raises an Exception.
     """
     source = event.source
-    document: Document = {
-        "@timestamp": timestamp(event.time),
-        "@version": "1",
-        "message": event.message,
-        "host": speaker.host,
-        "path": source.path,
-        "tags": list(speaker.tags),
-        "type": "logstash",
-        "level": level_name(event.level),
-        "logger_name": event.logger or "notify",
-        "application": _application(event, speaker),
-        "event_id": event.id,
-        "topic": event.topic,
-    }
+    document = _common(speaker, level_name(event.level), event.logger, source.path, event.topic).copy()
+    document["@timestamp"] = timestamp(event.time)
+    document["message"] = event.message
+    document["event_id"] = event.id
+    if event.origin is not None:
+        document["application"] = _application(event, speaker)
     if event.exception is not None:
         document["stack_trace"] = event.exception.traceback
         document["lineno"] = source.line
@@ -69,6 +63,25 @@ def version_1(event: Event, speaker: Speaker) -> Document:
         document.update(_parts(event))
     _add_fields(document, event.fields)
     return document
+
+
+@lru_cache(maxsize=_CALLS)
+def _common(speaker: Speaker, level: str, logger: str, path: str, topic: str) -> Document:
+    """Return what the documents of one log call have in common, with room for what they have not. To be copied."""
+    return {
+        "@timestamp": "",
+        "@version": "1",
+        "message": "",
+        "host": speaker.host,
+        "path": path,
+        "tags": list(speaker.tags),
+        "type": "logstash",
+        "level": level,
+        "logger_name": logger or "notify",
+        "application": speaker.application,
+        "event_id": "",
+        "topic": topic,
+    }
 
 
 def ecs(event: Event, speaker: Speaker) -> Document:
@@ -151,7 +164,10 @@ def _parts(event: Event) -> Document:
 def _add_fields(document: Document, fields: Mapping[str, object]) -> None:
     for name, value in (fields if type(fields) is dict else keep_fields(fields)).items():
         kind = type(value)
-        if kind not in SCALARS or (kind is int and not -_LONG <= value < _LONG):  # type: ignore[operator]  # an int
+        if kind is int:
+            if not -_LONG <= value < _LONG:  # type: ignore[operator]  # it is one
+                value = _plain(value)
+        elif kind not in SCALARS:
             value = _plain(value)
         if type(name) is not str or name in document or name in _SPECIAL:
             name, value = _renamed(document, name, value)
