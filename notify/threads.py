@@ -8,7 +8,7 @@ record of another thread is lost meanwhile.
 import importlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from threading import get_ident
 
 from notify import diagnostics
@@ -16,6 +16,9 @@ from notify import diagnostics
 _LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a quarter of that
 
 _ours: set[int] = set()
+idents: Container[int] = _ours
+"""Idents of the threads that are ours, for who asks so often that a call of `is_ours` is too dear."""
+
 _at_exit = False
 _loaded: set[str] = set()
 _loading = threading.RLock()
@@ -40,9 +43,9 @@ def _begin_in_child() -> None:
 os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_begin_in_child)
 
 
-def is_ours(thread_ident: int | None = None) -> bool:
-    """Say whether the thread (the calling one by default) was started by this package."""
-    return (get_ident() if thread_ident is None else thread_ident) in _ours
+def is_ours() -> bool:
+    """Say whether the calling thread was started by this package."""
+    return get_ident() in _ours
 
 
 def load(*names: str) -> None:

@@ -28,7 +28,7 @@ def test_a_thread_of_ours_knows_itself_and_is_known_to_others() -> None:
     while not known:  # it has begun, or begins at once
         thread.join(0.01)
     assert thread.ident is not None
-    known.append(threads.is_ours(thread.ident))
+    known.append(thread.ident in threads.idents)
     go_on.set()
     thread.join()
 
@@ -55,7 +55,7 @@ def test_a_number_that_the_system_may_give_to_another_thread_is_forgotten(outcom
     thread.join()
 
     assert thread.ident is not None
-    assert not threads.is_ours(thread.ident)
+    assert thread.ident not in threads.idents
 
 
 def test_our_threads_bear_our_name_and_do_not_keep_the_program_alive() -> None:
@@ -84,8 +84,8 @@ def test_no_thread_of_a_forked_child_is_taken_for_one_of_ours() -> None:
         ours = threads.start("test", threading.Event().wait)
         child = os.fork()
         if child == 0:
-            os._exit(1 if threads.is_ours(ours.ident) else 0)  # a new thread of the child may get this number
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), threads.is_ours(ours.ident))
+            os._exit(1 if ours.ident in threads.idents else 0)  # a new thread of the child may get this number
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), ours.ident in threads.idents)
     """
 
     run = python("-c", script)

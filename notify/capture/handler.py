@@ -5,12 +5,12 @@ from logging import LogRecord
 from threading import get_ident
 
 from notify import diagnostics
-from notify.capture.ring import RingBuffer
+from notify.capture.ring import LONGEST_NAME, RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import Intake
 from notify.plain import came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
-from notify.threads import is_ours
+from notify.threads import idents
 
 ASYNCIO = "asyncio"
 """The logger through which asyncio and uvloop say what nobody awaited. What is reported there as a crash is not said
@@ -32,7 +32,8 @@ class IntakeHandler(logging.Handler):
     def __init__(self, intake: Intake, ring: RingBuffer, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._intake = intake
-        self._remember = ring.append
+        self._ring = ring
+        self._remember, self._longest = ring.add, ring.longest
 
     def handle(self, record: LogRecord) -> bool:
         """Take *record* if the filters let it pass; False if not.
@@ -44,14 +45,23 @@ class IntakeHandler(logging.Handler):
             if passed is None:
                 return False
             record = passed
-        if is_ours(get_ident()):
+        if get_ident() in idents:
             return True
         try:
+            # No call that can be done without: on a thread that has just woken up, each costs its caller a microsecond.
             snapshot = Snapshot(record)
-            self._remember(snapshot)
-            # Not by the snapshot's property: each call costs the caller on a thread that has just woken up.
-            if record.exc_info is not None and record.name == ASYNCIO and _is_said(record):
-                return True
+            message, name = snapshot.message, snapshot._origin[0]
+            if (
+                snapshot.exception is None
+                and len(message) <= self._longest
+                and type(name) is str
+                and len(name) <= LONGEST_NAME
+            ):
+                self._remember((snapshot._created, snapshot.level, name, message, None))
+            else:
+                self._ring.append(snapshot)
+                if name == ASYNCIO and _is_said(record):
+                    return True
             intake = self._intake
             if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
                 intake.waiting.append(snapshot)

@@ -12,7 +12,7 @@ from notify.plain import clean
 
 CAPACITY = 2000  # records, as many as trade-executor keeps
 _MESSAGE = 500  # code points of a message
-_LOGGER = 100  # code points of a logger's name
+LONGEST_NAME = 100  # code points of a logger's name
 _FAR = 1e11  # epoch seconds, in the year 5138
 
 
@@ -43,36 +43,38 @@ class RingBuffer:
     """
 
     def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
-        self._longest = longest
+        self.longest = longest
         # Plain tuples: to make a named one costs the caller of a log call five times as much.
-        self._records: deque[tuple[float, int, str, str, Outline | None]] = deque(maxlen=capacity)
-        self._add = self._records.append
+        self._records: deque[tuple[object, int, str, str, Outline | None]] = deque(maxlen=capacity)
+        self.add = self._records.append
+        """Takes what `Remembered` has; the time may be odd. The logging handler adds by this what has no exception and
+        is short, which saves it a call."""
 
     def __len__(self) -> int:
         return len(self._records)
 
     def append(self, snapshot: Snapshot) -> None:
         """Add what is kept of *snapshot* and forget the oldest."""
-        # Past the snapshot's properties, which are for odd records: on a thread that has just woken up, the two calls
-        # cost the caller of a log call a microsecond.
         message, raised = snapshot.message, snapshot.exception
-        created, logger = snapshot._created, snapshot._origin[0]
-        if type(created) is not float or not 0 <= created < _FAR:
-            created = snapshot.time
-        if type(logger) is not str or len(logger) > _LOGGER:
-            logger = snapshot.logger[:_LOGGER]
-        if len(message) > self._longest:
-            message = clip_end(message, self._longest)
-        self._add((created, snapshot.level, logger, message, None if raised is None else raised.outline()))
+        if len(message) > self.longest:
+            message = clip_end(message, self.longest)
+        outline = None if raised is None else raised.outline()
+        self.add((snapshot.time, snapshot.level, snapshot.logger[:LONGEST_NAME], message, outline))
 
     def records(self) -> list[Remembered]:
         """Return what is remembered, oldest first."""
-        return list(map(Remembered._make, tuple(self._records)))  # one call into C: nobody appends meanwhile
+        return list(map(_remembered, tuple(self._records)))  # one call into C: nobody appends meanwhile
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
         records = self.records()
         return tuple(map(_line, records[max(0, len(records) - count) :]))
+
+
+def _remembered(kept: tuple[object, int, str, str, Outline | None]) -> Remembered:
+    created, level, logger, message, exception = kept
+    moment = created if type(created) is float and 0 <= created < _FAR else time.time()
+    return Remembered(moment, level, clean(logger), message, exception)
 
 
 def _line(record: Remembered) -> str:

@@ -64,14 +64,19 @@ class Snapshot:
     ticket: Ticket | None = None
 
     def __init__(self, record: LogRecord) -> None:
+        # All that is asked of the record, in two calls: each is dear on a thread that has just woken up.
         attributes = record.__dict__
-        recorded = attributes.get
-        message = record.msg
+        try:
+            self._origin = _origin_of(attributes)
+            message, args, level, self._created, exc_info, exc_text, self._body = _parts_of(attributes)
+        except KeyError:  # a filter has removed one of them
+            self._origin = tuple(map(attributes.get, _ORIGIN))
+            message, args, level, self._created, exc_info, exc_text, self._body = map(attributes.get, _PARTS)
         event_dict: dict[Any, object] | None = None
         try:
             # getMessage() without its call, and without its str() of what is a str already.
             if type(message) is str and type(record) is LogRecord:
-                self.message = message % record.args if record.args else message
+                self.message = message % args if args else message
             elif isinstance(message, dict) and "event" in message:  # structlog's, for a formatter of its own
                 event_dict = dict(message)
                 self.message = str.__str__(str(event_dict["event"]))
@@ -79,27 +84,19 @@ class Snapshot:
                 self.message = str.__str__(record.getMessage())
             else:
                 message = str.__str__(str(message))
-                self.message = message % record.args if record.args else message
+                self.message = message % args if args else message
         except BaseException as error:  # a template that does not fit its arguments, or an object that raises anything
             if came_from_a_signal(error):
                 raise
             self.message = _unformatted(record, error)
         if type(self.message) is not str:  # "%s" of a string of the program's own class may be one itself
             self.message = str.__str__(self.message)
-        level = record.levelno
         self.level = level if type(level) is int else _number(level, logging.INFO)
         self.exception = None
-        self._body = recorded("stack_info")
-        if record.exc_info is not None and (raised := _raised(record.exc_info)) is not None:
+        if exc_info is not None and (raised := _raised(exc_info)) is not None:
             self.exception = raised
         elif self._body is None:
-            # A record that came through a socket or a pickle has its traceback as text only.
-            self._body = recorded("exc_text")
-        self._created = recorded("created")
-        try:
-            self._origin = _origin_of(attributes)
-        except KeyError:  # a filter has removed one of them
-            self._origin = tuple(map(recorded, _ORIGIN))
+            self._body = exc_text  # a record that came through a socket or a pickle has its traceback as text only
         extras: dict[Any, object] = {}
         self._extras = extras
         names: Iterator[Any] = islice(attributes, _STANDARD_COUNT - 1, None)
@@ -242,7 +239,9 @@ def _origin(
 
 
 _ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
+_PARTS = ("msg", "args", "levelno", "created", "exc_info", "exc_text", "stack_info")
 _origin_of = itemgetter(*_ORIGIN)
+_parts_of = itemgetter(*_PARTS)
 # By type too: 1.0 is no line number, and equals one.
 _remembered_origin = lru_cache(maxsize=_ORIGINS, typed=True)(_origin)
 
