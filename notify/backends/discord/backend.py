@@ -161,6 +161,10 @@ class DiscordBackend:
         sent = messages.find(event.matter.id)
         if sent is None:
             return False
+        if event.matter.phase is Phase.LIVING and len(sent.embeds) > 1:
+            # What others said there must stay. It shares their room for text, and whose files those are is not known.
+            messages.forget(event.matter.id)
+            return False
         changed = change(sent, event)
         answer = self._request(changed, of=sent.id)
         status, said = answer.status, parsed(answer.body)
