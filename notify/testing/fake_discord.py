@@ -54,8 +54,8 @@ DRIP = Reply(200, {"id": "1", "content": "." * 3600}, keeps=True, drip=1.0)
 class FakeDiscord:
     """One webhook of a Discord on a port of the loopback interface. A context manager; thread-safe.
 
-    It knows what Discord refuses and how it limits: 5 requests in 2 seconds a webhook, told in headers, and 30 in
-    60 seconds a channel, told by nothing but a 429 with `Retry-After`.
+    It knows what Discord refuses and how it limits: 5 messages and 5 edits in 2 seconds a webhook, told in headers, and
+    30 requests in 60 seconds a channel, told by nothing but a 429 with `Retry-After`.
 
         with FakeDiscord(speed=60) as discord:
             backend = DiscordBackend(discord.url)
@@ -146,7 +146,7 @@ class FakeDiscord:
     def edit(self, message_id: str, message: Received, size: int) -> Reply:
         """Do with an edit what Discord does. For the request handler."""
         with self._lock:
-            wait, headers = self._limits.count(message.time)
+            wait, headers = self._limits.count(message.time, "PATCH")
             if wait:
                 return self._too_many(wait, headers, message.time)
             number = int(message_id) - _FIRST_ID
