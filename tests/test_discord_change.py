@@ -295,3 +295,14 @@ def test_an_update_of_what_shares_its_message_leaves_the_others_and_lives_in_one
     assert dict(shared.files) == {"bought.png": b"1"}
     assert [embed["title"] for embed in own.embeds] == ["Swap 17: 5 of 5 done"]
     assert len(discord.edits) == 1  # of the second update: the first was posted
+
+
+def test_the_newest_picture_of_a_living_message_stays_when_its_matter_ends(discord):
+    backend = opened(discord)
+    for number in (b"1", b"2"):
+        backend.send([living("positions", attachments=(Attachment("chart.png", number),))])
+
+    backend.send([event("Resolved: positions", Phase.RESOLVED, matter="cycle", level=logging.INFO)])
+
+    assert [embed["title"] for embed in discord.embeds] == ["✅ positions", "✅ Resolved: positions"]
+    assert dict(discord.messages[0].files) == {"chart.png": b"2"}

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -85,6 +86,8 @@ class FakeDiscord:
         self._limits = Limits(speed)
         self._closed_until = 0.0
         self._deleted: set[int] = set()
+        self._file_ids: dict[tuple[int, str], str] = {}  # by the place of the message and the name of the file
+        self._next_file_id = count(_FIRST_FILE_ID)
         self._server = Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -141,7 +144,7 @@ class FakeDiscord:
             self.messages.append(message)
             if message.query.get("wait", "").lower() not in ("true", "1"):
                 return Reply(204, b"", headers)
-            return Reply(200, _shown(message, len(self.messages) - 1), headers)
+            return Reply(200, self._shown(message, len(self.messages) - 1), headers)
 
     def edit(self, message_id: str, message: Received, size: int) -> Reply:
         """Do with an edit what Discord does. For the request handler."""
@@ -153,7 +156,7 @@ class FakeDiscord:
             if not 0 <= number < len(self.messages) or number in self._deleted:
                 return Reply(404, {"message": "Unknown Message", "code": 10008}, headers)
             before = self.messages[number]
-            kept = {_attachment_id(number, index): name for index, name in enumerate(before.files)}
+            kept = {self._file_id(number, name): name for name in before.files}
             refused = refusal(message.payload, list(message.files), kept=kept)
             if refused is not None or size > MAX_REQUEST:
                 self.refusals.append(refused or dict(USUAL[413]))
@@ -169,7 +172,9 @@ class FakeDiscord:
                 files=MappingProxyType({**stay, **message.files}),
             )
             self.messages[number] = now
-            return Reply(200, _shown(now, number), headers)
+            for name in message.files:
+                self._file_ids.pop((number, name), None)  # a file that takes the place of another has an id of its own
+            return Reply(200, self._shown(now, number), headers)
 
     def delete(self, number: int) -> None:
         """Have the message at this place in `messages` be gone, as when somebody has deleted it."""
@@ -187,22 +192,20 @@ class FakeDiscord:
         with self._lock:
             self.messages.append(message)
 
+    def _shown(self, message: Received, number: int) -> dict[str, Any]:
+        """Return the message as Discord answers it."""
+        return {
+            "id": str(_FIRST_ID + number),
+            "type": 0,
+            "channel_id": "1000000000000000001",
+            "webhook_id": WEBHOOK_ID,
+            "content": message.payload.get("content", ""),
+            "embeds": message.embeds,
+            "attachments": [
+                {"id": self._file_id(number, name), "filename": name, "size": len(data)}
+                for name, data in message.files.items()
+            ],
+        }
 
-def _shown(message: Received, number: int) -> dict[str, Any]:
-    """Return the message as Discord answers it."""
-    return {
-        "id": str(_FIRST_ID + number),
-        "type": 0,
-        "channel_id": "1000000000000000001",
-        "webhook_id": WEBHOOK_ID,
-        "content": message.payload.get("content", ""),
-        "embeds": message.embeds,
-        "attachments": [
-            {"id": _attachment_id(number, index), "filename": name, "size": len(data)}
-            for index, (name, data) in enumerate(message.files.items())
-        ],
-    }
-
-
-def _attachment_id(number: int, index: int) -> str:
-    return str(_FIRST_FILE_ID + 100 * number + index)
+    def _file_id(self, number: int, name: str) -> str:
+        return self._file_ids.setdefault((number, name), str(next(self._next_file_id)))

@@ -11,7 +11,7 @@ from notify.backends.discord.identity import acceptable_username, parse_mention
 from notify.backends.discord.limiter import Limiter, process_limiter
 from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
-from notify.backends.discord.sent import SentMessages
+from notify.backends.discord.sent import SentMessages, file_ids
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
 from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
@@ -169,6 +169,8 @@ class DiscordBackend:
         answer = self._request(changed, of=sent.id)
         status, said = answer.status, parsed(answer.body)
         if 200 <= status < 300:
+            if (ids := file_ids(said)) is not None:
+                sent.attachments = ids
             messages.keep(sent)
         elif said.get("code") in _UNCHANGEABLE or status in (400, 413):  # if it is the text, posting it will show that
             messages.forget(event.matter.id)
