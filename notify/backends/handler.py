@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from notify import threads
 from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
@@ -67,6 +68,7 @@ class HandlerBackend:
 
 
 def _lost_connection(handler: logging.Handler) -> bool:
+    threads.load("logging.handlers")
     from logging.handlers import SocketHandler
 
     # Its send() drops the record when there is no connection, and says nothing; afterwards it has no socket.

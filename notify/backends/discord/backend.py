@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from enum import IntEnum
 
-from notify import threads
 from notify.backends.discord.answer import reason
 from notify.backends.discord.change import change, is_change, living_run, together
 from notify.backends.discord.identity import acceptable_username, parse_mention
@@ -111,7 +110,6 @@ class DiscordBackend:
         if self._change(events[0]):
             return outdated + 1
         events = together(events)
-        threads.load("discord_webhook")
         while True:
             message, care = self._message(events)
             answer = self._request(message)
