@@ -10,9 +10,16 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from notify.testing.discord_http import TOKEN, USUAL, WEBHOOK_ID, Received, Reply, Server
+from notify.testing.discord_http import TOKEN, USUAL, WEBHOOK_ID, Handler, Received, Reply
 from notify.testing.discord_limits import Limits, up
 from notify.testing.discord_rules import MAX_FILE, MAX_REQUEST, refusal
+from notify.testing.stand_in import HANG, RESET, RESET_EARLY, RESET_LATE, Server
+from notify.testing.stand_in import Reply as AnyReply
+
+__all__ = [
+    "BAD_GATEWAY", "BAN", "BLOCKED", "DRIP", "HANG", "RESET", "RESET_EARLY", "RESET_LATE", "TOKEN", "WEBHOOK_ID",
+    "FakeDiscord", "Received", "Reply", "rate_limited",
+]  # fmt: skip
 
 _FIRST_ID = 1200000000000000001
 _FIRST_FILE_ID = 1300000000000000000
@@ -40,14 +47,6 @@ BLOCKED = Reply(403, b"error code: 1015", {})
 """The same, as Cloudflare says it elsewhere."""
 BAD_GATEWAY = Reply(502, _HTML % (b"502", b"Bad gateway"), {})
 """Cloudflare's page for when Discord does not answer it."""
-RESET = Reply(reset=True)
-"""The connection breaks once the request was sent."""
-RESET_EARLY = Reply(reset=True, unread=True)
-"""The connection breaks while the request is sent."""
-RESET_LATE = Reply(reset=True, keeps=True)
-"""The message is delivered, and the connection breaks before the answer."""
-HANG = Reply(drip=math.inf)
-"""No answer, and no end."""
 DRIP = Reply(200, {"id": "1", "content": "." * 3600}, keeps=True, drip=1.0)
 """The message is delivered, and its answer takes an hour: a byte a second."""
 
@@ -82,14 +81,13 @@ class FakeDiscord:
         self.too_early = 0
         """How many posts came in before the last `Retry-After` had passed."""
         self._lock = threading.Lock()
-        self._script: deque[Reply] = deque()
+        self._script: deque[AnyReply] = deque()
         self._limits = Limits(speed)
         self._closed_until = 0.0
         self._deleted: set[int] = set()
         self._file_ids: dict[tuple[int, str], str] = {}  # by the place of the message and the name of the file
         self._next_file_id = count(_FIRST_FILE_ID)
-        self._server = Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._server = Server(Handler, self)
 
     @property
     def embeds(self) -> list[dict[str, Any]]:
@@ -102,23 +100,20 @@ class FakeDiscord:
         return f"http://127.0.0.1:{self._server.server_port}/api/webhooks/{WEBHOOK_ID}/{TOKEN}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.begin()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.hang_up()
-        self._server.server_close()
+        self._server.end()
 
-    def answer_with(self, *replies: Reply | int) -> None:
+    def answer_with(self, *replies: AnyReply | int) -> None:
         """Answer the next posts with *replies*, one each: a `Reply`, or a status with what Discord usually says."""
         with self._lock:
             self._script += [
-                reply if isinstance(reply, Reply) else Reply(reply, USUAL.get(reply, {})) for reply in replies
+                reply if isinstance(reply, AnyReply) else Reply(reply, USUAL.get(reply, {})) for reply in replies
             ]
 
-    def next_reply(self) -> Reply | None:
+    def next_reply(self) -> AnyReply | None:
         """Count a post, and return what `answer_with` has for it. For the request handler."""
         with self._lock:
             self.requests += 1
