@@ -2,7 +2,7 @@
 
 import pytest
 
-from notify.backends.files import content_type_of, described, safe_name
+from notify.backends.files import content_type_of, described, left_out, safe_name
 from notify.event import Attachment
 
 
@@ -24,7 +24,18 @@ def test_a_media_type_is_the_given_one_unless_it_is_none(given, name, content_ty
 
 
 @pytest.mark.parametrize(
-    ("size", "amount"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (50_000_000, "47.7 MiB")]
+    ("size", "amount"),
+    [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (50_000_000, "47.7 MiB")],
 )
 def test_a_file_is_described_by_its_name_and_its_size(size, amount):
     assert described("x" * 300, size) == f"{'x' * 60} ({amount})"
+
+
+def test_what_is_left_out_is_named_and_the_fourth_is_counted():
+    files = [Attachment(f"{name}.bin", b"1") for name in "ab\u202ecde"]
+
+    assert left_out(files[:1], "Pager") == "✂️ Left out, because Pager does not take it: a.bin (1 byte)."
+    assert left_out(files, "Pager") == (
+        "✂️ Left out, because Pager does not take it: a.bin (1 byte), b.bin (1 byte), \\u202e.bin (1 byte) and 3 more."
+    )
+    assert left_out([], "Pager") == ""

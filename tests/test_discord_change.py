@@ -279,3 +279,30 @@ def test_an_event_that_changes_nothing_is_posted_whatever_it_says_of_its_matter(
     backend.send([replace(over(), matter=Matter("unknown", Phase.RESOLVED))])
 
     assert len(discord.messages) == 2
+
+
+def test_an_update_of_what_shares_its_message_leaves_the_others_and_lives_in_one_of_its_own(discord):
+    backend = opened(discord)
+    stuck = announced("Swap 17 is stuck", matter="cycle")
+    others = [event("Bought", attachments=(Attachment("bought.png", b"1"),)), event("Sold")]
+    assert backend.send([others[0], stuck, others[1]]) == 3
+
+    backend.send([living("Swap 17: 3 of 5 done")])
+    backend.send([living("Swap 17: 5 of 5 done")])
+
+    shared, own = discord.messages
+    assert [embed["title"] for embed in shared.embeds] == ["❌ Bought", "❌ Swap 17 is stuck", "❌ Sold"]
+    assert dict(shared.files) == {"bought.png": b"1"}
+    assert [embed["title"] for embed in own.embeds] == ["Swap 17: 5 of 5 done"]
+    assert len(discord.edits) == 1  # of the second update: the first was posted
+
+
+def test_the_newest_picture_of_a_living_message_stays_when_its_matter_ends(discord):
+    backend = opened(discord)
+    for number in (b"1", b"2"):
+        backend.send([living("positions", attachments=(Attachment("chart.png", number),))])
+
+    backend.send([event("Resolved: positions", Phase.RESOLVED, matter="cycle", level=logging.INFO)])
+
+    assert [embed["title"] for embed in discord.embeds] == ["✅ positions", "✅ Resolved: positions"]
+    assert dict(discord.messages[0].files) == {"chart.png": b"2"}

@@ -7,7 +7,9 @@ from lanes import until
 
 from notify.backends.discord import DiscordBackend
 from notify.backends.discord.limiter import ProcessLimiter
-from notify.event import Attachment
+from notify.backends.discord.url import parse_webhook_url
+from notify.backends.http import HttpClient
+from notify.event import Attachment, Event, Matter, Phase
 from notify.notifier import Notifier
 from notify.rules.routing import Route
 from notify.testing.fake_discord import (
@@ -234,3 +236,23 @@ def test_a_ban_stops_every_backend_of_the_process(discord, clock):
 
     assert sorted(titles(discord)) == ["a", "🆘 b"]
     assert titles(other) == ["🆘 b"]
+
+
+def test_after_an_edit_no_more_messages_pass_than_discord_takes():
+    limiter, client = ProcessLimiter(), HttpClient()
+    with FakeDiscord(speed=0.1) as slow:  # its limit is of 20 seconds, so that this machine may take its time
+        backend = DiscordBackend(slow.url, client=client, limiter=limiter)
+        living = Event(id="0", time=0.0, message="step", level=logging.INFO, matter=Matter("cycle", Phase.LIVING))
+        message = Event(id="1", time=0.0, message="m", level=logging.INFO)
+        for event in (living, message, message, living):
+            backend.send([event])
+        url = parse_webhook_url(slow.url).url
+        passed = 0
+        while not limiter.acquire(url):  # as many backends of this webhook do that ask at once
+            passed += 1
+        for _ in range(passed):
+            client.post(url, json=b'{"content": "m"}', deadline_seconds=PATIENCE)
+        backend.close()
+
+    # Discord takes two more, of five. The edit was taken for one of them: its bucket is known by its answer only.
+    assert (passed, len(slow.edits), slow.limited) == (1, 1, 0)

@@ -294,3 +294,29 @@ def test_a_forked_child_keeps_the_waits_and_gets_a_lock_of_its_own(monkeypatch):
 
     assert shared._lock is held
     assert limiter.process_limiter() is shared
+
+
+# ---- edits, which Discord counts by themselves
+
+
+def left_of(bucket, requests, seconds):
+    said = left(requests, seconds)
+    return Answer(said.status, {**said.headers, "X-RateLimit-Bucket": bucket}, said.body)
+
+
+def test_what_is_said_of_edits_does_not_make_more_messages_pass(limits):
+    ask(limits, ONE, left_of("messages", 2, 1.9))
+    ask(limits, ONE, left_of("edits", 4, 1.9))
+
+    # The edit was taken for a message: whose bucket it is counted in is known by its answer only.
+    assert [limits.acquire(ONE) for _ in range(2)] == [0, 1.9]
+
+
+def test_who_has_no_edits_left_waits_for_them_whatever_is_said_of_messages(limits, clock):
+    ask(limits, ONE, left_of("edits", 0, 5))
+    clock.advance(2)
+    limits.answered(ONE, left_of("messages", 4, 1))
+
+    assert limits.ready_in(ONE) == 3
+    clock.advance(3)
+    assert limits.ready_in(ONE) == 0

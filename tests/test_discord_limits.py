@@ -87,3 +87,9 @@ def test_the_headers_say_what_may_still_be_sent():
 )
 def test_headers_that_say_nothing_are_no_allowance(headers):
     assert allowance_of(answer(200, **headers)) is None
+
+
+def test_the_headers_say_which_bucket_that_is():
+    headers = {"X_RateLimit_Remaining": "3", "X_RateLimit_Reset_After": "1.725", "X_RateLimit_Bucket": "6a3b2d7c"}
+
+    assert allowance_of(answer(200, **headers)) == Allowance(3, 1.725, "6a3b2d7c")

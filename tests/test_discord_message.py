@@ -399,7 +399,7 @@ def test_files_that_discord_does_not_take_are_named_instead():
 
     assert [file.name for file in message.files] == ["small.bin"]
     assert message.payload["embeds"][0]["description"] == (
-        "✂️ Left out, because Discord does not take it: big.bin (10.0 MiB), none.bin (0.0 KiB)."
+        "✂️ Left out, because Discord does not take it: big.bin (10.0 MiB), none.bin (0 bytes)."
     )
 
 
@@ -409,7 +409,7 @@ def test_of_more_than_ten_files_the_text_and_the_first_ones_go():
     message = composed(event("Report", body="x" * 5000, attachments=files))
 
     assert [file.name for file in message.files] == ["message.txt", *(f"{number}.bin" for number in range(9))]
-    assert "9.bin (0.0 KiB), 10.bin (0.0 KiB), 11.bin (0.0 KiB)." in message.payload["embeds"][0]["description"]
+    assert "9.bin (1 byte), 10.bin (1 byte), 11.bin (1 byte)." in message.payload["embeds"][0]["description"]
 
 
 def test_without_files_the_message_says_what_is_missing():
@@ -418,7 +418,7 @@ def test_without_files_the_message_says_what_is_missing():
     assert message.files == ()
     assert message.payload["embeds"][0]["description"].endswith(
         "✂️ The rest of the text was too much for Discord.\n"
-        "✂️ Left out, because Discord does not take it: a.bin (0.0 KiB)."
+        "✂️ Left out, because Discord does not take it: a.bin (1 byte)."
     )
 
 

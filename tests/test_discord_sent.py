@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from notify.backends.discord.sent import Sent, SentMessages, with_notes
+from notify.backends.discord.sent import Sent, SentMessages, file_ids, with_notes
 from notify.event import Event, Matter, Phase
 
 
@@ -80,3 +80,12 @@ def test_a_note_is_the_last_paragraph():
         {"description": "b\n\ny"},
         {"title": "c"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "ids"),
+    [(ANSWER, ["5"]), ({"attachments": []}, []), ({}, None), ({"attachments": "x"}, None), ({"attachments": [7]}, [])],
+    ids=str,
+)
+def test_the_ids_of_files_are_those_that_discord_says(said, ids):
+    assert file_ids(said) == ids

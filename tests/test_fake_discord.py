@@ -347,7 +347,16 @@ def test_edits_count_in_the_limits_and_follow_the_script(session):
         sent = post(session, slow, {"content": "hello"})
         slow.answer_with(500)
         assert edit(session, slow, sent, {"content": "x"}).status_code == 500
-        codes = [edit(session, slow, sent, {"content": str(number)}).status_code for number in range(5)]
+        codes = [edit(session, slow, sent, {"content": str(number)}).status_code for number in range(6)]
 
-    assert codes == [200] * 4 + [429]  # 5 requests in 2 s, one of which was the message
+    assert codes == [200] * 5 + [429]  # 5 edits in 2 s, whatever messages there were
     assert slow.limited == 1
+
+
+def test_a_file_that_takes_the_place_of_another_has_an_id_of_its_own(session):
+    with FakeDiscord() as slow:
+        sent = post(session, slow, {"content": "x"})
+        said = [edit(session, slow, sent, {}, {"files[0]": ("a.png", data)}).json() for data in (b"1", b"2")]
+
+    (first,), (second,) = (answer["attachments"] for answer in said)
+    assert first["id"] != second["id"]

@@ -3,6 +3,7 @@
 import json
 import logging
 import logging.handlers
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -272,3 +273,42 @@ def test_a_syslog_handler_works_unchanged(receiver: socket.socket) -> None:
 
     # facility user (1) * 8 + severity error (3)
     assert receiver.recv(1024) == b"<11>Bought 0.25 ETH\x00"
+
+
+# ---- a fork
+
+
+@pytest.mark.process
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # what Python 3.12 says of a fork beside threads
+@pytest.mark.parametrize("kind", ["socket", "logstash", "syslog"])
+def test_a_forked_child_has_a_connection_of_its_own(listener: socket.socket, kind: str) -> None:
+    address = listener.getsockname()
+    make = {
+        "socket": lambda: logging.handlers.SocketHandler(*address),
+        "logstash": lambda: logstash.TCPLogstashHandler(*address, version=1),
+        "syslog": lambda: logging.handlers.SysLogHandler(address, socktype=socket.SOCK_STREAM),
+    }
+    backend = HandlerBackend(make[kind]())
+    backend.send([event("of the parent")])
+    child = os.fork()
+    if child == 0:
+        try:
+            backend.send([event("of the child")])
+            backend.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    backend.send([event("of the parent again")])  # what the child did has not ended the parent's connection
+    backend.close()
+
+    heard = []
+    for _ in range(2):
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+            connection.settimeout(WAIT)
+            heard.append(stream.read())
+    assert [(b"of the parent" in said, b"of the parent again" in said, b"of the child" in said) for said in heard] == [
+        (True, True, False),
+        (False, False, True),
+    ]

@@ -216,3 +216,43 @@ def test_the_page_of_the_architecture_shows_every_room_on_its_floor() -> None:
     hidden = [room for room, floor in FLOORS.items() if f"`{room}`" not in shown[floor] and room != "__init__"]
 
     assert hidden == []
+
+
+# What is loaded before a thread of ours comes to the import, by the module that imports it.
+LOADED_BEFORE = {
+    "backends.apprise": {"apprise"},  # by `open_services`, in the thread that sets up
+    "backends.http.session": {"requests", "urllib3", "urllib3.connection"},  # with requests, by `open_session`
+    "backends.http.trust": {"urllib3.util.ssl_"},  # likewise
+    "backends.registry": {"importlib.metadata"},  # in the thread that sets up
+    "backends.relay.backend": {"redis"},  # by `open_client`, as all of this package
+    "backends.relay.server": {"redis", "redis.backoff", "redis.connection", "redis.retry"},
+    "backends.relay.trouble": {"redis"},
+    "backends.relay.wire": {"notify.event_json"},  # with the outbox, which stands in front of it
+}
+BACKENDS = [path for path in MODULES if room(name_of(path)) == "backends"]
+
+
+@pytest.mark.parametrize("path", BACKENDS, ids=ids(BACKENDS))
+def test_what_backends_import_late_is_loaded_where_no_fork_breaks_it_off(path: Path) -> None:
+    late: set[str] = set()
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, ast.FunctionDef):
+            late |= imported_in(function) - loaded_in(function)
+
+    assert late - LOADED_BEFORE.get(name_of(path), set()) == set(), "`threads.load` has to come before the import"
+
+
+def imported_in(function: ast.FunctionDef) -> set[str]:
+    imported = {alias.name for node in ast.walk(function) if isinstance(node, ast.Import) for alias in node.names}
+    return imported | {str(node.module) for node in ast.walk(function) if isinstance(node, ast.ImportFrom)}
+
+
+def loaded_in(function: ast.FunctionDef) -> set[str]:
+    """What the function gives to `threads.load`."""
+    return {
+        str(argument.value)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "threads.load"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }

@@ -397,3 +397,16 @@ def test_a_rest_is_short_but_real() -> None:
         sender._rest(0.01)
 
         assert time.monotonic() - began >= 0.01
+
+
+def test_a_receiver_on_the_same_machine_has_the_processor_for_a_while_after_each_burst(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(UdpSender, "_rest", lambda sender, seconds: rests.append(seconds))
+    with sender_to(receiver.port) as sender:
+        sender.send([b"x" * 350] * 1_000)
+
+    # 606 bytes each, as the sender counts them: 9 bursts of 64 KiB. With half the rest rsyslog lost four times as much.
+    assert len(rests) == 9
+    assert min(rests) >= 0.0008

@@ -124,3 +124,9 @@ def test_spans_that_touch_do_not_overlap() -> None:
 
 def test_quiet_hours_read_as_they_were_written() -> None:
     assert str(parse_quiet_hours("22:00-7:00,12:00-13:00 Europe/Helsinki")) == "22:00-07:00,12:00-13:00 Europe/Helsinki"
+
+
+@pytest.mark.parametrize("time", [1.7e12, 1e20, -1e20, float("inf"), float("nan")], ids=str)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Helsinki"])
+def test_a_time_that_is_on_no_calendar_is_not_quiet(time: float, zone: str) -> None:
+    assert parse_quiet_hours(f"00:00-12:00,12:00-00:00 {zone}").covers(time) is False

@@ -563,3 +563,35 @@ def test_the_first_look_never_misses_what_the_whole_search_finds(pieces):
 @pytest.mark.parametrize("shortest", SHORTEST)
 def test_the_first_look_lets_nothing_short_through(shortest):
     assert SecretSearch(["hunter", "-100123"]).find(shortest) == Thorough(["hunter", "-100123"]).find(shortest)
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [("server.pem", None), ("deploy.sh", None), ("state", None), ("state", "application/json"), ("a.png", "image/png")],
+)
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "https://discord.com/api/webhooks/123456789012345678/AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKB\n",
+    ],
+    ids=["webhook", "key"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_a_file_that_is_text_hides_no_secret_behind_its_name(name, content_type, secret, encoding):
+    data = f"# für später\n{secret}".encode(encoding)
+
+    (attachment,) = BLIND.event(an_event(attachments=(Attachment(name, data, content_type),))).attachments
+
+    said = attachment.data.decode(encoding)
+    assert said.startswith("# für später\n")
+    assert MASK in said
+    assert secret.splitlines()[-1][-30:] not in said
+
+
+def test_a_file_that_is_no_text_stays_as_it_is_whatever_seems_to_stand_in_it():
+    data = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR password=hunter2"
+
+    (attachment,) = BLIND.event(an_event(attachments=(Attachment("a.txt", data, "text/plain"),))).attachments
+
+    assert attachment.data == data

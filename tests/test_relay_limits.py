@@ -455,3 +455,13 @@ def test_a_number_that_is_none_of_ours_keeps_no_later_limit_from_being_obeyed(cl
     ask(one, ONE, limited(5))
 
     assert other.ready_in(ONE) == pytest.approx(60 if odd == "inf" else 5, abs=SOON)  # stopped endlessly often before
+
+
+def test_what_is_said_of_edits_does_not_make_more_messages_pass(client, one, other):  # noqa: F811
+    for bucket, requests in (("messages", 2), ("edits", 4)):
+        said = left(requests, 1.5)
+        ask(one, ONE, Answer(200, {**said.headers, "X-RateLimit-Bucket": bucket}, said.body))
+
+    assert other.acquire(ONE) == 0
+    # The edit was taken for a message: whose bucket it is counted in is known by its answer only.
+    assert other.acquire(ONE) == about(1.5)

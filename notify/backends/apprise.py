@@ -211,6 +211,7 @@ class _Message(NamedTuple):
 
 
 def _send(notifier: "Apprise", message: _Message, files: Sequence[Attachment]) -> bool:
+    threads.load("apprise.attachment.memory")
     from apprise import NotifyFormat
     from apprise.attachment.memory import AttachMemory
 

@@ -2,9 +2,11 @@
 
 import mimetypes
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from notify.backends.text import visible
 from notify.event import Attachment
 
 _STEM, _SUFFIX = 60, 20  # characters of a name
@@ -45,6 +47,17 @@ def described(filename: str, size: int) -> str:
     """Return a file's name and size, as people read it."""
     if size >= 2**20:
         amount = f"{size / 2**20:.1f} MiB"
+    elif size >= 2**10:
+        amount = f"{size / 2**10:.1f} KiB"
     else:
-        amount = f"{size / 2**10:.1f} KiB" if size >= 2**10 else f"{size} bytes"
-    return f"{filename[:_STEM]} ({amount})"
+        amount = "1 byte" if size == 1 else f"{size} bytes"
+    return f"{visible(filename)[:_STEM]} ({amount})"
+
+
+def left_out(attachments: Sequence[Attachment], service: str) -> str:
+    """Say which files *service* does not take; an empty text when there are none."""
+    if not attachments:
+        return ""
+    listed = ", ".join(described(file.filename, len(file.data)) for file in attachments[:3])
+    more = f" and {len(attachments) - 3} more" if len(attachments) > 3 else ""
+    return f"✂️ Left out, because {service} does not take it: {listed}{more}."

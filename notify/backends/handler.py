@@ -2,9 +2,12 @@
 
 import inspect
 import logging
+import os
+import socket
 import sys
 from collections.abc import Sequence
 
+from notify import threads
 from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
@@ -18,7 +21,8 @@ class HandlerBackend:
 
     What the handler reports through `handleError` is tried again, when it is an OSError, or counts as the
     error of this event; nothing is printed. So is what a `SocketHandler`, which python-logstash's TCP handler is,
-    hides while it waits to reconnect. Other handlers that hide their errors lose events without a word.
+    hides while it waits to reconnect. Other handlers that hide their errors lose events without a word. A forked child
+    has a connection of its own with every handler of the standard library.
 
     Args:
         handler: called by the lane's thread only, if it is attached nowhere else.
@@ -32,6 +36,7 @@ class HandlerBackend:
         if inspect.iscoroutinefunction(handler.emit) or inspect.iscoroutinefunction(handler.handle):
             raise ValueError("a handler with a coroutine function as emit() cannot be a backend")
         self._handler = handler
+        self._process = os.getpid()
         self._failure: BaseException | None = None
         handler.handleError = self._note  # type: ignore[method-assign]  # the hook that Handler has for this
 
@@ -40,6 +45,9 @@ class HandlerBackend:
         record = log_record(events[0])
         if record.levelno < self._handler.level:
             return 1
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            _leave_connection(self._handler)
         self._failure = None
         self._handler.handle(record)
         failure = self._failure
@@ -60,10 +68,20 @@ class HandlerBackend:
 
 
 def _lost_connection(handler: logging.Handler) -> bool:
+    threads.load("logging.handlers")
     from logging.handlers import SocketHandler
 
     # Its send() drops the record when there is no connection, and says nothing; afterwards it has no socket.
     return isinstance(handler, SocketHandler) and handler.sock is None
+
+
+def _leave_connection(handler: logging.Handler) -> None:
+    """Have *handler* connect anew, and leave the connection that it has to the parent process."""
+    for name in ("sock", "socket"):  # of a SocketHandler, of a SysLogHandler: both connect when there is none
+        connection = getattr(handler, name, None)
+        if isinstance(connection, socket.socket):
+            connection.close()
+            setattr(handler, name, None)
 
 
 def log_record(event: Event) -> logging.LogRecord:

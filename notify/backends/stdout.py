@@ -162,7 +162,7 @@ def _json_escape(found: re.Match[str]) -> str:
 
 
 def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], str]:
-    threads.load("structlog.dev")
+    threads.load("structlog.dev", "notify.backends.written")
     from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
     from notify.backends.written import origin_name  # with Unicode's data, which JSON lines can do without

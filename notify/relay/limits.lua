@@ -16,7 +16,8 @@ end
 
 local function opened(key)
   ours(key, 'hash')
-  local kept = redis.call('HMGET', key, 'closed_until', 'stops', 'probe', 'probed_until', 'left', 'counted_until')
+  local kept = redis.call('HMGET', key, 'closed_until', 'stops', 'probe', 'probed_until', 'left', 'counted_until',
+    'bucket')
   return {
     key = key,
     closed_until = math.min(number(kept[1]), now + LONGEST),  -- the clock may have been set back
@@ -25,6 +26,7 @@ local function opened(key)
     probed_until = math.min(number(kept[4]), now + PROBE),
     left = number(kept[5]),
     counted_until = math.min(number(kept[6]), now + LONGEST),
+    bucket = kept[7],
   }
 end
 
@@ -105,7 +107,13 @@ if what == 'answered' then
   end
   if ARGV[8] ~= '' then
     local under_way = redis.call('ZCOUNT', KEYS[2], string.format('(%.17g', now + WEBHOOK_SECONDS), '+inf')
-    note(hook, 'left', tonumber(ARGV[8]) - under_way, 'counted_until', now + math.min(tonumber(ARGV[9]), LONGEST))
+    local left, counted_until = tonumber(ARGV[8]) - under_way, now + math.min(tonumber(ARGV[9]), LONGEST)
+    if hook.bucket ~= ARGV[10] and now < hook.counted_until then
+      -- Said of another kind of requests: what was said of the first kind still holds.
+      note(hook, 'left', math.min(hook.left, left))
+    else
+      note(hook, 'left', left, 'counted_until', counted_until, 'bucket', ARGV[10])
+    end
   end
   return '0'
 end

@@ -91,14 +91,16 @@ def _digest(webhook: str) -> str:
 
 
 def _said(answer: Answer | None) -> list[str]:
-    """Return what *answer* says as the script takes it: channel, stop, its seconds, whether there is one, allowance."""
+    """Return what *answer* says as the script takes it: channel, stop, its seconds, whether there is one, allowance,
+    its seconds and bucket.
+    """
     if answer is None:
-        return ["", "", "0", "0", "", "0"]
+        return ["", "", "0", "0", "", "0", ""]
     channel = parsed(answer.body).get("channel_id") if answer.status == 200 else None
     limit, allowance = limit_of(answer), allowance_of(answer)
     return [
         channel if isinstance(channel, str) and channel.isalnum() else "",
         *((limit.scope.name, repr(limit.seconds)) if limit else ("", "0")),
         "1",
-        *((str(allowance.left), repr(allowance.seconds)) if allowance else ("", "0")),
+        *((str(allowance.left), repr(allowance.seconds), allowance.bucket) if allowance else ("", "0", "")),
     ]

@@ -23,8 +23,11 @@ class QuietHours:
     zone: tzinfo = UTC
 
     def covers(self, at: float) -> bool:
-        """Say whether it is quiet *at* a time, in UTC epoch seconds."""
-        wall = datetime.fromtimestamp(at, self.zone)
+        """Say whether it is quiet *at* a time, in UTC epoch seconds. No hours cover what is on no calendar."""
+        try:
+            wall = datetime.fromtimestamp(at, self.zone)
+        except (ValueError, OverflowError, OSError):
+            return False
         minute = wall.hour * 60 + wall.minute
         return any(minute in part for span in self.hours for part in _parts(span))
 

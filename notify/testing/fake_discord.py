@@ -6,12 +6,20 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from notify.testing.discord_http import TOKEN, USUAL, WEBHOOK_ID, Received, Reply, Server
+from notify.testing.discord_http import TOKEN, USUAL, WEBHOOK_ID, Handler, Received, Reply
 from notify.testing.discord_limits import Limits, up
 from notify.testing.discord_rules import MAX_FILE, MAX_REQUEST, refusal
+from notify.testing.stand_in import HANG, RESET, RESET_EARLY, RESET_LATE, Server
+from notify.testing.stand_in import Reply as AnyReply
+
+__all__ = [
+    "BAD_GATEWAY", "BAN", "BLOCKED", "DRIP", "HANG", "RESET", "RESET_EARLY", "RESET_LATE", "TOKEN", "WEBHOOK_ID",
+    "FakeDiscord", "Received", "Reply", "rate_limited",
+]  # fmt: skip
 
 _FIRST_ID = 1200000000000000001
 _FIRST_FILE_ID = 1300000000000000000
@@ -39,14 +47,6 @@ BLOCKED = Reply(403, b"error code: 1015", {})
 """The same, as Cloudflare says it elsewhere."""
 BAD_GATEWAY = Reply(502, _HTML % (b"502", b"Bad gateway"), {})
 """Cloudflare's page for when Discord does not answer it."""
-RESET = Reply(reset=True)
-"""The connection breaks once the request was sent."""
-RESET_EARLY = Reply(reset=True, unread=True)
-"""The connection breaks while the request is sent."""
-RESET_LATE = Reply(reset=True, keeps=True)
-"""The message is delivered, and the connection breaks before the answer."""
-HANG = Reply(drip=math.inf)
-"""No answer, and no end."""
 DRIP = Reply(200, {"id": "1", "content": "." * 3600}, keeps=True, drip=1.0)
 """The message is delivered, and its answer takes an hour: a byte a second."""
 
@@ -54,8 +54,8 @@ DRIP = Reply(200, {"id": "1", "content": "." * 3600}, keeps=True, drip=1.0)
 class FakeDiscord:
     """One webhook of a Discord on a port of the loopback interface. A context manager; thread-safe.
 
-    It knows what Discord refuses and how it limits: 5 requests in 2 seconds a webhook, told in headers, and 30 in
-    60 seconds a channel, told by nothing but a 429 with `Retry-After`.
+    It knows what Discord refuses and how it limits: 5 messages and 5 edits in 2 seconds a webhook, told in headers, and
+    30 requests in 60 seconds a channel, told by nothing but a 429 with `Retry-After`.
 
         with FakeDiscord(speed=60) as discord:
             backend = DiscordBackend(discord.url)
@@ -81,12 +81,13 @@ class FakeDiscord:
         self.too_early = 0
         """How many posts came in before the last `Retry-After` had passed."""
         self._lock = threading.Lock()
-        self._script: deque[Reply] = deque()
+        self._script: deque[AnyReply] = deque()
         self._limits = Limits(speed)
         self._closed_until = 0.0
         self._deleted: set[int] = set()
-        self._server = Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._file_ids: dict[tuple[int, str], str] = {}  # by the place of the message and the name of the file
+        self._next_file_id = count(_FIRST_FILE_ID)
+        self._server = Server(Handler, self)
 
     @property
     def embeds(self) -> list[dict[str, Any]]:
@@ -99,23 +100,20 @@ class FakeDiscord:
         return f"http://127.0.0.1:{self._server.server_port}/api/webhooks/{WEBHOOK_ID}/{TOKEN}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.begin()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.hang_up()
-        self._server.server_close()
+        self._server.end()
 
-    def answer_with(self, *replies: Reply | int) -> None:
+    def answer_with(self, *replies: AnyReply | int) -> None:
         """Answer the next posts with *replies*, one each: a `Reply`, or a status with what Discord usually says."""
         with self._lock:
             self._script += [
-                reply if isinstance(reply, Reply) else Reply(reply, USUAL.get(reply, {})) for reply in replies
+                reply if isinstance(reply, AnyReply) else Reply(reply, USUAL.get(reply, {})) for reply in replies
             ]
 
-    def next_reply(self) -> Reply | None:
+    def next_reply(self) -> AnyReply | None:
         """Count a post, and return what `answer_with` has for it. For the request handler."""
         with self._lock:
             self.requests += 1
@@ -141,19 +139,19 @@ class FakeDiscord:
             self.messages.append(message)
             if message.query.get("wait", "").lower() not in ("true", "1"):
                 return Reply(204, b"", headers)
-            return Reply(200, _shown(message, len(self.messages) - 1), headers)
+            return Reply(200, self._shown(message, len(self.messages) - 1), headers)
 
     def edit(self, message_id: str, message: Received, size: int) -> Reply:
         """Do with an edit what Discord does. For the request handler."""
         with self._lock:
-            wait, headers = self._limits.count(message.time)
+            wait, headers = self._limits.count(message.time, "PATCH")
             if wait:
                 return self._too_many(wait, headers, message.time)
             number = int(message_id) - _FIRST_ID
             if not 0 <= number < len(self.messages) or number in self._deleted:
                 return Reply(404, {"message": "Unknown Message", "code": 10008}, headers)
             before = self.messages[number]
-            kept = {_attachment_id(number, index): name for index, name in enumerate(before.files)}
+            kept = {self._file_id(number, name): name for name in before.files}
             refused = refusal(message.payload, list(message.files), kept=kept)
             if refused is not None or size > MAX_REQUEST:
                 self.refusals.append(refused or dict(USUAL[413]))
@@ -169,7 +167,9 @@ class FakeDiscord:
                 files=MappingProxyType({**stay, **message.files}),
             )
             self.messages[number] = now
-            return Reply(200, _shown(now, number), headers)
+            for name in message.files:
+                self._file_ids.pop((number, name), None)  # a file that takes the place of another has an id of its own
+            return Reply(200, self._shown(now, number), headers)
 
     def delete(self, number: int) -> None:
         """Have the message at this place in `messages` be gone, as when somebody has deleted it."""
@@ -187,22 +187,20 @@ class FakeDiscord:
         with self._lock:
             self.messages.append(message)
 
+    def _shown(self, message: Received, number: int) -> dict[str, Any]:
+        """Return the message as Discord answers it."""
+        return {
+            "id": str(_FIRST_ID + number),
+            "type": 0,
+            "channel_id": "1000000000000000001",
+            "webhook_id": WEBHOOK_ID,
+            "content": message.payload.get("content", ""),
+            "embeds": message.embeds,
+            "attachments": [
+                {"id": self._file_id(number, name), "filename": name, "size": len(data)}
+                for name, data in message.files.items()
+            ],
+        }
 
-def _shown(message: Received, number: int) -> dict[str, Any]:
-    """Return the message as Discord answers it."""
-    return {
-        "id": str(_FIRST_ID + number),
-        "type": 0,
-        "channel_id": "1000000000000000001",
-        "webhook_id": WEBHOOK_ID,
-        "content": message.payload.get("content", ""),
-        "embeds": message.embeds,
-        "attachments": [
-            {"id": _attachment_id(number, index), "filename": name, "size": len(data)}
-            for index, (name, data) in enumerate(message.files.items())
-        ],
-    }
-
-
-def _attachment_id(number: int, index: int) -> str:
-    return str(_FIRST_FILE_ID + 100 * number + index)
+    def _file_id(self, number: int, name: str) -> str:
+        return self._file_ids.setdefault((number, name), str(next(self._next_file_id)))

@@ -19,7 +19,7 @@ class Reply:
 
     Args:
         status: of the answer.
-        body: of the answer: an object for JSON, bytes for anything else.
+        body: of the answer: an object for JSON, bytes for a page.
         headers: of the answer.
         keeps: the message counts as delivered all the same.
         reset: the connection is reset, after the request was read and nothing was answered.
@@ -92,7 +92,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a request by a `Reply`: a stand-in's own has `do_GET` and `do_POST`, as the base class calls them."""
+    """Answers a request by a `Reply`: a stand-in's own has `do_GET` and the like, as the base class calls them."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # head and body are two writes: Nagle would hold the second for 40 ms
@@ -117,7 +117,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", "text/html" if isinstance(reply.body, bytes) else "application/json")
-        self.send_header("Content-Length", str(len(plain)))
+        if reply.status != 204:  # which has no body
+            self.send_header("Content-Length", str(len(plain)))
         self.end_headers()
         if not reply.drip:
             self.wfile.write(plain)

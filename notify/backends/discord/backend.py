@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, MutableMapping, Sequence
 from enum import IntEnum
 
-from notify import threads
 from notify.backends.discord.answer import reason
 from notify.backends.discord.change import change, is_change, living_run, together
 from notify.backends.discord.identity import acceptable_username, parse_mention
 from notify.backends.discord.limiter import Limiter, process_limiter
 from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
-from notify.backends.discord.sent import SentMessages
+from notify.backends.discord.sent import SentMessages, file_ids
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
 from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
@@ -111,7 +110,6 @@ class DiscordBackend:
         if self._change(events[0]):
             return outdated + 1
         events = together(events)
-        threads.load("discord_webhook")
         while True:
             message, care = self._message(events)
             answer = self._request(message)
@@ -161,10 +159,16 @@ class DiscordBackend:
         sent = messages.find(event.matter.id)
         if sent is None:
             return False
+        if event.matter.phase is Phase.LIVING and len(sent.embeds) > 1:
+            # What others said there must stay. It shares their room for text, and whose files those are is not known.
+            messages.forget(event.matter.id)
+            return False
         changed = change(sent, event)
         answer = self._request(changed, of=sent.id)
         status, said = answer.status, parsed(answer.body)
         if 200 <= status < 300:
+            if (ids := file_ids(said)) is not None:
+                sent.attachments = ids
             messages.keep(sent)
         elif said.get("code") in _UNCHANGEABLE or status in (400, 413):  # if it is the text, posting it will show that
             messages.forget(event.matter.id)

@@ -42,17 +42,16 @@ def change(sent: Sent, event: Event) -> Message:
     """Return what *sent* becomes by *event*, and note that in it: a request that takes the place of what is there."""
     matter = event.matter
     files: tuple[File, ...] = ()
-    kept = sent.attachments
     if matter is None or matter.phase is Phase.LIVING:
         card = make_card(event)
-        sent.embeds, sent.place, sent.notes = [card.embed], 0, {}
-        files, kept = card.files, []
+        sent.embeds, sent.place, sent.notes, sent.attachments = [card.embed], 0, {}, []
+        files = card.files
     elif matter.phase is Phase.RESOLVED:
         sent.embeds[sent.place] = _green(sent.embeds[sent.place])
         sent.notes[sent.place] = event.body
     else:
         sent.notes[sent.place] = f"**{matter.often}**, last <t:{int(matter.last)}:T>"
-    return Message(edit_payload(sent.shown(), kept, files), files, 1)
+    return Message(edit_payload(sent.shown(), sent.attachments, files), files, 1)
 
 
 def _green(embed: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from notify import threads
 from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
 from notify.backends.discord.files import attach, is_image, iso_time, whole_text
-from notify.backends.files import File
+from notify.backends.files import File, left_out
 from notify.backends.written import field_text, origin_name, value_text
 from notify.event import Attachment, Event, Phase
 from notify.levels import severity
@@ -76,6 +77,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
         taken: names of files that are in the message already.
         with_files: False leaves every file out, and says so.
     """
+    threads.load("discord_webhook")
     from discord_webhook import DiscordEmbed
 
     colour, emoji = _look(event)
@@ -90,13 +92,13 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
     names = {name.lower() for name in taken}
     text_file: File | None = None
     attached: list[File] = []
-    left_out: Sequence[Attachment] = event.attachments
+    missing: Sequence[Attachment] = event.attachments
     if with_files:
         if not whole:
             # The text alone fits half of the room: then it is the traceback that does not fit.
             text_file = whole_text(event, names, crash=stack(blocks, _DESCRIPTION // 2)[1])
-        attached, left_out = attach(event.attachments, names, beside=text_file)
-    notes = _notes(whole, text_file, left_out)
+        attached, missing = attach(event.attachments, names, beside=text_file)
+    notes = _notes(whole, text_file, missing)
 
     if emoji and title:
         title = f"{emoji} {title}"
@@ -210,19 +212,13 @@ def _footer(event: Event) -> tuple[str, bool]:
     return " · ".join(part for part, _ in shown) or "–", all(whole for _, whole in shown)
 
 
-def _notes(whole: bool, text_file: File | None, left_out: Sequence[Attachment]) -> str:
+def _notes(whole: bool, text_file: File | None, missing: Sequence[Attachment]) -> str:
     """Say what is in a file, and what is nowhere."""
     notes: list[str] = []
     if text_file is not None:
         notes.append(f"📎 The whole text is in {text_file.name}.")
     elif not whole:
         notes.append("✂️ The rest of the text was too much for Discord.")
-    if left_out:
-        listed = ", ".join(f"{text.visible(file.filename)[:60]} ({_size(len(file.data))})" for file in left_out[:3])
-        more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-        notes.append(f"✂️ Left out, because Discord does not take it: {listed}{more}.")
+    if missing:
+        notes.append(left_out(missing, "Discord"))
     return text.head_that_fits("\n".join(notes), _NOTES, text.escape)[0]
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"

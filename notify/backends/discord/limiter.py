@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from notify.backends import stop
-from notify.backends.discord.limits import Scope, allowance_of, limit_of
+from notify.backends.discord.limits import Allowance, Scope, allowance_of, limit_of
 from notify.backends.http import Answer, parsed
 from notify.clock import Clock, SystemClock
 
@@ -30,6 +30,14 @@ _STOPPED = {
 
 
 @dataclass(slots=True)
+class _Count:
+    """Until the moment *until* no more than *left* may pass."""
+
+    left: int
+    until: float
+
+
+@dataclass(slots=True)
 class _Gate:
     """Where the requests of one scope pass or wait. Times are the clock's monotonic seconds."""
 
@@ -37,16 +45,17 @@ class _Gate:
     stops: int = 0  # in a row
     probed_until: float = -math.inf
     under_way: int = 0
-    left: int = 0
-    counted_until: float = -math.inf  # until then no more than `left` may pass
+    counts: dict[str, _Count] = field(default_factory=dict)  # by bucket
     posted: deque[float] = field(default_factory=lambda: deque(maxlen=_CHANNEL))
     window: float = 0.0  # that takes no more than was posted
     kept_to_until: float = -math.inf
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may pass."""
-        renewed = self.counted_until - now if self.left <= 0 else 0.0
-        return max(0.0, self.closed_until - now, renewed, self._full(now), min(self.probed_until - now, LOOK_AGAIN))
+        # Which bucket a request will be counted in is not known before: it waits for all that have nothing left.
+        renewed = (count.until - now for count in self.counts.values() if count.left <= 0)
+        probed = min(self.probed_until - now, LOOK_AGAIN)
+        return max(0.0, self.closed_until - now, self._full(now), probed, *renewed)
 
     def _full(self, now: float) -> float:
         """Return the seconds until the oldest of as many messages as a window takes has left it."""
@@ -61,7 +70,8 @@ class _Gate:
     def let_pass(self, now: float) -> None:
         """Count a request that passes. After a stop it is a probe: nobody follows it until it is answered."""
         self.under_way += 1
-        self.left -= 1
+        for count in self.counts.values():
+            count.left -= 1
         if self.stops:
             self.probed_until = now + PROBE
 
@@ -82,9 +92,10 @@ class _Gate:
         if now >= self.closed_until:
             self.stops = 0
 
-    def allow(self, left: int, until: float) -> None:
-        """Let *left* more pass until the moment *until*, with those that are under way."""
-        self.left, self.counted_until = left - self.under_way, until
+    def allow(self, now: float, allowance: Allowance) -> None:
+        """Let no more pass than is left, with those that are under way. What was said of other buckets stays."""
+        self.counts = {bucket: count for bucket, count in self.counts.items() if now < count.until}
+        self.counts[allowance.bucket] = _Count(allowance.left - self.under_way, now + allowance.seconds)
 
 
 class Limiter(Protocol):
@@ -164,7 +175,7 @@ class ProcessLimiter:
             if isinstance(channel, str):
                 gates[Scope.CHANNEL].posted.append(now)
             if allowance:
-                gates[Scope.WEBHOOK].allow(allowance.left, now + allowance.seconds)
+                gates[Scope.WEBHOOK].allow(now, allowance)
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked child: with a lock of its own, and without its parent's requests under way.

@@ -38,15 +38,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What Discord still takes from a webhook: its headers `X-RateLimit-Remaining` and `-Reset-After`.
+    """What Discord still takes from a webhook: its headers `X-RateLimit-Remaining`, `-Reset-After` and `-Bucket`.
 
     Args:
         left: requests.
         seconds: from now, until there are as many as ever.
+        bucket: what these requests are counted in. Messages and changes of messages have one each.
     """
 
     left: int
     seconds: float
+    bucket: str = ""
 
 
 def limit_of(answer: Answer) -> Limit | None:
@@ -90,4 +92,6 @@ def allowance_of(answer: Answer) -> Allowance | None:
     """Return what *answer* says about the next requests, None when it says nothing."""
     left = number(answer.headers.get("X-RateLimit-Remaining"))
     seconds = number(answer.headers.get("X-RateLimit-Reset-After"))
-    return None if left is None or seconds is None else Allowance(int(left), seconds)
+    if left is None or seconds is None:
+        return None
+    return Allowance(int(left), seconds, answer.headers.get("X-RateLimit-Bucket", ""))

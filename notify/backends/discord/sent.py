@@ -92,9 +92,7 @@ class SentMessages:
         placed = list(_of_matters(events, len(embeds)))
         if not placed or not isinstance(message_id, str):
             return
-        files = said.get("attachments")
-        ids = [str(one["id"]) for one in files if mapping(one).get("id")] if isinstance(files, list) else []
-        sent = Sent(message_id, 0, list(embeds), dict(notes), ids)
+        sent = Sent(message_id, 0, list(embeds), dict(notes), file_ids(said) or [])
         self.keep(sent)
         for place, matter_id in placed:
             self.posted[matter_id] = f"{message_id} {place}"
@@ -110,6 +108,12 @@ class SentMessages:
         message_id, _, _ = self.posted.pop(matter_id, "").partition(" ")
         if message_id and not any(value.startswith(f"{message_id} ") for value in list(self.posted.values())):
             self.posted.pop(_MESSAGE + message_id, None)
+
+
+def file_ids(said: Mapping[str, Any]) -> list[str] | None:
+    """Return the ids of a message's files in what Discord has answered, None when that does not say."""
+    files = said.get("attachments")
+    return [str(one["id"]) for one in files if mapping(one).get("id")] if isinstance(files, list) else None
 
 
 def _of_matters(events: Sequence[Event], count: int) -> Iterator[tuple[int, str]]:

@@ -132,6 +132,7 @@ def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
 
 def reason(error: BaseException) -> str:
     """Say what went wrong, from the types in the chain of *error* only: the texts hold the URL."""
+    threads.load("http.client", "ssl")
     import http.client
     import ssl
 

@@ -71,6 +71,7 @@ def _has_nul(text: bytes) -> bool:
 
 @cache
 def _dumps() -> Callable[[object], bytes]:
+    threads.load("orjson")
     import orjson
 
     return orjson.dumps

@@ -1,14 +1,13 @@
 """What has to be sent for one event, request by request."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from notify.backends.files import File, described
+from notify.backends.files import File, described, left_out
 from notify.backends.http import Part
 from notify.backends.telegram import message, text
 from notify.backends.telegram.files import attach, is_photo, text_file
 from notify.backends.telegram.text import Block
-from notify.event import Attachment, Event
+from notify.event import Event
 
 CAPTION = 1024  # UTF-16 units of the text with a file, as Telegram documents
 _MESSAGES = 3  # of one event; what needs more goes as one, with its whole text in a file
@@ -88,8 +87,8 @@ def steps_for(event: Event, *, silent: bool) -> list[Step]:
 
     Never raises for what is in an event.
     """
-    files, left_out = attach(event.attachments)
-    note = _left_out(left_out)
+    files, missing = attach(event.attachments)
+    note = left_out(missing, "Telegram")
     parts = message.messages(event, note, _MESSAGES)
     if parts is None:
         whole = text_file(event)
@@ -100,12 +99,3 @@ def steps_for(event: Event, *, silent: bool) -> list[Step]:
         steps = [Step(tuple(parts[0]), files.pop(0), as_photo=True)]
     steps += [Step(file=file, as_photo=is_photo(file)) for file in files]
     return [replace(step, silent=silent or number > 0) for number, step in enumerate(steps)]
-
-
-def _left_out(attachments: Sequence[Attachment]) -> str:
-    """Say what is nowhere."""
-    if not attachments:
-        return ""
-    listed = ", ".join(described(file.filename, len(file.data)) for file in attachments[:3])
-    more = f" and {len(attachments) - 3} more" if len(attachments) > 3 else ""
-    return f"✂️ Left out, because Telegram does not take it: {listed}{more}."
