@@ -332,3 +332,19 @@ def test_many_threads_may_count_at_the_same_time() -> None:
 
     assert counted is not None
     assert counted.running == 1600  # 8 threads, 200 each
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [f"{2**63 - 1}, 0, 0, 0, 0", "1, 0, 0, 0, 9e999", "-5, 0, 0, 0, 0"],
+    ids=["too many", "no end", "below none"],
+)
+def test_rows_with_numbers_that_nobody_can_have_counted_are_left_out(state: Path, counts: str) -> None:
+    with history(state):
+        pass
+    in_file(state, f"INSERT INTO seen VALUES ('vega', {LAST}, {counts})")
+
+    with history(state) as kept:
+        kept.add(seen())
+
+    assert rows(state) == [("vega", LAST, 1, 0, 0, 0, 0.1)]
