@@ -205,3 +205,12 @@ def test_a_number_that_nobody_can_have_meant_is_left_out_and_hides_nothing_else(
     assert read_records([{"timestamp": number, "level_number": number, "message": "hello"}]) == (
         Record(None, "?", 20, "hello", ""),
     )
+
+
+def test_a_backend_that_is_called_like_a_secret_is_shown_with_its_counts() -> None:
+    delivery = {"webhook": {"delivered": 7, "retried": 0, "pending": 1, "dropped": {}}, "x_secret": "[redacted]"}
+
+    assert read_status({"delivery": delivery}).deliveries == (
+        Delivery("webhook", "7", "0", "1", "0", None, ""),
+        Delivery("x_secret", "–", "–", "–", "0", None, ""),  # as programs of an older version say it
+    )
