@@ -121,7 +121,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
         config = Settings(dict(env))
         run = _runs.get(notifier)
         if run is not None and run.redactor is not None:
-            run.redactor.learn([*config.secrets(), *Settings(os.environ).secrets()])
+            run.redactor.learn(settings.known_secrets(config))
         reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
             reached.pop(name).close()
@@ -230,10 +230,10 @@ def _asked(
 
 
 def redactor(config: Settings) -> "Redactor":
-    """Return what takes the secrets of *config*, and all that looks like one, out of events."""
+    """Return what takes the secrets of *config* and of the process, and all that looks like one, out of events."""
     from notify.rules.redaction import Redactor  # a seventh of what a program without backends would pay to start
 
-    return Redactor(config.secrets())
+    return Redactor(settings.known_secrets(config))
 
 
 def open_outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":

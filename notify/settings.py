@@ -350,6 +350,11 @@ def is_offline(config: Settings) -> bool:
     return config.get(UNIT_TESTING) or config.get(SIMULATE)
 
 
+def known_secrets(config: Settings) -> list[str]:
+    """Return the secrets of *config*, and those of the process: whatever it was set up from, libraries read these."""
+    return [*config.secrets(), *Settings(os.environ).secrets()]
+
+
 def state_dir(config: Settings) -> "Path":
     """Return the directory of what outlives the process. Nothing is made or looked at.
 

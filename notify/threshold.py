@@ -4,11 +4,11 @@ import math
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from logging import CRITICAL
+from weakref import WeakSet
 
 from notify import diagnostics
 from notify.arguments import caller, event_of
@@ -72,12 +72,12 @@ class Threshold:
         self._notifier = notifier
         self._monotonic: Callable[[], float] = time.monotonic if notifier is None else notifier.clock.monotonic
         self._lock = threading.RLock()
-        os.register_at_fork(after_in_child=_with_a_lock_of_its_own(weakref.ref(self)))
         self._falls = self._limits.falls
         self._level = WELL
         self._since = 0.0  # monotonic seconds
         # Low, high, and until when: while a value is between them nothing is to be said. None is, before the first.
         self._calm = (0.0, 0.0, 0.0)
+        _living.add(self)
 
     def __repr__(self) -> str:
         return f"Threshold({self.name!r})"
@@ -143,12 +143,14 @@ class Threshold:
         return f"{value:,.0f}{self._unit}" if 1e6 <= abs(value) < _LARGEST else f"{value:,.6g}{self._unit}"
 
 
-def _with_a_lock_of_its_own(threshold: "weakref.ref[Threshold]") -> Callable[[], None]:
-    """Renew the lock in a forked child: another thread may have held it, which does not exist there."""
+_living: WeakSet[Threshold] = WeakSet()
 
-    def renew() -> None:
-        forked = threshold()
-        if forked is not None:
-            forked._lock = threading.RLock()
 
-    return renew
+def _renew_locks() -> None:
+    """In a forked child: another thread may have held one, which does not exist there."""
+    for threshold in list(_living):
+        threshold._lock = threading.RLock()
+
+
+# Once for all of them: it is never undone, and a program may make one for each value.
+os.register_at_fork(after_in_child=_renew_locks)

@@ -3,9 +3,9 @@
 import json
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from lanes import LONG
@@ -17,6 +17,9 @@ from notify.notifier import Notifier
 from notify.testing.fake_discord import FakeDiscord
 from notify.testing.fake_telegram import CHAT_ID, TOKEN, FakeTelegram
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 MUTED = tuple(levels._NOISY)
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c02"
@@ -24,6 +27,13 @@ PNG = bytes.fromhex(
 )
 """A picture of one pixel."""
 LOOP = "tradeexecutor.cli.loop"
+_COMMAND = "/usr/src/trade-executor/tradeexecutor/cli/commands/start.py"
+
+
+def in_the_command(function: Callable[P, R]) -> Callable[P, R]:
+    """Have what *function* logs come from the file of the executor's command, which logs to the root logger."""
+    function.__code__ = function.__code__.replace(co_filename=_COMMAND)  # type: ignore[attr-defined]  # a function's
+    return function
 
 
 class Executor:

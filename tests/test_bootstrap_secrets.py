@@ -126,3 +126,15 @@ def test_a_value_of_the_secrets_file_that_the_environment_replaces_is_still_reda
         notifier.notify(f"the words: {SECRET}")
 
     assert backend.messages == [f"the words: {MASK}"]
+
+
+def test_a_secret_variable_of_the_process_is_redacted_also_when_setup_is_given_an_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EXCHANGE_API_SECRET", "quite ordinary words")  # libraries read it there all the same
+    backend = MemoryBackend()
+    with notify.setup(env=QUIET, backends={"sink": backend}) as notifier:
+        notifier.notify("login failed with quite ordinary words", exc=ValueError("quite ordinary words"))
+
+    assert backend.messages[0].startswith(f"login failed with {MASK}")
+    assert "ordinary" not in repr(backend.events)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from children import running, wait_for
@@ -332,3 +333,63 @@ def test_many_threads_may_count_at_the_same_time() -> None:
 
     assert counted is not None
     assert counted.running == 1600  # 8 threads, 200 each
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [f"{2**63 - 1}, 0, 0, 0, 0", "1, 0, 0, 0, 9e999", "-5, 0, 0, 0, 0"],
+    ids=["too many", "no end", "below none"],
+)
+def test_rows_with_numbers_that_nobody_can_have_counted_are_left_out(state: Path, counts: str) -> None:
+    with history(state):
+        pass
+    in_file(state, f"INSERT INTO seen VALUES ('vega', {LAST}, {counts})")
+
+    with history(state) as kept:
+        kept.add(seen())
+
+    assert rows(state) == [("vega", LAST, 1, 0, 0, 0, 0.1)]
+
+
+def refuse(thread: threading.Thread) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_writer_that_the_system_refused_is_started_by_the_next_look(
+    state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        kept = History(state, clock=clock)
+    with closing(kept):
+        kept.add(seen())
+        clock.next_wait()  # the writer's
+        clock.advance(2)  # seconds, as it waits
+        clock.next_wait()
+
+        assert rows(state) == [("vega", LAST, 1, 0, 0, 0, 0.1)]
+    assert capsys.readouterr().err == "notify: the thread history could not be started: can't start new thread\n"
+
+
+def test_a_writer_that_the_system_refused_until_the_end_writes_then(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        kept = History(state, clock=FakeClock())
+        kept.add(seen())
+
+    kept.close()
+
+    assert rows(state) == [("vega", LAST, 1, 0, 0, 0, 0.1)]
+    with history(state) as after:  # and lets go of the file
+        assert after._file is not None
+
+
+def test_memory_holds_no_more_than_a_day_whatever_the_number_of_its_slot() -> None:
+    with history(None) as kept:
+        for slot in range(-SLOTS, 1):  # up to 1970: what was counted in a slot is 0 at first, as its number is
+            kept.add(seen(at=slot * SLOT))
+
+        assert len(kept._seen["vega"]) == SLOTS

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import pytest
 from looks import strategy
@@ -178,3 +179,23 @@ def test_who_does_not_answer_is_not_asked():
 
         assert server.connections == 0
         assert icons.name_of("vega") == ""
+
+
+def test_a_thread_that_the_system_refused_is_started_when_somebody_asks_for_an_icon(monkeypatch, capsys):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    clock = FakeClock()
+    with raw() as server:
+        server.behaviours = [metadata(f"http://{server.authority}/icon"), http(PNG)]
+        icons = Icons([strategy(url=server.url)], answers=lambda one: True, clock=clock)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            icons.start()
+
+        assert icons.name_of("vega") == ""  # and it is looked for from now on
+        clock.next_wait()
+
+        assert icons.get(icons.name_of("vega")) == ("image/png", PNG)
+        icons.close()
+    assert capsys.readouterr().err == "notify: the thread icons could not be started: can't start new thread\n"

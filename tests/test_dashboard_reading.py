@@ -191,3 +191,26 @@ def test_whatever_is_answered_is_read_without_an_error(read, answer) -> None:  #
     read([answer])
     read({"exception": answer, "delivery": answer, "version": answer, "tags": answer, "started_at": answer})
     read([{"message": answer, "level": answer, "timestamp": answer, "level_number": answer, "formatted_data": answer}])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), float("inf"), float("-inf"), float("nan"), 1e300],
+    ids=["huge", "-huge", "inf", "-inf", "nan", "1e300"],
+)
+def test_a_number_that_nobody_can_have_meant_is_left_out_and_hides_nothing_else(number: float) -> None:
+    told = {"market_data_feed_lag": number, "started_at": number, "version": {"tag": "v2.4.5"}}
+
+    assert read_status(told).facts == (Fact("Version", "v2.4.5"),)
+    assert read_records([{"timestamp": number, "level_number": number, "message": "hello"}]) == (
+        Record(None, "?", 20, "hello", ""),
+    )
+
+
+def test_a_backend_that_is_called_like_a_secret_is_shown_with_its_counts() -> None:
+    delivery = {"webhook": {"delivered": 7, "retried": 0, "pending": 1, "dropped": {}}, "x_secret": "[redacted]"}
+
+    assert read_status({"delivery": delivery}).deliveries == (
+        Delivery("webhook", "7", "0", "1", "0", None, ""),
+        Delivery("x_secret", "–", "–", "–", "0", None, ""),  # as programs of an older version say it
+    )

@@ -262,7 +262,7 @@ def test_an_executor_whose_logging_was_replaced_says_everything_and_its_crash_on
     root.addHandler(beside)  # python-logstash's view of the same run
 
     with pytest.raises(start["LiveSchedulingTaskFailed"]):
-        start["run"](root, state)
+        start["run"](state)
 
     # Discord: each event once, the crash with its root cause.
     assert sorted(executor.titles) == [

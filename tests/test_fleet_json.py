@@ -103,3 +103,13 @@ anything = st.recursive(
 def test_whatever_stands_there_it_is_read_or_damaged(place: str, value: object) -> None:
     with suppress(ValueError):
         decode(json.dumps({**said(), place: value}).encode(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), 10**15, 1e15, float("inf"), float("-inf")],
+    ids=["huge", "-huge", "10**15", "1e15", "inf", "-inf"],
+)
+def test_a_time_that_no_clock_has_is_damage(number: float) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        decode(json.dumps({**said(), "network": [1, number, None, None, []]}).encode(), now=NOW)

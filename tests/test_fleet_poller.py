@@ -333,3 +333,28 @@ def test_name_lookups_that_hang_are_held_against_no_other_strategy(monkeypatch: 
 
     assert seen["vega"].verdict.state is State.CRASHED
     assert seen["0"].verdict.reason == "no answer within 0.2 s"
+
+
+def test_a_strategy_that_answers_a_huge_number_is_judged_all_the_same() -> None:
+    body = b'{"executor_running": false, "last_refreshed_at": 1' + b"0" * 400 + b"}"  # is no float any more
+    answer = answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    with raw(answer) as server:
+        seen = looked_at([Strategy(id="vega", name="Vega", url=f"http://{server.authority}")])
+
+    assert seen["vega"].verdict.state is State.CRASHED
+
+
+def test_a_defect_in_a_look_leaves_nobody_unwatched(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def defective(*_: Any, **__: Any) -> Observation:
+        raise ZeroDivisionError("hunter22")
+
+    monkeypatch.setattr(poller_module, "observe", defective)
+    seen = looked_at(fleet("vega"))
+
+    assert (seen["vega"].verdict.state, seen["vega"].verdict.reason) == (
+        State.OFFLINE,
+        "its answer could not be judged",
+    )
+    assert capfd.readouterr().err == "notify: what a strategy answered could not be judged: ZeroDivisionError\n"

@@ -117,3 +117,19 @@ def test_whatever_is_said_there_is_a_verdict(said: dict[str, object]) -> None:
     assert found.state in State
     assert (found.reason == "") == (found.state is State.RUNNING)
     assert len(found.concerns) == len(found.warnings)
+
+
+HUGE = 10**400  # is no float any more: whatever makes one of it raises OverflowError
+
+
+@pytest.mark.parametrize("key", ["last_refreshed_at", "started_at", "crashed_at", "cycles", "frozen_positions"])
+@pytest.mark.parametrize(
+    "number",
+    [HUGE, -HUGE, float("inf"), float("-inf"), float("nan")],
+    ids=["huge", "-huge", "inf", "-inf", "nan"],
+)
+def test_a_number_that_is_no_time_and_no_count_hides_no_crash(key: str, number: float) -> None:
+    found = verdict(executor_running=False, exception={"exception_message": "Boom"}, **{key: number})
+
+    assert (found.state, found.reason) == (State.CRASHED, "Boom")
+    assert (found.started_at, found.crashed_at, found.cycles, found.warnings) == (None, None, None, ())

@@ -160,3 +160,17 @@ def test_one_that_was_killed_while_it_wrote_has_left_what_was_there_before(state
         file.save(fleet(clock, "B"))
 
     assert not (state / "watch.new").exists()
+
+
+def test_a_number_that_no_time_has_is_damage_and_does_not_end_the_watch(
+    state: Path, clock: FakeClock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    state.mkdir(0o700)
+    huge = b"1" + b"0" * 400  # is no float any more
+    content = b'{"version": 1, "problems": [], "network": [1, %b, null, null, []], "strategies": {}}' % huge
+    (state / "watch.json").write_bytes(content)
+
+    with WatchFile(state, clock) as file:
+        assert file.read() == Fleet()
+
+    assert "damaged, set aside as watch.damaged.json" in capfd.readouterr().err

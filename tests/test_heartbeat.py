@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from children import ENDING, Ended, ended, running
@@ -276,3 +276,34 @@ def test_a_forked_child_pings_for_nobody_and_hangs_on_no_lock() -> None:
 
         assert left == Ended(["0"], "", 0)
         assert b"/fail" not in server.read
+
+
+def refuse(thread: threading.Thread) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("said", ["refresh", "set_fail"])
+def test_a_thread_that_the_system_refused_is_started_as_soon_as_the_run_says_anything(
+    said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pinged = threading.Event()
+
+    def notes(server: Any, connection: Any) -> None:
+        while server.request(connection):
+            connection.sendall(OK)
+            pinged.set()
+
+    with raw(notes) as server:
+        state = RunState()
+        heartbeat = Heartbeat(state, server.url, every=3600.0, redact_text=str)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            heartbeat.begin()
+
+        getattr(state, said)()
+
+        assert pinged.wait(ENDING)
+        heartbeat.close()
+        state.refresh()
+        assert threads() == []
+    assert capfd.readouterr().err == "notify: the thread heartbeat could not be started: can't start new thread\n"

@@ -10,6 +10,7 @@ import pytest
 from wsgi import Response, basic, request
 
 from notify import diagnostics
+from notify.backends.memory import MemoryBackend
 from notify.notifier import Notifier
 from notify.rules.redaction import Redactor
 from notify.run_state import RunState
@@ -600,3 +601,19 @@ def test_a_defect_is_told_once_in_ten_seconds(run: RunState, capfd: pytest.Captu
         request(app, "/logs")
 
     assert capfd.readouterr().err.count("\n") == 1
+
+
+# ---- names of backends
+
+
+@pytest.mark.parametrize("name", ["webhook", "teams_webhook", "x_secret", "password"])
+def test_a_backend_may_be_called_like_a_secret_and_keeps_its_counts(run: RunState, name: str) -> None:
+    with Notifier({name: MemoryBackend(), "discord": MemoryBackend()}) as notifier:
+        notifier.notify("hello").wait(5)
+        app = make_app(run, stats=notifier.stats)
+
+        status, page = request(app, "/status"), request(app, "/metrics")
+
+    assert status.json["delivery"][name]["delivered"] == 1
+    assert page.status == 200
+    assert f'notify_events_total{{backend="{name}",outcome="delivered"}} 1\n'.encode() in page.body

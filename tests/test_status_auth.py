@@ -64,3 +64,11 @@ def test_what_protects_nothing_is_refused_by_name_and_without_the_value(
         Readers(username, password)
 
     assert "secret-pass" not in str(raised.value)
+
+
+def test_a_password_of_the_environment_with_bytes_that_are_no_utf_8_is_itself() -> None:
+    readers = Readers("ops", "p\udcffss")  # as Python reads b"p\xffss" from the environment
+    sent = base64.b64encode(b"ops:p\xffss").decode()
+
+    assert readers.admit(f"Basic {sent}")
+    assert not readers.admit(basic("ops", "pss"))

@@ -143,3 +143,11 @@ def test_prometheus_itself_finds_nothing_wrong() -> None:
 
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
     assert page.headers["Content-Type"] == metrics.CONTENT_TYPE
+
+
+def test_a_backend_whose_counts_are_no_counts_at_all_costs_no_others() -> None:
+    odd = {"a": "<dict: too much>", "…": "more", "outbox": None, "notify:events": 7, "b": {"pending": 1}}
+
+    found = samples(text(families_of_delivery(odd)))  # type: ignore[arg-type]  # a program may say what it likes
+
+    assert found == {'notify_events_pending{backend="b"}': "1"}

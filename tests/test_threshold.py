@@ -1,9 +1,11 @@
 """A threshold tells once that a value is too high or too low, reminds, and tells that it is well again."""
 
+import gc
 import logging
 import math
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -246,3 +248,42 @@ def test_a_restart_tells_nothing_again_and_tells_the_end_of_what_was_told_before
         clock.advance(60)
 
     assert told_of_each_run == [["gas price is high: 85"], [], ["gas price is well again: 20"]]
+
+
+def test_one_that_is_made_for_each_value_leaves_nothing_behind(
+    notifier: Notifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered, made = [], []
+    monkeypatch.setattr(os, "register_at_fork", lambda **callbacks: registered.append(callbacks))
+
+    for value in range(100):
+        threshold = Threshold("gas price", warn=80, critical=200, notifier=notifier)
+        threshold.observe(value / 10)
+        made.append(weakref.ref(threshold))
+    del threshold
+    gc.collect()
+
+    assert registered == []  # what is, is never undone, and called at every fork
+    assert [each for each in made if each() is not None] == []
+
+
+@pytest.mark.process
+def test_each_of_many_has_a_lock_of_its_own_in_a_forked_child() -> None:
+    thresholds = [Threshold(f"gas {number}", warn=80, critical=200) for number in range(3)]
+    holds, let = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with thresholds[0]._lock, thresholds[2]._lock:
+            holds.set()
+            let.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holds.wait()
+    child = os.fork()
+    if not child:
+        os._exit(0 if all(each._lock.acquire(timeout=1) for each in thresholds) else 1)
+    let.set()
+    holder.join()
+
+    assert os.waitpid(child, 0)[1] == 0

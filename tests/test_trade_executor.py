@@ -619,3 +619,34 @@ def test_secrets_of_destinations_that_come_along_are_shown_nowhere(executor, mon
     executor.notifier.close(1)  # second: nobody listens at that service
 
     assert [embed.get("title") for embed in executor.discord.embeds] == ["❌ refused [redacted]"]
+
+
+# ---- who speaks of a crash
+
+
+def test_a_library_that_logs_to_the_root_logger_while_it_tries_again_is_no_crash(executor):
+    executor.begin()
+
+    for node in range(3):
+        try:
+            raise ConnectionError(f"RPC node {node} timed out")
+        except ConnectionError:
+            logging.error("Trying the next node")
+
+    assert [title for title in executor.titles if "Crashed" in title] == []
+    assert executor.titles.count("❌ Trying the next node") == 1  # and its repeats fold
+    assert executor.notifier.run_state.crashes == 0
+
+
+def test_nor_is_one_below_a_directory_of_the_executors_name(executor):
+    executor.begin()
+    record = logging.LogRecord(
+        "root", logging.ERROR, "/srv/tradeexecutor/.venv/lib/python3.11/site-packages/rpc.py", 1, "Again", (), None
+    )
+
+    try:
+        raise ConnectionError("timed out")
+    except ConnectionError:
+        logging.getLogger().handle(record)
+
+    assert executor.titles == ["❌ Again"]

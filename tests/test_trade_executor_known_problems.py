@@ -15,7 +15,7 @@ import types
 
 import pytest
 from children import python
-from executors import LOOP, PNG, Executor
+from executors import LOOP, PNG, Executor, in_the_command
 from http_raw import until
 from lanes import LONG
 
@@ -35,6 +35,7 @@ class Strategy:
     crashed_at = last_refreshed_at = None
 
 
+@in_the_command
 def crash(executor: Executor, root: logging.Logger, state: Strategy) -> None:
     """Fail as a live cycle does: in the scheduler's worker, then in the main loop, then in the command."""
     try:
@@ -430,11 +431,15 @@ def test_found_here_one_crash_is_one_report_that_names_the_root_cause(executor):
 def test_found_here_a_start_up_that_fails_is_one_report(executor):
     root = executor.begin()
 
-    try:
-        raise ConnectionError("no RPC")
-    except ConnectionError as error:
-        root.critical("Startup failed: %s", error)
-        root.exception(error)
+    @in_the_command
+    def start():
+        try:
+            raise ConnectionError("no RPC")
+        except ConnectionError as error:
+            root.critical("Startup failed: %s", error)
+            root.exception(error)
+
+    start()
 
     assert executor.titles == ["🆘 Crashed in the main loop: ConnectionError: no RPC"]
 
@@ -442,7 +447,8 @@ def test_found_here_a_start_up_that_fails_is_one_report(executor):
 def test_commit_b904eac4_what_the_watchdog_ends_is_a_crash_as_any_other(executor):
     root, state = executor.begin(), Strategy()
 
-    with contextlib.suppress(KeyboardInterrupt):
+    @in_the_command
+    def loop():
         try:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(LONG)
@@ -450,6 +456,9 @@ def test_commit_b904eac4_what_the_watchdog_ends_is_a_crash_as_any_other(executor
             root.error("The main loop was interrupted")
             trade_executor.set_fail(state)
             root.exception("Interrupted")
+
+    with contextlib.suppress(KeyboardInterrupt):
+        loop()
 
     assert executor.titles.count("🆘 Crashed in the main loop: KeyboardInterrupt") == 1
     assert [title for title in executor.titles if "❌" in title] == []
@@ -469,7 +478,7 @@ def test_commit_1691a41a_a_failure_without_an_exception_raises_nothing(executor)
 
 
 @pytest.mark.process
-def test_commit_dd5a3c1e_a_single_cycle_that_crashes_ends_the_process(executor):
+def test_commit_dd5a3c1e_a_single_cycle_that_crashes_ends_the_process(executor, tmp_path):
     script = f"""if True:
         import logging
         from notify.integrations import trade_executor
@@ -484,8 +493,11 @@ def test_commit_dd5a3c1e_a_single_cycle_that_crashes_ends_the_process(executor):
             root.exception(error)
             raise
     """
+    command = tmp_path / "tradeexecutor" / "cli" / "start.py"
+    command.parent.mkdir(parents=True)
+    command.write_text(script)
 
-    ended = python("-c", script)
+    ended = python(str(command))
 
     assert ended.returncode == 1
     assert "ZeroDivisionError" in ended.stderr

@@ -21,6 +21,9 @@ from executor_logging import (
 # As in tradeexecutor/cli/loop.py, whose __name__ this is.
 loop_logger = logging.getLogger("tradeexecutor.cli.loop")
 
+# The executor's command logs to the root logger, and is known by its file. This file is another one.
+command_logger = logging.getLogger("tradeexecutor.cli.commands.start")
+
 THINKING = """Strategy thinking
 …
 ETH-USDC
@@ -109,29 +112,27 @@ def task() -> None:
         raise LiveSchedulingTaskFailed("one of the scheduled tasks failed") from error
 
 
-def run(logger: logging.Logger, run_state: RunState) -> None:
+def run(run_state: RunState) -> None:
     """Run a cycle and crash in the next, as the executor's command sees it."""
     try:
         cycle(1)
         task()
     except Exception as error:
-        logger.error("The trading execution loop crashed")
+        command_logger.error("The trading execution loop crashed")
         run_state.set_fail()
-        logger.exception(error)
-        logger.error("The web server goes into wait mode, version %s", "v50")
+        command_logger.exception(error)
+        command_logger.error("The web server goes into wait mode, version %s", "v50")
         raise
 
 
 if __name__ == "__main__":
     env = os.environ
-    run(
-        set_up(
-            env.get("EXECUTOR_ID", "gold"),
-            env.get("NAME", "Gold digger"),
-            discord_webhook_url=env.get("DISCORD_WEBHOOK_URL"),
-            telegram_api_key=env.get("TELEGRAM_API_KEY"),
-            telegram_chat_id=env.get("TELEGRAM_CHAT_ID"),
-            logstash_server=env.get("LOGSTASH_SERVER"),
-        ),
-        RunState(),
+    set_up(
+        env.get("EXECUTOR_ID", "gold"),
+        env.get("NAME", "Gold digger"),
+        discord_webhook_url=env.get("DISCORD_WEBHOOK_URL"),
+        telegram_api_key=env.get("TELEGRAM_API_KEY"),
+        telegram_chat_id=env.get("TELEGRAM_CHAT_ID"),
+        logstash_server=env.get("LOGSTASH_SERVER"),
     )
+    run(RunState())

@@ -1,7 +1,6 @@
 """What is known of a fleet as JSON, and back."""
 
 import json
-import math
 from collections.abc import Mapping
 
 from notify.clip import clip
@@ -13,6 +12,7 @@ from notify.plain import clean
 _VERSION = 1
 _NAME = 200  # code points, as of the list
 _FRESH = 600.0  # seconds after which a failed look that was not told yet says nothing any more
+_FAR = 1e15  # seconds: no clock has them, and what is more may be no float
 _MOST = 100  # times of one matter; it keeps a tenth of that
 
 
@@ -98,7 +98,7 @@ def _time(said: object) -> float | None:
 
 
 def _sure_time(said: object) -> float:
-    if type(said) not in (int, float) or not math.isfinite(said):  # type: ignore[arg-type]  # it is a number by then
+    if type(said) not in (int, float) or not abs(said) < _FAR:  # type: ignore[arg-type]  # it is a number by then
         raise ValueError("damaged")
     return said  # type: ignore[return-value]  # as above
 

@@ -13,7 +13,7 @@ from notify.fleet.fetch import DEADLINE, Credentials
 from notify.fleet.observe import Observation, observe
 from notify.fleet.schedule import Schedule
 from notify.fleet.strategies import Strategy
-from notify.fleet.verdict import MAX_AGE
+from notify.fleet.verdict import MAX_AGE, offline
 from notify.plain import class_name
 
 # Looks at the same time. One that hangs takes DEADLINE, so N strategies that all hang keep N * DEADLINE / interval
@@ -154,17 +154,28 @@ class Poller:
     def _look(self, member: int) -> None:
         client = self._clients[member]
         try:
-            seen = observe(
-                self._strategies[member],
-                client=client,
-                clock=self._clock,
-                credentials=self._credentials,
-                max_age=self._max_age,
-                deadline_seconds=self._deadline_seconds,
-            )
+            seen = self._seen(self._strategies[member], client)
             if not self._closed:
                 self._on_observation(seen)
         except BaseException as error:  # noqa: BLE001 - whatever who listens raises; nobody must go unwatched for it
             diagnostics.report("observation", f"a look at a strategy came to nothing: {class_name(error)}")
         finally:
             client.close()
+
+    def _seen(self, strategy: Strategy, client: HttpClient) -> Observation:
+        """Return what was seen of *strategy*, also when a defect of ours keeps its answer from being judged."""
+        began = self._clock.monotonic()
+        try:
+            return observe(
+                strategy,
+                client=client,
+                clock=self._clock,
+                credentials=self._credentials,
+                max_age=self._max_age,
+                deadline_seconds=self._deadline_seconds,
+            )
+        except Exception as error:  # noqa: BLE001 - who hears nothing of a strategy takes it for well
+            diagnostics.report("look", f"what a strategy answered could not be judged: {class_name(error)}")
+            verdict = offline("its answer could not be judged")
+        seconds = self._clock.monotonic() - began
+        return Observation(strategy=strategy, at=self._clock.time(), seconds=seconds, verdict=verdict)

@@ -1,6 +1,5 @@
 """How a strategy is, by what its `/status` says: pure, the time is passed in."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from notify.plain import clean
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
 
 _TEXT = 500  # code points of what a strategy says
+_LATEST = 1e11  # epoch seconds: the year 5138. Beyond it are milliseconds, and what is no time
 
 
 class State(StrEnum):
@@ -113,7 +113,8 @@ def judge(status: object, *, now: float, max_age: float = MAX_AGE) -> Verdict:
 
 def epoch_seconds(value: object) -> float | None:
     """Return a time that a strategy says, in UTC epoch seconds; None for what is no time."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11:
+    # Compared alone: an integer of 400 digits is no float, and whatever makes one of it raises.
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LATEST:
         return float(value)
     return None
 

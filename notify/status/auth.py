@@ -26,9 +26,10 @@ class Readers:
         if ":" in username:
             raise ValueError("HTTP_USERNAME: HTTP allows no colon in it")
         pair = f"{username}:{password}"
+        whole = pair.encode("utf-8", "surrogateescape")  # the environment may hold bytes that are no UTF-8
         # Clients that know nothing of `charset` send ISO 8859-1 where they can.
-        encoded = {pair.encode("utf-8", "surrogateescape"), pair.encode("latin-1", "ignore")}
-        self._digests = [_digest(form) for form in encoded if form.decode("latin-1") == pair or form == pair.encode()]
+        encoded = {whole, pair.encode("latin-1", "ignore")}
+        self._digests = [_digest(form) for form in encoded if form == whole or form.decode("latin-1") == pair]
 
     def admit(self, header: str) -> bool:
         """Say whether *header*, the `Authorization` of a request, has the right name and password.

@@ -103,7 +103,7 @@ class Heartbeat:
         self._changed = threading.Condition()
         self._ended = False
         self._worker: threads.Worker | None = None
-        self._end_listening = run_state.listen(failed=self._fail)
+        self._end_listening = run_state.listen(failed=self._fail, refreshed=self._revive)
         os.register_at_fork(after_in_child=_ending_in_child(weakref.ref(self)))
 
     def begin(self) -> None:
@@ -147,6 +147,12 @@ class Heartbeat:
         self._next = _AT_ONCE
         with self._changed:
             self._changed.notify_all()
+        self._revive()
+
+    def _revive(self) -> None:
+        """Start the thread if the system has refused it, or it has died. Cheap: it is called with every progress."""
+        if self._worker is not None:
+            self._worker.revive()
 
     def _run(self) -> None:
         try:

@@ -82,6 +82,7 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
     Args:
         delivery: `Notifier.stats()`, as strict JSON has it; one of a worker has `notify:events`, too.
     """
+    delivery = {name: stats for name, stats in delivery.items() if isinstance(stats, Mapping)}
     backends = {name: stats for name, stats in delivery.items() if name not in ("outbox", _RELAY)}
 
     def of(count: str) -> list[tuple[Mapping[str, str], object]]:

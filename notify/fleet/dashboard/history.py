@@ -54,12 +54,15 @@ class History:
             counted: Seen = before._replace(**{state.value: getattr(before, state.value) + 1})
             if state is not State.OFFLINE:
                 counted = counted._replace(seconds=counted.seconds + observation.seconds)
+            is_new = slot not in slots
             slots[slot] = counted
-            if slot not in before and len(slots) > SLOTS:
+            if is_new and len(slots) > SLOTS:
                 for old in [each for each in slots if each <= slot - SLOTS]:
                     del slots[old]
             if self._file is not None:
                 self._unwritten.add((name, slot))
+        if self._writer is not None:
+            self._writer.revive()  # the system may have refused its thread
 
     def last_day(self, strategy: str, now: float) -> list[Seen | None]:
         """Return what was seen of *strategy* in each slot of the last 24 hours, the current one last; None: nothing.
@@ -79,6 +82,7 @@ class History:
             self._closing = True
             self._changed.notify_all()
         if self._writer is not None:
+            self._writer.revive()  # as above: somebody has to write
             self._writer.join(5.0)  # seconds; a disk that hangs keeps it, and not us
 
     # ---- the writer's thread

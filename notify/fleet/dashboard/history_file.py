@@ -17,6 +17,7 @@ MOST_BYTES = 64 * 2**20  # of the file: 4 MB is what 200 strategies take
 
 _LOCK = "dashboard.lock"
 _VERSION = 1  # of the schema, in PRAGMA user_version
+_MOST_COUNTED = 2**53  # looks or seconds: more cannot be added to, and infinity not be drawn
 _PAGE = 4096  # bytes, SQLite's default
 _PATIENCE = 1.0  # seconds to wait for a connection of somebody who looks into the file
 _SUFFIXES = ("", "-wal", "-shm")
@@ -101,7 +102,7 @@ class HistoryFile:
         return [
             Row(strategy, slot, Seen(*counts))
             for strategy, slot, *counts in found
-            if isinstance(strategy, str) and all(isinstance(number, int | float) for number in (slot, *counts))
+            if isinstance(strategy, str) and all(map(_is_counted, (slot, *counts)))
         ]
 
     def write(self, rows: Iterable[Row], *, since: int) -> None:
@@ -126,6 +127,10 @@ class HistoryFile:
         with suppress(sqlite3.Error):
             self._connection.close()
         os.close(self._lock)
+
+
+def _is_counted(number: object) -> bool:
+    return isinstance(number, int | float) and 0 <= number < _MOST_COUNTED
 
 
 def _locked(path: Path) -> int:

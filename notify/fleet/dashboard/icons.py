@@ -82,6 +82,8 @@ class Icons:
 
     def name_of(self, strategy: str) -> str:
         """Return the name of the icon of the strategy with this id; empty: it has none."""
+        if self._worker is not None:
+            self._worker.revive()  # the system may have refused its thread
         return self._names.get(strategy, "")
 
     @property

@@ -1,6 +1,5 @@
 """What `/status`, `/metadata` and `/logs` say, as what a page shows. A stranger may have answered: never raises."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +20,7 @@ _BACKENDS = 50
 _INTAKE = "intake"
 _OUTBOX = "outbox"
 _LONG = 1000  # code points of a description or an exception's message
+_LONGEST_LAG = 1e11  # seconds: 3,000 years. What is more has no float, or no end
 _TRADE_HIGH = "trade_high"  # weighs as much as a trade whatever its number, which is 51 in some programs
 
 
@@ -210,7 +210,7 @@ def _facts(told: Mapping[object, object]) -> Iterator[Fact]:
     yield from _said("Gas in the hot wallet", _number(told.get("hot_wallet_gas")))
     yield from _said("Gas warning below", _number(told.get("hot_wallet_gas_warning_level")))
     lag = told.get("market_data_feed_lag")
-    if isinstance(lag, int | float) and not isinstance(lag, bool) and math.isfinite(lag):
+    if isinstance(lag, int | float) and not isinstance(lag, bool) and abs(lag) < _LONGEST_LAG:
         yield Fact("Market data lag", duration(lag))
 
 

@@ -16,7 +16,8 @@ from notify.plain import came_from_a_signal, class_name
 
 _WHERE = "the main loop"
 _LOOP = "tradeexecutor.cli"
-_COMMAND = "root"  # the executor's command logs to what setup_logging() returns
+_COMMAND = "root"  # the executor's command logs to what setup_logging() returns, and so does any logging.error()
+_OF_COMMANDS = "/tradeexecutor/cli/"  # in the path of its file, wherever it is installed
 
 
 class ExceptionData(TypedDict):
@@ -99,10 +100,15 @@ class CrashFilter:
 
 def _said_of(record: logging.LogRecord) -> BaseException | None:
     """Return the exception that ends the loop and that *record* is said of, None when it is no such record."""
-    if severity(record.levelno) < logging.ERROR or not _ends_the_loop(record.name):
+    if severity(record.levelno) < logging.ERROR or not _ends_the_loop(record):
         return None
     return exception_in(record.exc_info) if record.exc_info is not None else sys.exception()
 
 
-def _ends_the_loop(logger: object) -> bool:
-    return type(logger) is str and (logger in (_COMMAND, _LOOP) or logger.startswith(f"{_LOOP}."))
+def _ends_the_loop(record: logging.LogRecord) -> bool:
+    logger: object = record.name
+    if type(logger) is not str:
+        return False
+    if logger == _COMMAND:
+        return _OF_COMMANDS in f"/{record.pathname}"
+    return logger == _LOOP or logger.startswith(f"{_LOOP}.")
