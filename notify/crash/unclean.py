@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from notify import diagnostics
+from notify.crash.fault import of_crash
 from notify.crash.identity import boot_id, booted_at, lives, process
 from notify.crash.run_file import DIRECTORY, LATEST, MOST, NewerVersion, Run, decode, fault_path, pid_of
 from notify.delivery.state_dir import StateDirError, open_private, prepare
@@ -19,7 +19,6 @@ _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS 
 _MOST_OF_FAULT = 2 * 2**20  # bytes that are read of a C traceback: 100 threads of 100 frames at most, says faulthandler
 _ROUNDED = 2.0  # seconds: there are file systems that keep the times of files no better
 
-_FATAL = re.compile("^Fatal Python error: .*", re.MULTILINE | re.DOTALL)  # stacks that were asked for have none
 _PATIENCE = 1.0  # seconds for a child that the run has forked as its last deed to let go of its copy of the lock
 _PAUSE = 0.01  # seconds between two tries
 
@@ -221,8 +220,7 @@ class _Marker:
         except _Unusable:  # there is none, or none of ours
             return ""
         with os.fdopen(descriptor, "rb") as file:
-            fatal = _FATAL.search(file.read(_MOST_OF_FAULT).decode("utf-8", "replace"))
-        return fatal[0].strip() if fatal else ""
+            return of_crash(file.read(_MOST_OF_FAULT).decode("utf-8", "replace"))  # not stacks that were asked for
 
 
 def _is_awaited(run: Run, boot: str | None) -> bool:

@@ -14,7 +14,7 @@ from notify.delivery.ticket import Ticket
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import class_name
-from notify.supervisor.child import Child, Ending, wait_for_stop
+from notify.supervisor.child import BY_SIGNAL, Child, Ending, wait_for_stop
 from notify.supervisor.death import (
     Death,
     event_of,
@@ -36,7 +36,6 @@ _ABORTING = 10.0  # seconds that a program which hangs has to die of SIGABRT
 _SENT_TO_BOTH = 1.0
 _ALL_LINES = 65_536  # of stderr: no more are kept, as these are bytes
 _NAME = 60  # code points of a directory's name: the 255 bytes of a file system, of four for one at worst
-_KILLED = 128  # plus the signal: exit code of a program that a signal has killed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +169,7 @@ class Run:
 
     def _asked_as_well(self, ending: Ending) -> bool:
         """Say whether we were asked to end with what may have ended the child, which got it before we did."""
-        by_stopping = ending.exit_code - _KILLED in STOPPING
+        by_stopping = ending.exit_code - BY_SIGNAL in STOPPING
         if ending.returncode == 0 or (ending.signal is not None and not by_stopping):
             return False
         return wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None
