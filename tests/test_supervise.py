@@ -716,3 +716,32 @@ def test_as_process_1_of_a_container_it_stops_its_program_and_tells_so(supervisi
         finally:
             outside.kill()
     assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
+
+
+# ---- one stop, sent to the program and to the supervisor
+
+
+SLOW_TO_SAY = f"""
+import notify, os, time
+notifier = notify.setup()
+say_it = notifier.notify
+def slow(*args, **kwargs):
+    os.write(1, b"announcing\\n")  # not print(), in the middle of which the signal may come
+    for _ in range(30):  # of 10 ms, in which a second signal is handled
+        time.sleep(0.01)
+    return say_it(*args, **kwargs)
+notifier.notify = slow
+print(os.getpid(), flush=True)
+{IDLES}
+"""
+
+
+def test_a_stop_that_reaches_a_program_twice_is_told_once(supervision):
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+    with supervision.running(*python(SLOW_TO_SAY)) as process:
+        os.kill(int(process.stdout.readline()), signal.SIGTERM)
+        assert process.stdout.readline() == "announcing\n"
+        process.send_signal(signal.SIGTERM)  # which the supervisor passes on
+
+        assert process.wait(PATIENCE) == 143
+    assert supervision.titles == ["Told to stop: SIGTERM"]
