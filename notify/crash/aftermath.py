@@ -46,7 +46,7 @@ def install(notifier: Notifier, directory: Path, run_state: RunState) -> RunMark
     notifier.at_close(marker.end)  # before it begins: a signal handler may close the notifier in the middle of that
     marker.begin()
     if not is_child():
-        with claim(directory) as ends:
+        with claim(directory, marker.run) as ends:
             start = note_start(directory, notifier.clock, unclean=bool(ends))
             if start.tells:
                 announce(notifier, ends, start.phrase)
