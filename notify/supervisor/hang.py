@@ -3,17 +3,15 @@
 import logging
 
 from notify import diagnostics
+from notify.crash import looks
+from notify.crash.fault import program_threads
 from notify.crash.stacks import SIGNAL
 from notify.crash.watchdog import KEY
 from notify.duration import duration
 from notify.notifier import Notifier
 from notify.supervisor.child import Child
-from notify.supervisor.fault import program_threads
 from notify.supervisor.mark import Mark
 
-_LOOKS = 20  # in the time after which a program counts as hanging: an alert is late by a twentieth of it at most
-_LONGEST_INTERVAL = 5.0  # seconds: so soon is the end of a hang told
-_COUNTED_LOOKS = 5  # intervals that count of the time between two looks: this process may have been stopped meanwhile
 _STACKS = 2.0  # seconds in which the child writes them down; 100 threads take it milliseconds
 _PAUSE = 0.05  # seconds between two looks at what it has written
 
@@ -42,7 +40,7 @@ class HangWatch:
         self._mark = mark
         self._program = program
         self._hang_after = hang_after
-        self.interval = min(hang_after / _LOOKS, _LONGEST_INTERVAL)
+        self.interval = looks.interval(hang_after)
         """Seconds between two looks."""
         self._looked_at = self._progress_seen_at = notifier.clock.monotonic()
         self._silence = 0.0
@@ -52,7 +50,7 @@ class HangWatch:
     def look(self) -> bool:
         """Say what is to be said, and return whether a hang has just begun."""
         now = self._notifier.clock.monotonic()
-        self._silence += min(now - self._looked_at, _COUNTED_LOOKS * self.interval)
+        self._silence += looks.counted(now - self._looked_at, self.interval)
         self._looked_at = now
         progress_at = self._mark.progress_at()
         if progress_at is None:

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+from notify.crash.fault import FATAL
 from notify.crash.identity import process
 from notify.crash.run_file import DIRECTORY, MOST, Run, decode, fault_path, pid_of
 from notify.crash.stacks import SIGNAL
 from notify.delivery.state_dir import StateDirError, open_private
-from notify.supervisor.fault import FATAL
 
 _NOTED = 0.01  # seconds between the beginning and the first progress: the file has the time of the former until then
 _MOST_OF_STACKS = 2**20  # bytes that are read of them
