@@ -7,7 +7,7 @@ output, and the caller never waits for any of them.
 import importlib as _importlib
 import typing as _typing
 
-from notify.errors import ConfigError, DeliveryError, Gone, NotifyError, Rejected, RetryLater
+from notify.errors import ConfigError, DeliveryError, Gone, NotifyError, Rejected, RetryLater, Unfit
 from notify.levels import TRADE, TRADE_HIGH
 from notify.version import __version__
 
@@ -39,6 +39,7 @@ __all__ = [
     "RetryLater",
     "Threshold",
     "Ticket",
+    "Unfit",
     "__version__",
     "get_notifier",
     "guard",

@@ -29,7 +29,8 @@ Optional attributes, with what a lane assumes without them:
                              folds nothing, gets every event with its matter, and learns of every end
     in_order: bool = False   for readers who read along, and who count by it: no event overtakes another
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
-    check() -> str           says in one line what was found there, sending nothing, or raises as `send` does
+    check() -> str           says in one line what was found there, sending nothing, or raises as `send` does; raises
+                             `Unfit` of what takes events and should be set up otherwise
 
 A backend with `posted` looks at `event.matter`, which says to what ongoing matter an event belongs. If it has a message
 of that matter, a COUNTED or a LIVING event changes the message, and a RESOLVED one does so and is a message, too. Where

@@ -2,6 +2,7 @@
 
 NotifyError
 ├── ConfigError       a setting is unusable: raised by setup(), never later
+├── Unfit             what Backend.check() raises of a destination that is there and set up wrongly
 └── DeliveryError     what Backend.send() raises to say what becomes of its events
     ├── RetryLater    the destination is unwell or busy: keep the events
     ├── Rejected      the destination will never take the first event
@@ -15,6 +16,13 @@ class NotifyError(Exception):
 
 class ConfigError(NotifyError):
     """A setting is missing, malformed or unusable. Names the setting, never shows its value."""
+
+
+class Unfit(NotifyError):
+    """The destination was reached and takes events, and how it is set up may cost some: `notify doctor` warns.
+
+    Raised by `Backend.check()` alone. The text says what was found and what to change, without credentials.
+    """
 
 
 class DeliveryError(NotifyError):

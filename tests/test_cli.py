@@ -27,7 +27,7 @@ from notify.cli.app import app
 from notify.cli.output import print_table
 from notify.cli.test import chart
 from notify.delivery.outbox.file import NAME
-from notify.errors import ConfigError, Gone, Rejected
+from notify.errors import ConfigError, Gone, Rejected, Unfit
 from notify.event import Event
 from notify.levels import severity
 from notify.table import PHONE, columns_of, table_of
@@ -584,6 +584,29 @@ def test_doctor_says_what_is_behind_the_relay_and_what_it_leaves_without_effect(
     assert ill.exit_code == 1
     assert found(ill)["relay"] == ("wrong", "Redis asks for a password; gets INFO and above, topics: all")
     assert CANARY not in well.stdout + well.stderr + ill.stdout + ill.stderr
+
+
+@pytest.mark.process
+def test_doctor_warns_of_a_redis_that_the_workers_refuse(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--appendonly", "no") as server:
+        result = invoke("doctor", "--json", env={"NOTIFY_RELAY_URL": server.url})
+
+    verdict, text = found(result)["relay"]
+    assert result.exit_code == 0  # it takes events
+    assert verdict == "warning"
+    assert text.startswith("Redis forgets events when it is killed: appendonly is off, and has to be yes; Redis ")
+    assert text.endswith("; gets INFO and above, topics: all")
+
+
+def test_doctor_warns_of_what_a_third_partys_backend_finds_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = CheckedPager(Unfit("the pager is muted"))
+    monkeypatch.setattr(destinations, "load", lambda name, env: backend)
+
+    result = invoke("doctor", "--json", env=PAGER)
+
+    assert result.exit_code == 0
+    assert found(result)["pager"] == ("warning", "the pager is muted; gets INFO and above, topics: all")
+    assert backend.closed
 
 
 def test_doctor_says_offline_that_events_would_go_to_the_relay() -> None:

@@ -25,8 +25,9 @@ from notify.backends.logstash import wire as logstash
 from notify.backends.relay import lines as relay_lines
 from notify.backends.relay.backend import RelayBackend
 from notify.backends.relay.lines import Lines
+from notify.backends.relay.server import Server
 from notify.backends.relay.wire import EVENTS, LOGSTASH, entry_of
-from notify.errors import Gone, Rejected, RetryLater
+from notify.errors import Gone, Rejected, RetryLater, Unfit
 from notify.event import Matter, Origin, Phase
 from notify.rules.routing import Route
 
@@ -419,12 +420,22 @@ def test_check_says_what_is_there_and_sends_nothing(server: RedisServer, backend
     assert len(published(server)) == 2
 
 
-def test_check_names_what_may_lose_events(tmp_path: Path) -> None:
+def test_check_raises_that_a_server_which_may_lose_events_is_unfit(tmp_path: Path) -> None:
     with running_redis(tmp_path, "--maxmemory-policy", "volatile-lru") as server:
         backend = RelayBackend(server.url, ORIGIN)
 
-        assert "Redis may throw events away" in backend.check()
+        with pytest.raises(Unfit, match=r"^Redis may throw events away .*; 0 entries in the stream; without TLS$"):
+            backend.check()
         backend.close()
+
+
+def test_check_raises_that_a_server_which_is_too_old_for_the_workers_is_unfit(
+    backend: RelayBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notify.backends.relay.backend.look", lambda client: Server("6.2.14", "noeviction", True))
+
+    with pytest.raises(Unfit, match=r"^Redis 6\.2\.14 is too old, 7\.0 is needed; "):
+        backend.check()
 
 
 def test_check_raises_as_send_does(server: RedisServer, backend: RelayBackend) -> None:

@@ -11,7 +11,7 @@ from redis_server import running_redis
 
 from notify.backends.relay import server as relay_server
 from notify.backends.relay.address import Address, parse_address
-from notify.backends.relay.server import Server, look, open_client, unfit
+from notify.backends.relay.server import Server, look, open_client, outdated, unfit
 
 SOON = 0.3  # seconds of a deadline
 SLACK = 1.0  # seconds that a busy machine may add
@@ -101,3 +101,9 @@ def test_a_server_that_tells_nothing_is_unfit() -> None:
 
     assert found == Server("of an unknown version", "an unknown maxmemory-policy", appends=False)
     assert len(unfit(found)) == 2  # both of what may be wrong
+    assert outdated(found) == []  # which it does not say
+
+
+def test_a_server_older_than_seven_is_told_to_be_too_old() -> None:
+    assert outdated(Server("6.2.14", "noeviction", appends=True)) == ["Redis 6.2.14 is too old, 7.0 is needed"]
+    assert outdated(Server("7.0.0", "noeviction", appends=True)) == []

@@ -9,7 +9,7 @@ from raw_server import breaking_off, dripping, raw
 from notify.backends.telegram import TelegramBackend
 from notify.backends.telegram.limiter import ProcessLimiter
 from notify.cli.test import chart
-from notify.errors import Gone, Rejected, RetryLater
+from notify.errors import Gone, Rejected, RetryLater, Unfit
 from notify.event import Attachment, Event
 from notify.testing import check_backend
 from notify.testing.fake_telegram import (
@@ -456,7 +456,8 @@ def test_a_check_names_the_bot_and_the_chat_and_sends_nothing(telegram, backend)
 def test_a_check_of_a_group_that_moved_says_where_to(telegram, backend):
     telegram.move(SUPERGROUP)
 
-    assert backend.check().endswith(f", which is now {SUPERGROUP}: set TELEGRAM_CHAT_ID to that")
+    with pytest.raises(Unfit, match=rf", which is now {SUPERGROUP}: set TELEGRAM_CHAT_ID to that$"):
+        backend.check()
 
 
 def test_a_check_of_a_chat_that_is_not_there_says_so(telegram, clock):

@@ -15,7 +15,7 @@ from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
 from notify.destinations import destinations, without_effect
-from notify.errors import ConfigError, DeliveryError
+from notify.errors import ConfigError, DeliveryError, Unfit
 from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
 from notify.route_setting import fallback_setting
@@ -237,6 +237,8 @@ def _destination(name: str, backend: Backend, route: str) -> Finding:
     check: Callable[[], str] | None = getattr(backend, "check", None)
     try:
         reached = check() if check is not None else ""
+    except Unfit as error:
+        return Finding(name, WARNING, f"{error}; {route}")
     except Exception as error:  # noqa: BLE001 - a third party's check() may raise anything
         return Finding(name, WRONG, f"{_reason(error)}; {route}")
     finally:

@@ -10,7 +10,7 @@ from notify import diagnostics, settings
 from notify.backend import Backend
 from notify.backends.relay.address import Address, parse_address
 from notify.backends.relay.server import look as look_at_server
-from notify.backends.relay.server import open_client, unfit
+from notify.backends.relay.server import open_client, outdated, unfit
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS
 from notify.clock import SystemClock
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from notify.rules.redaction import Redactor
 
-_OLDEST = 7  # whose scripts may say that they run when the memory is full
 CLOSING = 4.0  # seconds that are left for what is in hand when the service is told to end
 _AGAIN = 2.0  # seconds between two looks for a server that is not there yet
 _LOOK_SECONDS = 1.0  # that the server may take when its numbers are asked for over HTTP
@@ -93,8 +92,8 @@ def refuse_unfit(client: "Redis", stop: threading.Event, *, takes_any: bool) -> 
             stop.wait(_AGAIN)
             continue
         name = settings.NOTIFY_RELAY_URL.name
-        if int(server.version.partition(".")[0]) < _OLDEST:
-            raise ConfigError(f"{name}: Redis {server.version} is too old, {_OLDEST}.0 is needed")
+        for line in outdated(server):
+            raise ConfigError(f"{name}: {line}")
         wrong = [] if takes_any else unfit(server)
         if wrong:
             raise ConfigError(f"{name}: {'; '.join(wrong)}. --any-redis takes it all the same")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from notify import diagnostics
 from notify.backends.relay.address import parse_address
 from notify.backends.relay.lines import MOST, Lines
-from notify.backends.relay.server import REQUEST_SECONDS, look, open_client, unfit
+from notify.backends.relay.server import REQUEST_SECONDS, look, open_client, outdated, unfit
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS, LOGSTASH, Entry, fields_of
-from notify.errors import DeliveryError, Rejected, RetryLater
+from notify.errors import DeliveryError, Rejected, RetryLater, Unfit
 from notify.event import Event, Origin
 from notify.plain import clean
 
@@ -73,15 +73,18 @@ class RelayBackend:
     def check(self) -> str:
         """Connect, and say what is there.
 
-        Raises `RetryLater` when nothing is, `Gone` when it refuses us.
+        Raises `RetryLater` when nothing is, `Gone` when it refuses us, `Unfit` when it is one that a worker refuses.
         """
         try:
             client = self._opened()
             server = look(client)
-            said = [str(server), f"{client.xlen(EVENTS):,} entries in the stream", *unfit(server)]
+            said = [str(server), f"{client.xlen(EVENTS):,} entries in the stream"]
         except Exception as error:  # noqa: BLE001 - as above
             raise trouble(error) from None
-        return "; ".join([*said, *([] if self._address.tls else ["without TLS"])])
+        said += [] if self._address.tls else ["without TLS"]
+        if wrong := [*outdated(server), *unfit(server)]:
+            raise Unfit("; ".join([*wrong, *said]))
+        return "; ".join(said)
 
     def close(self) -> None:
         """Let go of the connection."""

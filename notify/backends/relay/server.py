@@ -18,6 +18,7 @@ CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 10.0
 """For one request and its whole answer, even from a server that drips."""
 
+_OLDEST = 7  # whose scripts may say that they run when the memory is full
 _OF_ONE_ADDRESS = CONNECT_SECONDS / 2  # so that one that swallows everything leaves time for the next
 
 
@@ -100,6 +101,14 @@ def unfit(server: Server) -> list[str]:
     if not server.appends:
         found.append("Redis forgets events when it is killed: appendonly is off, and has to be yes")
     return found
+
+
+def outdated(server: Server) -> list[str]:
+    """Return that *server* is too old for a relay's workers, when it says so: a line, or none."""
+    major = server.version.partition(".")[0]
+    if major.isdigit() and int(major) < _OLDEST:
+        return [f"Redis {server.version} is too old, {_OLDEST}.0 is needed"]
+    return []
 
 
 class _Socket:

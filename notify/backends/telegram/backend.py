@@ -12,7 +12,7 @@ from notify.backends.telegram.answer import Said, reason, said_in
 from notify.backends.telegram.limiter import Limiter, process_limiter
 from notify.backends.telegram.steps import Step, steps_for
 from notify.clip import clip_end
-from notify.errors import Gone, Rejected, RetryLater
+from notify.errors import Gone, Rejected, RetryLater, Unfit
 from notify.event import Event
 from notify.levels import severity
 
@@ -108,14 +108,17 @@ class TelegramBackend:
     def check(self) -> str:
         """Ask Telegram for the bot and the chat, which sends nothing, and say what they are called.
 
-        Raises `Gone` when one of them is not there, `RetryLater` when that cannot be told now.
+        Raises `Gone` when one of them is not there, `RetryLater` when that cannot be told now, `Unfit` when the chat is
+        another by now.
         """
         bot = self._ask("getMe")
         chat = self._ask("getChat")
         name = chat.get("title") or chat.get("username") or chat.get("first_name") or "unnamed"
         found = f"the bot is @{_short(bot.get('username'))}, the chat {_short(name)!r} ({_short(chat.get('type'))})"
         moved = chat.get("id")
-        return f"{found}, which is now {moved}: set TELEGRAM_CHAT_ID to that" if moved != self._chat_id else found
+        if moved != self._chat_id:
+            raise Unfit(f"{found}, which is now {moved}: set TELEGRAM_CHAT_ID to that")
+        return found
 
     def close(self) -> None:
         """Close the connection."""
