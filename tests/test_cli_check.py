@@ -224,6 +224,22 @@ def test_what_a_stranger_says_is_redacted() -> None:
     assert "c4nary" not in text
 
 
+def test_secrets_of_the_process_are_redacted_whatever_the_settings_come_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RPC_PASSWORD", "c4nary-of-the-process")
+    exception = {"exception_message": "refused: c4nary-of-the-process"}
+
+    with raw(serving(status(executor_running=False, exception=exception))) as server:
+        url = f"http://{server.authority}"
+        code = check_module.check({}, url, max_age=None, timeout=5.0, auth=False, as_json=False)
+
+    printed = capsys.readouterr().out
+    assert code == CRITICAL
+    assert "crashed: refused: " in printed
+    assert "c4nary" not in printed
+
+
 def test_a_server_that_says_back_what_it_was_sent_does_not_have_the_password_printed_as_json() -> None:
     env = {"HTTP_USERNAME": "operator", "HTTP_PASSWORD": "c4nary-password"}
     said_back = status(executor_id="me operator:c4nary-password", version={"tag": "c4nary-password"})

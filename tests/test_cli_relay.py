@@ -362,3 +362,20 @@ def test_a_redis_that_is_not_there_is_critical_and_a_relay_that_is_not_set_up_un
     assert (code, said) == (Code.CRITICAL, "NOTIFY CRITICAL - Redis was not reached: connection refused\n")
     assert run.returncode == Code.UNKNOWN
     assert run.stdout.startswith("NOTIFY UNKNOWN - NOTIFY_RELAY_URL: not set")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_status_hides_secrets_of_the_process(server, client, capsys, monkeypatch, as_json: bool) -> None:  # noqa: F811
+    secret = "c4nary-of-the-process"
+    monkeypatch.setenv("RPC_PASSWORD", secret)
+    client.xadd(DEAD, {"reason": f"refused: {secret}", "backend": "discord", "entry": "0-1"})
+    one = Stream(server.client(protocol=2), "one")
+    one.join()
+    report = {"backends": {"discord": {"delivered": 1, "pending": 2, "last_error": f"no {secret}"}}}
+    one.report(json.dumps(report).encode(), seconds=60)
+
+    _, said = looked(server, capsys, as_json=as_json)
+
+    assert said.count("refused: [redacted]") >= 2  # in the verdict, and of the dead letters
+    assert "no [redacted]" in said
+    assert "c4nary" not in said

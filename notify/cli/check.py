@@ -66,7 +66,7 @@ def check(env: Mapping[str, str], url: str, *, max_age: float | None, timeout: f
     )
     client.close()
     answer = judged(seen, now=time.time(), max_age=age, auth=auth)
-    redact = Redactor(config.secrets()).text
+    redact = Redactor(settings.known_secrets(config)).text
     text = redact(answer.text)
     if as_json:
         print_json(_as_json(seen, answer.code, text, redact))

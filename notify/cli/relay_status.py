@@ -1,7 +1,7 @@
 """`notify relay status`: how a relay is, for people, for programs and for monitors."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from notify.backends.relay.server import open_client
@@ -16,7 +16,7 @@ from notify.plain import iso_time
 from notify.relay.look import Overview, Seen, look
 from notify.relay.service import address_of, numbers
 from notify.rules.redaction import Redactor
-from notify.settings import Settings
+from notify.settings import Settings, known_secrets
 
 _DAY = 86_400.0
 _FULL = 0.8  # of the memory that Redis may use
@@ -41,13 +41,13 @@ def status(env: Environment, *, max_age: float, timeout: float, as_json: bool) -
         return code
     finally:
         client.close()
+    overview = _redacted(overview, Redactor(known_secrets(config)).text)
     code, text = judged(overview, max_age=max_age)
-    redact = Redactor(config.secrets()).text
     if as_json:
-        print_json(_as_json(overview, code, redact(text)))
+        print_json(_as_json(overview, code, text))
     else:
         data = {"waiting": str(overview.waiting), "pending": str(overview.pending)}
-        print(line(code, redact(text), data | {"oldest": f"{overview.oldest or 0:.0f}s;{max_age:g}"}))
+        print(line(code, text, data | {"oldest": f"{overview.oldest or 0:.0f}s;{max_age:g}"}))
         _print_tables(overview)
     return code
 
@@ -75,6 +75,20 @@ def _wrong(overview: Overview, living: int, max_age: float) -> Iterator[tuple[Co
         yield Code.WARNING, f"something was set aside {duration(round(overview.dead_since))} ago ({overview.dead_of})"
     if overview.memory_limit and overview.memory > _FULL * overview.memory_limit:
         yield Code.WARNING, f"Redis uses {overview.memory / overview.memory_limit:.0%} of its memory"
+
+
+def _redacted(overview: Overview, redact: Callable[[str], str]) -> Overview:
+    """Return *overview* with the secrets replaced in what workers and destinations have said."""
+    workers = [each._replace(report=_values(each.report, redact)) for each in overview.workers]
+    return overview._replace(dead_of=redact(overview.dead_of), workers=workers)
+
+
+def _values(said: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(said, str):
+        return redact(said)
+    if isinstance(said, Mapping):
+        return {name: _values(value, redact) for name, value in said.items()}
+    return [_values(value, redact) for value in said] if isinstance(said, list) else said
 
 
 def _print_tables(overview: Overview) -> None:
