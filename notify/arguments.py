@@ -5,11 +5,13 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from types import FrameType
 from typing import Any, TypedDict, Unpack
 
 from notify.clip import clip
+from notify.clock import is_time
 from notify.event import Attachment, Event, Matter, Phase, Source, new_id
 from notify.exceptions import Raised
 from notify.levels import parse_level
@@ -40,6 +42,20 @@ class Parts(TypedDict, total=False):
     attachments: Sequence[Attachment]
     exc: BaseException | None
     update: bool
+
+
+def in_time(event: Event, now: float) -> Event:
+    """Return *event* with *now* in place of what is no time, its own or its matter's: an infinite one, or none at all.
+
+    Backends count and format with them. What else is odd about the event is left to them.
+    """
+    if not is_time(event.time):
+        event = replace(event, time=now)
+    matter = event.matter
+    if type(matter) is Matter and not (is_time(matter.since) and is_time(matter.last)):
+        since, last = (moment if is_time(moment) else now for moment in (matter.since, matter.last))
+        event = replace(event, matter=replace(matter, since=since, last=last))
+    return event
 
 
 def caller(above: tuple[str, ...] = ()) -> Source:

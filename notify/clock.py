@@ -4,6 +4,14 @@ import threading
 import time
 from typing import Protocol
 
+YEAR_10000 = 253_402_300_800.0
+"""Epoch seconds at which the calendars of the standard library end."""
+
+
+def is_time(seconds: float) -> bool:
+    """Say whether these epoch seconds are a time that an event can have had: 1970 to 9999, and a number at all."""
+    return issubclass(type(seconds), int | float) and 0 <= seconds < YEAR_10000
+
 
 class Clock(Protocol):
     """Tells the time and waits."""

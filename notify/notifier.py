@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, Unpack
 
 from notify import diagnostics
-from notify.arguments import Parts, caller, event_of
+from notify.arguments import Parts, caller, event_of, in_time
 from notify.backend import Backend
 from notify.capture.configured import hand_to
 from notify.capture.exported import exported
@@ -193,9 +193,10 @@ class Notifier:
         """Take an event that was made elsewhere. Returns at once, never raises.
 
         Args:
-            event: what is said.
+            event: what is said. It has happened now when its time is none, such as an infinite one.
             folds: False: people get it whatever was said before, since whoever made it counts repeats himself.
         """
+        event = in_time(event, self.clock.time())
         ticket = self._pipeline.ticket(event.id)
         self._pipeline.accept(event, ticket, folds=folds)
         return ticket

@@ -3,18 +3,24 @@
 import _thread
 import itertools
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
 from lanes import LONG
 
+from notify.backends.discord import DiscordBackend
+from notify.backends.handler import HandlerBackend
 from notify.backends.memory import MemoryBackend
 from notify.delivery.ticket import DELIVERED
-from notify.event import Attachment, Event, new_id
+from notify.event import Attachment, Event, Matter, Phase, new_id
 from notify.levels import TRADE
 from notify.notifier import Notifier
+from notify.testing.fake_discord import FakeDiscord
 
 
 def only(notifier: Notifier, backend: MemoryBackend) -> Event:
@@ -156,3 +162,40 @@ def test_an_event_of_odd_types_is_refused_without_an_exception(
     assert notifier.accept(event).wait(LONG) == {"memory": "dropped: could not be made"}
     assert internal_errors == ["draft"]
     assert notifier.notify("next").wait(LONG) == {"memory": DELIVERED}
+
+
+@pytest.mark.parametrize("none", [math.inf, -math.inf, math.nan, 1e300, -1.0, None, "noon"], ids=str)
+def test_an_event_whose_times_are_none_has_happened_now(notifier: Notifier, backend: MemoryBackend, none: Any) -> None:
+    matter = Matter("a", Phase.ANNOUNCED, 3, since=none, last=none)
+
+    notifier.accept(Event(id="a-1", time=none, message="odd", level=40, matter=matter), folds=False)
+
+    event = only(notifier, backend)
+    assert 0 <= time.time() - event.time < LONG  # now
+    assert event.matter == replace(matter, since=event.time, last=event.time)
+
+
+@pytest.mark.parametrize("none", [math.inf, math.nan], ids=str)
+def test_an_event_whose_times_are_none_is_delivered_as_others_are(none: float) -> None:
+    shown: list[str] = []
+    handler = logging.Handler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.emit = lambda record: shown.append(handler.format(record))  # type: ignore[method-assign]  # all it does
+    with (
+        FakeDiscord() as server,
+        Notifier({"discord": DiscordBackend(server.url), "handler": HandlerBackend(handler)}) as notifier,
+    ):
+        for number, phase in enumerate(Phase):
+            matter = Matter("a", phase, 3, since=none, last=none)
+            event = Event(id=f"a-{number}", time=none, message=phase, level=40, matter=matter)
+            outcomes = notifier.accept(event, folds=False).wait(LONG)
+            assert outcomes == {"discord": DELIVERED, "handler": DELIVERED}, phase
+    assert [line.split()[-1] for line in shown] == list(Phase)
+
+
+def test_an_event_keeps_a_time_that_is_one(notifier: Notifier, backend: MemoryBackend) -> None:
+    event = Event(id="a-1", time=1, message="old", level=40, matter=Matter("a", Phase.ANNOUNCED, 3, 0, 1))
+
+    notifier.accept(event, folds=False)
+
+    assert only(notifier, backend) == event

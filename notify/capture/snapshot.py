@@ -13,6 +13,7 @@ from typing import Any
 from notify.capture import context
 from notify.capture.event_dict import NOT_FIELDS, body_of, exception_in, exception_of
 from notify.clip import clip
+from notify.clock import YEAR_10000
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, event_of_record
 from notify.exceptions import Raised
@@ -43,7 +44,6 @@ _OF_STRUCTLOG = ("_logger", "_name")
 _STRUCTLOG = context.STRUCTLOG
 _modules = sys.modules
 _NO_FIELDS = NOT_FIELDS - {"topic"}  # which is taken from the fields like that of any record
-_YEAR_10000 = 253_402_300_800.0  # epoch seconds
 _ORIGINS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
 _TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
@@ -130,7 +130,7 @@ class Snapshot:
     def time(self) -> float:
         """UTC epoch seconds; now when the record has none that makes sense."""
         created = self._created
-        return created if type(created) is float and 0 <= created < _YEAR_10000 else time.time()
+        return created if type(created) is float and 0 <= created < YEAR_10000 else time.time()
 
     @property
     def level_name(self) -> str:

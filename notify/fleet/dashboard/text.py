@@ -8,14 +8,13 @@ from typing import TypeVar, cast
 
 from notify.backends.stdout import escape
 from notify.clip import clip
+from notify.clock import is_time
 from notify.duration import duration
 from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import State
 from notify.plain import clean, safe_str
 
 T = TypeVar("T")
-
-_FAR = 253_402_300_800.0  # the year 10000, which no date has room for
 
 
 def line(value: object, limit: int = 200) -> str:
@@ -33,12 +32,12 @@ def lines(value: str, limit: int) -> str:
 
 def exact(seconds: float) -> str:
     """Return epoch seconds as `2026-01-31 23:59:59 UTC`, empty for what is no time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds)) if _is_time(seconds) else ""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds)) if is_time(seconds) else ""
 
 
 def iso(seconds: float) -> str:
     """Return epoch seconds as `2026-01-31T23:59:59Z`, empty for what is no time."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if _is_time(seconds) else ""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if is_time(seconds) else ""
 
 
 def ago(seconds: float, now: float) -> str:
@@ -83,7 +82,3 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
         names = [field.name for field in dataclasses.fields(value)]
         return dataclasses.replace(value, **{name: redacted(getattr(value, name), redact) for name in names})
     return value
-
-
-def _is_time(seconds: float) -> bool:
-    return 0 <= seconds < _FAR
