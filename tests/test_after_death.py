@@ -29,7 +29,7 @@ import ctypes, os, resource, signal, sys, time
 import notify
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 notifier = notify.setup()
-notifier.run_state.update(completed_cycle=17, version={"tag": "v1.4.2"})
+notifier.run_state.update(completed_cycle=17, cycles=1234, version={"tag": "v1.4.2"})
 time.sleep(0.1)  # seconds: progress in the first hundredth of one is not told from the beginning
 notifier.run_state.refresh()
 print(os.getpid(), flush=True)
@@ -103,6 +103,7 @@ def test_fault_58_a_death_is_seen_at_the_status_of_the_program_and_ends_with_its
     assert status["exception"]["exception_message"].startswith(said)
     assert abs(status["crashed_at"] - died) < PATIENCE
     assert (status["executor_id"], status["completed_cycle"], status["version"]["tag"]) == ("matic", 17, "v1.4.2")
+    assert status["cycles"] == 1234
     assert status["started_at"] == pytest.approx(before["started_at"], abs=1.0)  # the mark is made a moment later
     if death != "exception":  # the program says itself, as trade-executor does, that its crash was the last refresh
         assert status["started_at"] + 0.1 <= status["last_refreshed_at"] < status["crashed_at"]
@@ -113,6 +114,8 @@ def test_fault_58_a_death_is_seen_at_the_status_of_the_program_and_ends_with_its
     crashes = [title for title in supervision.titles if not title.startswith("Told to stop")]
     assert len(crashes) == 1
     assert fields(supervision.embeds[0])["status"] == f"http://127.0.0.1:{port}/status"
+    if death != "exception":  # of which the program tells itself
+        assert "It ended after 1,234 cycles." in supervision.embeds[0]["description"]
 
 
 def test_a_program_that_does_not_use_this_package_is_served_as_well(supervision: Supervision, port: int) -> None:

@@ -1,6 +1,7 @@
 import os
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from runs import claimed, files
 
 from notify.clip import clip
 from notify.crash.marker import SUPERVISOR, RunMarker
-from notify.crash.run_file import CRASH_REPORTED, GOES_ON, MOST, decode
+from notify.crash.run_file import CRASH_REPORTED, GOES_ON, MOST, Facts, decode
 from notify.testing import FakeClock
 
 # faulthandler is pytest's here, and stays so. What becomes of it is tried with processes, in test_marker_deaths.py.
@@ -53,18 +54,36 @@ def test_the_file_says_who_runs_since_when(state, clock):
     marker.end()
 
 
-def test_progress_is_the_time_of_the_file_and_noted_once_a_second(state, clock):
+def test_progress_is_the_time_of_the_file_and_noted_once_a_second_on_average(state, clock):
     marker = RunMarker(state, clock=clock)
     marker.begin()
     began = clock.time()
 
     noted = []
-    for seconds in [10, 0.5, 0.4, 0.2]:
+    for seconds in [10, *[0.25] * 12]:
         clock.advance(seconds)
         marker.progress()
         noted.append(_file(state).stat().st_mtime - began)
 
-    assert noted == pytest.approx([10, 10, 10, 11.1], abs=0.001)
+    # Five that may come in a row, and a sixth for the second that this has taken.
+    assert noted == pytest.approx([10, 10.25, 10.5, 10.75, 11, *[11.25] * 3, *[12] * 4, 13], abs=0.001)
+    marker.end()
+
+
+def test_after_a_pause_the_cycle_that_is_shorter_than_a_second_is_noted_with_its_end(state, clock):
+    facts = [Facts()]
+    marker = RunMarker(state, clock=clock, facts=lambda: facts[0])
+    marker.begin()
+
+    for cycles in range(1, 4):
+        clock.advance(3600)
+        marker.progress()  # it begins
+        clock.advance(0.1)
+        facts[0] = Facts(cycles=cycles)
+        marker.progress()  # it ends
+
+        assert decode(_file(state).read_bytes()).facts.cycles == cycles
+        assert _file(state).stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
     marker.end()
 
 
@@ -82,22 +101,22 @@ def test_progress_is_noted_also_when_the_clock_was_set_back(state, clock, monkey
     marker.end()
 
 
-def test_version_and_completed_cycle_are_noted_with_progress_in_a_file_that_does_not_grow(state, clock):
-    facts = ["v1", "7"]
-    marker = RunMarker(state, clock=clock, facts=lambda: (facts[0], facts[1]))
+def test_what_a_program_says_of_its_run_is_noted_with_progress_in_a_file_that_does_not_grow(state, clock):
+    facts = [Facts("v1", "7")]
+    marker = RunMarker(state, clock=clock, facts=lambda: facts[0])
     marker.begin()
     before = decode(_file(state).read_bytes())
     size = _file(state).stat().st_size
     marker.crash_reported()
 
-    for facts[0], facts[1] in [("v1", "7"), ("v2 \u20bf", "8" * 20), ("x" * 10_000, "9")]:
+    for said in [("v1", "7", 1), ("v2 \u20bf", "8" * 20, 10**15 - 1), ("x" * 10_000, "9", None)]:
+        facts[0] = Facts(*said)
         clock.advance(1)
         marker.progress()
-        noted = decode(_file(state).read_bytes())
-        assert noted.version == clip(facts[0], 50)  # code points, as long as a tag may be
-        assert noted.completed_cycle == facts[1]
+        noted = decode(_file(state).read_bytes()).facts
+        assert noted == replace(facts[0], version=clip(said[0], 50))  # code points, as long as a tag may be
 
-    assert (before.version, before.completed_cycle) == ("", "")
+    assert before.facts == Facts()
     assert _file(state).stat().st_size == size + len(CRASH_REPORTED + GOES_ON)
     assert _file(state).stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
     marker.end()
@@ -105,7 +124,7 @@ def test_version_and_completed_cycle_are_noted_with_progress_in_a_file_that_does
 
 @pytest.mark.parametrize("fact", ["\0" * 100, "\U0010ffff" * 100, "\ud800" * 100, '"' * 100, "\n{}\n" * 30])
 def test_no_fact_spoils_the_file(state, fact, clock):
-    marker = RunMarker(state, clock=clock, facts=lambda: (fact, fact))
+    marker = RunMarker(state, clock=clock, facts=lambda: Facts(fact, fact, 10**15 - 1))
     marker.begin()
     size = _file(state).stat().st_size
 
@@ -320,21 +339,21 @@ def test_a_file_that_cannot_be_removed_at_the_end_is_said(state, capfd):
 
 
 def test_facts_of_control_characters_do_not_make_the_file_grow(state, clock):
-    facts = ["", ""]
-    marker = RunMarker(state, clock=clock, facts=lambda: (facts[0], facts[1]))
+    facts = [Facts()]
+    marker = RunMarker(state, clock=clock, facts=lambda: facts[0])
     marker.begin()
     size = _file(state).stat().st_size
 
     # 50: as many code points as are kept, and JSON would make six bytes of each.
     for spoiled in ["\x01" * 50, "\x1b[1mv1.4.2\x1b[0m\n" + "\x7f" * 50, "\ud800" * 50, "\U0010ffff" * 50, '"' * 50]:
-        facts[:] = [spoiled, spoiled]
+        facts[0] = Facts(spoiled, spoiled, 10**15 - 1)
         clock.advance(1)
         marker.progress()
 
         assert _file(state).stat().st_size == size
-    facts[:] = ["\x07v1.4.2\n", "17\r\n"]
+    facts[0] = Facts("\x07v1.4.2\n", "17\r\n")
     clock.advance(1)
     marker.progress()
     run = decode(_file(state).read_bytes())
-    assert (run.version, run.completed_cycle) == ("v1.4.2", "17")
+    assert run.facts == Facts("v1.4.2", "17")
     marker.end()

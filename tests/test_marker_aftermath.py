@@ -9,6 +9,7 @@ from runs import claimed, ended, files
 
 from notify.crash import aftermath
 from notify.crash.aftermath import announce, install
+from notify.crash.run_file import Facts, decode
 from notify.crash.unclean import How, UncleanEnd
 from notify.event import Event
 from notify.notifier import Notifier
@@ -17,7 +18,9 @@ from notify.settings import program_name
 from notify.testing import FakeClock, MemoryBackend
 
 STARTED = 1_767_225_600.0  # 2026-01-01, midnight
-KILLED = UncleanEnd(program_name(), 4711, STARTED, STARTED + 90_061, How.KILLED, version="v1.4.2", completed_cycle="17")
+KILLED = UncleanEnd(
+    program_name(), 4711, STARTED, STARTED + 90_061, How.KILLED, facts=Facts("v1.4.2", completed_cycle="17", cycles=18)
+)
 FAULT = 'Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File "a.py", line 1'
 CRASHED = replace(KILLED, how=How.CRASHED_IN_C, fault=FAULT)
 REBOOTED = replace(KILLED, how=How.REBOOTED)
@@ -83,6 +86,7 @@ def test_the_facts_say_when_it_ran_and_how_long(notifier, backend):
         "ran for at least": "1 day, 1:01:01",
         "version": "v1.4.2",
         "completed_cycle": "17",
+        "cycles": 18,
     }
 
 
@@ -233,13 +237,13 @@ def test_progress_of_the_run_state_is_noted(state, notifier, clock):
 
 
 @pytest.mark.process
-def test_after_a_kill_version_and_completed_cycle_are_told(state, notifier, backend):
+def test_after_a_kill_what_the_program_said_of_its_run_is_told(state, notifier, backend):
     ended(
         "from notify.crash import aftermath\n"
         "from notify.run_state import RunState\n"
         "run_state = RunState()\n"
         "aftermath.install(Notifier({}), directory, run_state)\n"
-        "run_state.update(version={'tag': 'v1.4.2'}, completed_cycle=17)\n"
+        "run_state.update(version={'tag': 'v1.4.2'}, completed_cycle=17, cycles=18)\n"
         "run_state.refresh()\n"
         "kill_me()",
         state,
@@ -248,7 +252,7 @@ def test_after_a_kill_version_and_completed_cycle_are_told(state, notifier, back
     install(notifier, state, RunState()).end()
 
     (event,) = _told(notifier, backend)
-    assert (event.fields["version"], event.fields["completed_cycle"]) == ("v1.4.2", "17")
+    assert (event.fields["version"], event.fields["completed_cycle"], event.fields["cycles"]) == ("v1.4.2", "17", 18)
 
 
 class _Raises:
@@ -265,6 +269,20 @@ def test_facts_that_raise_do_not_keep_progress_from_being_noted(state, notifier,
     run_state.refresh()
 
     assert path.stat().st_mtime == pytest.approx(clock.time(), abs=0.001)
+    marker.end()
+
+
+@pytest.mark.parametrize("odd", [None, "many", True, -1, 0, 10**15, 1.5])
+def test_cycles_that_are_no_count_are_not_told(state, notifier, clock, odd):
+    run_state = RunState()
+    marker = install(notifier, state, run_state)
+    (path,) = (state / "runs").glob("*.json")
+    run_state.update(cycles=odd, completed_cycle=17)
+
+    clock.advance(60)
+    run_state.refresh()
+
+    assert decode(path.read_bytes()).facts == Facts(completed_cycle="17")
     marker.end()
 
 

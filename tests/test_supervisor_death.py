@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notify.crash.run_file import Facts
 from notify.supervisor.child import Ending
 from notify.supervisor.death import (
     Death,
@@ -84,6 +85,15 @@ def test_a_death_is_critical_and_says_how_the_program_was():
         "host": os.uname().nodename,
         "process": 7,
     }
+
+
+@pytest.mark.parametrize(("cycles", "said"), [(1, "1 cycle"), (1234, "1,234 cycles")])
+def test_after_how_many_cycles_it_ended_is_said_before_where(cycles, said):
+    event = event_of(death(-11, fault=FAULT, facts=Facts(cycles=cycles)))
+
+    assert event.body.startswith(f"It ended after {said}.\n")
+    assert 'File "a.py", line 1' in event.body
+    assert event.fields["cycles"] == cycles
 
 
 def test_what_is_not_known_of_a_death_is_no_field():

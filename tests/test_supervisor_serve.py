@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from notify.crash.run_file import Facts
 from notify.run_state import RunState
 from notify.status.documents import status
 from notify.supervisor.child import Ending
@@ -31,19 +32,19 @@ def test_of_a_program_that_has_said_nothing_the_beginning_the_end_and_the_reason
     assert (facts["executor_id"], facts["executor_running"]) == ("matic", False)
     assert (facts["started_at"], facts["last_refreshed_at"], facts["crashed_at"]) == (DIED - RAN, DIED - RAN, DIED)
     assert facts["exception"]["exception_message"] == "my-strategy was killed by SIGKILL after 1 min"
-    assert (facts["completed_cycle"], facts["version"]["tag"]) == (None, None)
+    assert (facts["completed_cycle"], facts["cycles"], facts["version"]["tag"]) == (None, 0, None)
 
 
 def test_what_the_mark_of_the_run_says_is_told() -> None:
-    facts = told(started_at=DIED - 50.0, last_progress_at=DIED - 5.0, version="v1.4.2", completed_cycle="17")
+    facts = told(started_at=DIED - 50.0, last_progress_at=DIED - 5.0, facts=Facts("v1.4.2", "17", 18))
 
     assert (facts["started_at"], facts["last_refreshed_at"]) == (DIED - 50.0, DIED - 5.0)
-    assert (facts["completed_cycle"], facts["version"]["tag"]) == (17, "v1.4.2")
+    assert (facts["completed_cycle"], facts["cycles"], facts["version"]["tag"]) == (17, 18, "v1.4.2")
 
 
 @pytest.mark.parametrize("odd", ["every 17th", "-1", "1" * 19, "\u0661"])
 def test_a_cycle_that_is_no_number_is_none(odd: str) -> None:
-    assert told(completed_cycle=odd)["completed_cycle"] is None
+    assert told(facts=Facts(completed_cycle=odd))["completed_cycle"] is None
 
 
 def test_it_counts_as_one_crash() -> None:

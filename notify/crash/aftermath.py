@@ -123,8 +123,9 @@ def _facts(end: UncleanEnd) -> dict[str, object]:
         "started": _time(end.started_at),
         "last progress": _time(end.last_progress_at),
         "ran for at least": None if ran is None else str(ran),
-        "version": end.version or None,
-        "completed_cycle": end.completed_cycle or None,
+        "version": end.facts.version or None,
+        "completed_cycle": end.facts.completed_cycle or None,
+        "cycles": end.facts.cycles,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from notify.clip import clip, clip_end
+from notify.crash.run_file import Facts
 from notify.duration import duration
 from notify.exceptions import MAX_TRACEBACK, chain, is_own, leaves, type_name
 from notify.notifier import Notifier
@@ -152,9 +153,14 @@ def _memory_peak() -> str:
     return f"{peak / (2**20 if sys.platform == 'darwin' else 2**10):.1f} MiB"
 
 
-def facts_of(state: RunState) -> tuple[str, str]:
-    """Return the version of the program and the last completed cycle, each empty where nobody has said."""
-    return _asked(lambda: _tag(state.version)), _asked(lambda: state.completed_cycle)
+def facts_of(state: RunState) -> Facts:
+    """Return what the program has said of its run."""
+    cycles = getattr(state, "cycles", None)
+    return Facts(
+        version=_asked(lambda: _tag(state.version)),
+        completed_cycle=_asked(lambda: state.completed_cycle),
+        cycles=cycles if type(cycles) is int else None,
+    )
 
 
 def _asked(ask: Callable[[], object]) -> str:

@@ -28,8 +28,9 @@ GOES_ON = b'{"goes_on": true}\n'
 ENDED = b'{"ended": true}\n'
 
 _VERSION = 1
-_FACTS = 512  # bytes of the second line: two facts of four bytes a code point, and their names
-_FACT = 50  # code points of one of its values
+_FACTS = 512  # bytes of the second line: two facts of four bytes a code point, a number, and their names
+_FACT = 50  # code points of one of its texts
+_COUNT = 10**15  # no program comes so far, and every reader of JSON takes what is less for an integer
 _NAME = re.compile(r"([0-9]{1,10})-[0-9a-f]{8}\.json")
 _PROGRAM = 200  # code points
 _BOOT_ID = 100  # code points
@@ -37,6 +38,24 @@ _BOOT_ID = 100  # code points
 
 class NewerVersion(ValueError):
     """A later version of this package wrote it; it will know what to make of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a program has said of its run.
+
+    Args:
+        version: of the program; empty if it has not said.
+        completed_cycle: the last one; empty if it has not said.
+        cycles: how many it has completed; None if it counts none.
+    """
+
+    version: str = ""
+    completed_cycle: str = ""
+    cycles: int | None = None
+
+
+NOTHING_SAID = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +70,7 @@ class Run:
         supervisor: the process that starts it and outlives it, if it is started by one.
         crash_reported: whether it has reported a crash itself, and not gone on since.
         ended: whether it has come to an orderly end.
-        version: of the program, as it has said; empty if it has not.
-        completed_cycle: the last one, as it has said; empty if it has not.
+        facts: what it has said with its last noted progress.
     """
 
     program: str
@@ -62,8 +80,7 @@ class Run:
     supervisor: Process | None = None
     crash_reported: bool = False
     ended: bool = False
-    version: str = ""
-    completed_cycle: str = ""
+    facts: Facts = NOTHING_SAID
 
 
 def pid_of(name: str) -> int | None:
@@ -90,9 +107,13 @@ def encode(run: Run) -> bytes:
     return json.dumps(said).encode() + b"\n"
 
 
-def encode_facts(version: str, completed_cycle: str) -> bytes:
+def encode_facts(facts: Facts) -> bytes:
     """Return the second line of the file of a run."""
-    said = {"program_version": _fact(version), "completed_cycle": _fact(completed_cycle)}
+    said = {
+        "program_version": _fact(facts.version),
+        "completed_cycle": _fact(facts.completed_cycle),
+        "cycles": _count(facts.cycles),
+    }
     return json.dumps(said, ensure_ascii=False).encode().ljust(_FACTS - 1) + b"\n"
 
 
@@ -111,7 +132,6 @@ def decode(data: bytes) -> Run:
         raise ValueError("damaged")
     added = [line + b"\n" for line in lines]
     crashes = [line for line in added if line in (CRASH_REPORTED, GOES_ON)]
-    facts = _facts(lines[0] if lines else b"")
     return Run(
         program=_text(said.get("program"), _PROGRAM) or "",
         process=process,
@@ -120,8 +140,7 @@ def decode(data: bytes) -> Run:
         supervisor=_process(said.get("supervisor")),
         crash_reported=crashes[-1:] == [CRASH_REPORTED],
         ended=ENDED in added,
-        version=_text(facts.get("program_version"), _FACT) or "",
-        completed_cycle=_text(facts.get("completed_cycle"), _FACT) or "",
+        facts=_facts(lines[0] if lines else b""),
     )
 
 
@@ -130,11 +149,20 @@ def _fact(text: str) -> str:
     return clip("".join(filter(str.isprintable, text)), _FACT)
 
 
-def _facts(line: bytes) -> dict[str, object]:
+def _count(said: object) -> int | None:
+    return said if type(said) is int and 0 < said < _COUNT else None
+
+
+def _facts(line: bytes) -> Facts:
     try:
-        return _parse(line)
+        said = _parse(line)
     except ValueError:
-        return {}
+        return NOTHING_SAID
+    return Facts(
+        version=_text(said.get("program_version"), _FACT) or "",
+        completed_cycle=_text(said.get("completed_cycle"), _FACT) or "",
+        cycles=_count(said.get("cycles")),
+    )
 
 
 def _parse(line: bytes) -> dict[str, object]:

@@ -12,7 +12,18 @@ from pathlib import Path
 from notify import diagnostics
 from notify.crash.fault import of_crash
 from notify.crash.identity import boot_id, booted_at, lives, process
-from notify.crash.run_file import DIRECTORY, LATEST, MOST, NewerVersion, Run, decode, fault_path, pid_of
+from notify.crash.run_file import (
+    DIRECTORY,
+    LATEST,
+    MOST,
+    NOTHING_SAID,
+    Facts,
+    NewerVersion,
+    Run,
+    decode,
+    fault_path,
+    pid_of,
+)
 from notify.delivery.state_dir import StateDirError, open_private, prepare
 
 _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS allows 256 by default
@@ -53,8 +64,7 @@ class UncleanEnd:
         how: it ended.
         fault: what faulthandler wrote, where a run crashed in C.
         boot_id: of the machine's start in which it ran; None where the system does not say.
-        version: of the program; empty if it has not said.
-        completed_cycle: the last one; empty if it has not said.
+        facts: what the program has said of its run.
     """
 
     program: str
@@ -64,8 +74,7 @@ class UncleanEnd:
     how: How
     fault: str = ""
     boot_id: str | None = None
-    version: str = ""
-    completed_cycle: str = ""
+    facts: Facts = NOTHING_SAID
 
     @property
     def last_sign_at(self) -> float:
@@ -223,8 +232,7 @@ class _Marker:
             how=how,
             fault=fault,
             boot_id=run.boot_id,
-            version=run.version,
-            completed_cycle=run.completed_cycle,
+            facts=run.facts,
         )
 
     def remove(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from notify.clip import clip
 from notify.crash import fault as faults
+from notify.crash.run_file import NOTHING_SAID, Facts
 from notify.duration import duration
 from notify.event import Attachment, Event, Source, new_id
 from notify.plain import clean, iso_time
@@ -44,8 +45,7 @@ class Death:
         fault: what faulthandler wrote for it elsewhere.
         started_at: UTC epoch seconds; None: so long before its end as it has run.
         last_progress_at: UTC epoch seconds; None when it has noted none.
-        version: of the program, as it has said; empty if it has not.
-        completed_cycle: the last one, as it has said; empty if it has not.
+        facts: what the program has said of its run.
         status_url: where people see its status; None: nowhere.
         by_oom_killer: whether the kernel's out-of-memory killer killed it.
         oom_kills: processes of its memory cgroup that were killed so while it ran.
@@ -62,8 +62,7 @@ class Death:
     fault: str = ""
     started_at: float | None = None
     last_progress_at: float | None = None
-    version: str = ""
-    completed_cycle: str = ""
+    facts: Facts = NOTHING_SAID
     status_url: str | None = None
     by_oom_killer: bool = False
     oom_kills: int = 0
@@ -137,6 +136,8 @@ def event_of(death: Death) -> Event:
     shown = faults.crashed_thread(trace)
     told = [shown] if shown and len(shown) <= _LONG else []
     is_file = bool(trace) and trace not in told
+    if cycles := death.facts.cycles:
+        told.insert(0, f"It ended after {cycles:,} cycle{'' if cycles == 1 else 's'}.")
     if death.oom_kills and not death.by_oom_killer:
         killed = "1 process" if death.oom_kills == 1 else f"{death.oom_kills} processes"
         told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
@@ -190,8 +191,9 @@ def _facts(death: Death) -> dict[str, object]:
         "cpu_time": duration(ending.usage.ru_utime + ending.usage.ru_stime),
         "memory_peak": f"{ending.usage.ru_maxrss / 2**10:.1f} MiB",  # KiB on Linux: getrusage(2)
         "last_progress": None if death.last_progress_at is None else iso_time(death.last_progress_at),
-        "completed_cycle": death.completed_cycle or None,
-        "version": death.version or None,
+        "completed_cycle": death.facts.completed_cycle or None,
+        "cycles": death.facts.cycles,
+        "version": death.facts.version or None,
         "host": clean(os.uname().nodename),
         "process": death.pid,
         "status": death.status_url,

@@ -10,6 +10,7 @@ from pathlib import Path
 from notify import diagnostics
 from notify.crash.aftermath import announce
 from notify.crash.restarts import Start, note_start
+from notify.crash.run_file import NOTHING_SAID
 from notify.crash.unclean import How, UncleanEnd, claim_pid
 from notify.delivery.ticket import Ticket
 from notify.levels import TRADE
@@ -201,8 +202,7 @@ class Run:
             fault=end.fault if end is not None else "",
             started_at=known.started_at if known is not None else self._child.started_at,
             last_progress_at=progress_at,
-            version=known.version if known is not None else "",
-            completed_cycle=known.completed_cycle if known is not None else "",
+            facts=known.facts if known is not None else NOTHING_SAID,
             status_url=self._program.status_url,
             by_oom_killer=by_oom_killer,
             oom_kills=self._oom_kills.count(),

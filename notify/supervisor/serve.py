@@ -66,6 +66,7 @@ def state_of(death: Death, executor_id: str) -> RunState:
         death: of the program.
         executor_id: what machines call it.
     """
+    said = death.facts
     state = RunState()
     state.set_fail(ProgramDied(title(death)))
     started_at = death.at - death.ending.seconds if death.started_at is None else death.started_at
@@ -74,8 +75,9 @@ def state_of(death: Death, executor_id: str) -> RunState:
         started_at=started_at,
         last_refreshed_at=started_at if death.last_progress_at is None else death.last_progress_at,
         crashed_at=death.at,
-        completed_cycle=int(death.completed_cycle) if _is_number(death.completed_cycle) else None,
-        version={"tag": death.version or None, "commit_message": None, "commit_hash": None},
+        completed_cycle=int(said.completed_cycle) if _is_number(said.completed_cycle) else None,
+        cycles=said.cycles or 0,
+        version={"tag": said.version or None, "commit_message": None, "commit_hash": None},
     )
     return state
 
