@@ -80,6 +80,18 @@ def test_a_death_is_told_once_with_its_reason_and_passes_through(supervision, de
     assert addresses.sub("", run.stderr) == addresses.sub("", alone.stderr)
 
 
+@pytest.mark.parametrize(("joined", "is_told"), [("2>&1", True), ("", False)])
+def test_the_last_lines_of_stdout_are_told_where_it_is_one_stream_with_stderr(supervision, joined, is_told):
+    options = supervision.command(*shell("echo bought; kill -9 $$"))
+    options["args"] = ["sh", "-c", f'exec "$0" "$@" {joined}', *options["args"]]  # as in the image of the docs
+
+    run = subprocess.run(**options, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert run.stdout == "bought\n"
+    (told,) = supervision.embeds
+    assert ("bought" in str(told)) is is_told
+
+
 def test_the_oom_killer_is_recognised_by_a_real_memory_limit(supervision, cgroup):
     # The shell moves itself; so the supervisor and the program are in there, as in a container.
     options = supervision.command(*python("print('filling', flush=True); bytearray(2**29)"))

@@ -56,6 +56,23 @@ def test_stdout_of_its_own_is_inherited_and_stderr_comes_through(report: Path) -
     assert not report_of(report)["joined"]
 
 
+def test_a_program_with_a_stdout_of_its_own_goes_on_to_print_when_the_supervisor_was_killed() -> None:
+    script = f"{HEARING}\nprint('ready', os.getppid(), flush=True)\nline()\nprint('goes on', flush=True)"
+    pipe = subprocess.PIPE
+
+    command = supervised(*python(script))
+    with running(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)) as supervisor:
+        assert supervisor.stdin is not None
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == b"ready %d\n" % supervisor.pid
+        supervisor.kill()
+        supervisor.wait(PATIENCE)
+        supervisor.stdin.write(b"go on\n")
+        supervisor.stdin.flush()
+
+        assert supervisor.stdout.read() == b"goes on\n"
+
+
 def test_the_tail_holds_stderr_alone_where_stdout_is_another_file(report: Path) -> None:
     script = "echo out; echo one >&2; echo two >&2"
 

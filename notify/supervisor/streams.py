@@ -4,6 +4,10 @@ stdin is inherited as it is, and so is stdout, unless it is the same file as std
 pipe, or through a pseudo-terminal where it is a terminal. stdout goes the same way where both are one file, so that
 the order of what the child writes there stays.
 
+A stdout of its own has no tail on purpose. The child is to outlive a supervisor that is killed: `print()` into a pipe
+that nobody reads any more raises, and would end it, while logging to stderr goes on. And what goes through there may be
+data, and much of it.
+
 The pseudo-terminal is only the child's stdout and stderr. The child's controlling terminal, its stdin and `/dev/tty`
 are the real ones, so that Ctrl-C, Ctrl-Z, job control and password prompts are the kernel's affair, as without us.
 What a program sets on the terminal through its stdout, as curses does, does not reach the real one: full-screen
