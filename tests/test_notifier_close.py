@@ -159,12 +159,13 @@ def test_close_keeps_its_deadline(hanging: Hanging, backend: MemoryBackend) -> N
     notifier = Notifier({"hanging": hanging, "healthy": backend})
     ticket = notifier.notify("stuck")
     assert hanging.called.wait(LONG)
+    until(lambda: ticket.wait(0).get("healthy") == DELIVERED)
 
     notifier.close(0.01)  # returns, though send() does not
 
     assert ticket.wait(0) == {"hanging": PENDING, "healthy": DELIVERED}
     assert notifier.stats()["hanging"]["pending"] == 1
-    assert backend.closed
+    until(lambda: backend.closed)
 
 
 def test_close_does_not_wait_for_an_attempt_that_is_due_after_its_deadline():

@@ -23,9 +23,9 @@ from notify.levels import TRADE
 from notify.rules.routing import Route, parse_topics
 from notify.testing import FakeClock
 
-MANY = 30  # backends that hang
+MANY = 100  # backends that hang
 LAST_MOMENT = 0.1  # seconds that threads are given to end: the dispatcher, and all lanes together
-BUSY = 0.5  # seconds that a busy machine may take on top of a deadline
+BUSY = 5.0  # seconds that a busy machine may take on top of a deadline
 
 
 class AsItIs:
@@ -154,7 +154,7 @@ def test_nothing_is_empty_while_something_is_on_disk_only(begun: Callable[..., P
 # ---- the end
 
 
-def test_thirty_backends_that_hang_are_given_a_tenth_of_a_second_all_together(
+def test_a_hundred_backends_that_hang_are_given_a_tenth_of_a_second_all_together(
     begun: Callable[..., Pipeline], hanging: Hanging
 ) -> None:
     pipeline = begun({f"hanging{number}": hanging for number in range(MANY)})
@@ -176,7 +176,7 @@ def test_closing_without_time_still_gives_a_tenth_of_a_second(begun: Callable[..
 
     pipeline.close(0)
 
-    assert time.monotonic() - begin < 2 * LAST_MOMENT + BUSY
+    assert time.monotonic() - begin < 2 * LAST_MOMENT + BUSY < MANY * LAST_MOMENT
 
 
 def test_what_is_on_disk_is_pending_after_the_end_and_not_counted_as_dropped(
