@@ -558,3 +558,62 @@ def test_who_speaks_of_another_program_remembers_nothing_beside_its_outbox(clock
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
 
     assert not (state / "matters.jsonl").exists()
+
+
+# ---- what is urgent, and what came before it
+
+
+class HangingPeople(Hanging):
+    """People who read nothing for now."""
+
+    folds = True
+
+
+def go_out_and_in_again(notifier: Notifier) -> None:
+    notifier.notify("gas is out", key="gas", level=logging.ERROR)
+    notifier.resolve("gas")
+    notifier.notify("gas is out again", key="gas", level=logging.ERROR)
+
+
+IN_ORDER = ["gas is out", "Resolved: gas is out", "gas is out again"]
+
+
+def test_the_end_of_a_matter_is_not_overtaken_by_its_next_beginning(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.trade("ordinary")
+        go_out_and_in_again(notifier)
+        until(lambda: notifier.stats()["people"]["accepted"] == 5)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", *IN_ORDER, "ordinary"]
+
+
+def test_what_replaces_a_message_is_not_overtaken_by_what_replaces_it_in_turn(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.notify("fine", key="positions", update=True)
+        notifier.notify("FAILING", key="positions", level=logging.ERROR, update=True)
+        until(lambda: notifier.stats()["people"]["accepted"] == 3)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", "fine", "FAILING"]
+
+
+def test_nor_is_it_after_a_restart(clock: FakeClock, state: Path) -> None:
+    people = HangingPeople(durable=True)
+    with speaking(clock, state, people=people, close_in=0) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        go_out_and_in_again(notifier)
+    people.let.set()
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later):
+        assert [event.message for event in later.wait_for(3)] == IN_ORDER

@@ -5,6 +5,7 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 
 from collections import deque
 from collections.abc import Collection, Container, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from notify.delivery.ticket import Ticket
@@ -77,6 +78,9 @@ def _weight(value: object) -> int:
 class LaneQueue:
     """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged.
 
+    Of one matter nothing overtakes anything: an urgent entry takes along what waits of its matter. Its end would
+    otherwise be told after it has begun again.
+
     Args:
         capacity: events that may wait.
         max_bytes: of text and files that may wait.
@@ -94,6 +98,9 @@ class LaneQueue:
         self._ordinary: deque[Entry] = deque()
         self._taken: deque[Entry] = deque()
         self._bytes = 0
+        # So that not the whole line is looked through for each urgent entry: what it has told of, and perhaps more.
+        self._ordinary_matters: set[str] = set()
+        self._looked_at = 0  # entries at the front of the ordinary line, at most, whose matters are among these
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._ordinary) + len(self._taken)
@@ -116,7 +123,12 @@ class LaneQueue:
         weight = 0
         for entry in entries:
             # What may be TRADE_HIGH, which some programs register above CRITICAL, is looked at more closely.
-            (urgent if entry.event.level >= URGENT and is_urgent(entry.event) else ordinary).append(entry)
+            if entry.event.level >= URGENT and is_urgent(entry.event):
+                if entry.event.matter is not None and urgent is not ordinary:
+                    self._take_along(entry.event.matter.id)
+                urgent.append(entry)
+            else:
+                ordinary.append(entry)
             weight += entry.weight
         self._bytes += weight
         if len(self) > self._capacity or self._bytes > self._max_bytes:
@@ -126,9 +138,11 @@ class LaneQueue:
     def take(self, limit: int) -> list[Entry]:
         """Return the next entries, *limit* at most. They stay in the queue until `acknowledge` or `give_back`."""
         taken = self._taken
+        waiting = len(self._ordinary)
         for line in (self._urgent, self._ordinary):
             for _ in range(min(limit - len(taken), len(line))):
                 taken.append(line.popleft())
+        self._looked_at = max(0, self._looked_at - (waiting - len(self._ordinary)))
         return list(taken)
 
     def acknowledge(self, count: int) -> list[Entry]:
@@ -139,9 +153,17 @@ class LaneQueue:
 
     def give_back(self) -> None:
         """Put what was taken and not acknowledged back to the front, in its order."""
+        if not self._taken:
+            return
+        matters = _matters(self._urgent)  # of which something may have come meanwhile
         while self._taken:
             entry = self._taken.pop()
-            self._line_of(entry).appendleft(entry)
+            if self._is_urgent(entry, matters):
+                self._urgent.appendleft(entry)
+                matters |= _matters([entry])
+            else:
+                self._ordinary.appendleft(entry)
+                self._looked_at = 0
 
     def taken(self) -> list[Entry]:
         """Return what was taken and is neither acknowledged nor given back."""
@@ -174,12 +196,17 @@ class LaneQueue:
         return self._discard([entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids])
 
     def bring_forward(self, ids: Collection[str]) -> None:
-        """Put the waiting entries of these events before the others of their line, in their order."""
-        for line in (self._urgent, self._ordinary):
-            found = [entry for entry in line if entry.event.id in ids]
-            rest = [entry for entry in line if entry.event.id not in ids]
-            line.clear()
-            line.extend((*found, *rest))
+        """Put the waiting entries of these events before the others of their line, in their order.
+
+        Where an urgent entry of the same matter is among the others, they come before that.
+        """
+        found = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]
+        urgent = [entry for entry in self._urgent if entry.event.id not in ids]
+        ordinary = [entry for entry in self._ordinary if entry.event.id not in ids]
+        matters = _matters(urgent)
+        self._urgent = deque([*(entry for entry in found if self._is_urgent(entry, matters)), *urgent])
+        self._ordinary = deque([*(entry for entry in found if not self._is_urgent(entry, matters)), *ordinary])
+        self._looked_at = 0
 
     def discard_guests(self, ids: Container[str], home: "Home") -> list[Entry]:
         """Remove and return the waiting entries of these events that are here in the place of *home*."""
@@ -192,6 +219,7 @@ class LaneQueue:
         left = [*self._urgent, *self._ordinary]
         self._urgent.clear()
         self._ordinary.clear()
+        self._looked_at = 0
         self._bytes = sum(entry.weight for entry in self._taken)
         return left
 
@@ -200,8 +228,28 @@ class LaneQueue:
         self._keep_without(gone)
         return gone
 
-    def _line_of(self, entry: Entry) -> deque[Entry]:
-        return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary
+    def _is_urgent(self, entry: Entry, matters: Container[str]) -> bool:
+        """Say whether *entry* goes before what is ordinary: for itself, or to come before others of its matter."""
+        if self._in_order:
+            return False
+        matter = entry.event.matter
+        return is_urgent(entry.event) or (matter is not None and matter.id in matters)
+
+    def _take_along(self, matter_id: str) -> None:
+        """Put what is ordinary of a matter behind what is urgent."""
+        ordinary = self._ordinary
+        if len(self._ordinary_matters) > len(ordinary):  # most of them are out of date
+            self._ordinary_matters.clear()
+            self._looked_at = 0
+        self._ordinary_matters |= _matters(islice(reversed(ordinary), len(ordinary) - self._looked_at))
+        if matter_id in self._ordinary_matters:
+            self._ordinary_matters.remove(matter_id)
+            left = list(ordinary)
+            ordinary.clear()
+            for entry in left:
+                matter = entry.event.matter
+                (self._urgent if matter is not None and matter.id == matter_id else ordinary).append(entry)
+        self._looked_at = len(ordinary)
 
     def _shed(self) -> list[Entry]:
         """Remove and return entries until a tenth is free again, first those that are not lost by that."""
@@ -217,5 +265,10 @@ class LaneQueue:
 
     def _keep_without(self, gone: Iterable[Entry]) -> None:
         marked = {id(entry) for entry in gone}
+        self._looked_at = 0
         self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in marked)
         self._urgent = deque(entry for entry in self._urgent if id(entry) not in marked)
+
+
+def _matters(entries: Iterable[Entry]) -> set[str]:
+    return {entry.event.matter.id for entry in entries if entry.event.matter is not None}
