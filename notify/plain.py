@@ -25,6 +25,8 @@ MAX_MESSAGE = 12 * 2**20  # code points of a message or a body: what is longer b
 MAX_TEXT = 32_768  # code points of one string inside fields
 _SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
+_PLACE = 32  # bytes of a place in a list, with the number or the head of the text that is there
+
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, complex})
 # Known by name, so that a program that has none of them need not import their modules for us.
 _IMMUTABLE_ELSEWHERE = frozenset({("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID")})
@@ -257,6 +259,15 @@ def _listing(value: Any, depth: int, above: tuple[int, ...], left: list[int]) ->
 
 def _is_small(value: object) -> bool:
     return type(value) in _IMMUTABLE and (not isinstance(value, str | bytes) or len(value) <= MAX_TEXT)
+
+
+def weight(kept: object) -> int:
+    """Return about how much text there is in a kept value, in code points; `keep` has bounded its items."""
+    if isinstance(kept, str | bytes):
+        return len(kept)
+    if isinstance(kept, dict):
+        return sum(map(weight, kept)) + sum(map(weight, kept.values())) + _PLACE * len(kept)
+    return sum(map(weight, kept)) + _PLACE * len(kept) if isinstance(kept, list | tuple) else 0
 
 
 def unshared(kept: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Container, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from notify import plain
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.levels import severity
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 CAPACITY = 50_000  # events; 45 MB at the 900 bytes of a waiting event
 MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long tracebacks cannot fill the memory
-
-_ITEM = 32  # bytes of a place in a list, with the number or the head of the text that is there
 
 
 class Entry(NamedTuple):
@@ -53,7 +52,7 @@ class Entry(NamedTuple):
             if kind is str:
                 weight += len(value)  # type: ignore[arg-type]  # it is one
             elif kind is not int and kind is not float:
-                weight += _weight(value)
+                weight += plain.weight(value)
         if event.body:
             weight += len(event.body)
         if event.exception is not None:
@@ -64,15 +63,6 @@ class Entry(NamedTuple):
             weight += sum(len(attachment.data) for attachment in event.attachments)
         # Past the named tuple's own __new__, which costs as much as all of the above.
         return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None))
-
-
-def _weight(value: object) -> int:
-    """Return about how much text there is in a kept value; `notify.plain` has bounded its items."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_weight, value)) + sum(map(_weight, value.values())) + _ITEM * len(value)
-    return sum(map(_weight, value)) + _ITEM * len(value) if isinstance(value, list | tuple) else 0
 
 
 class LaneQueue:
