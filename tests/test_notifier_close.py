@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from children import ended, running
 from lanes import LONG, Hanging, until
 
 from notify.backends.memory import MemoryBackend
@@ -455,3 +456,50 @@ def test_a_signal_handler_may_close_the_notifier_wherever_it_interrupts_it(
     run = subprocess.run(command, capture_output=True, text=True, timeout=LONG)
 
     assert (run.returncode, run.stdout) == (0, "closed\n"), run.stderr
+
+
+# ---- forks in the middle of something
+
+A_TICKET_IN_A_CHILD = """
+from notify.backends.memory import MemoryBackend
+from notify.notifier import Notifier
+
+notifier = Notifier({"memory": MemoryBackend()})
+ticket = notifier.trade("of the parent")
+ticket.wait(20)
+lock, held, let = notifier._pipeline._lock, threading.Event(), threading.Event()
+
+def hold():
+    with lock:
+        held.set()
+        let.wait(20)
+
+if sys.argv[1] == "another thread":
+    threading.Thread(target=hold).start()
+    held.wait(20)
+    child = os.fork()
+else:  # as a signal handler that has interrupted it
+    with lock:
+        child = os.fork()
+if not child:
+    signal.alarm(20)
+    say(ticket.wait(0.1))
+    said = notifier.trade("of the child")
+    say(said.wait(10))
+    os._exit(0)
+let.set()
+say("ended", os.waitpid(child, 0)[1])
+notifier.close()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("holder", ["another thread", "the one that forks"])
+def test_a_ticket_of_the_parent_can_be_waited_for_in_a_child_whoever_held_the_lock_when_it_was_forked(
+    holder: str,
+) -> None:
+    with running(A_TICKET_IN_A_CHILD, arguments=[holder]) as process:
+        end = ended(process)
+
+    # An end by the alarm would be 14.
+    assert end.lines == ["{'memory': 'delivered'}", "{'memory': 'delivered'}", "ended 0"], end.complaints

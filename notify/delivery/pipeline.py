@@ -205,6 +205,9 @@ class Pipeline:
 
         What is *closed*, or was about to be by a thread that does not exist here, begins nothing and refuses all.
         """
+        if not self._lock._is_owned():  # type: ignore[attr-defined]  # the thread that has it does not exist here
+            # Tickets of the parent are waited for with it. Python does the same with locks of its own.
+            self._settled._at_fork_reinit()  # type: ignore[attr-defined]  # not for the public
         self.intake.forget()
         self._folding.begin_in_child()
         if not (closed or self._closed):
