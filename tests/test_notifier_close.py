@@ -503,3 +503,54 @@ def test_a_ticket_of_the_parent_can_be_waited_for_in_a_child_whoever_held_the_lo
 
     # An end by the alarm would be 14.
     assert end.lines == ["{'memory': 'delivered'}", "{'memory': 'delivered'}", "ended 0"], end.complaints
+
+
+FORKED_WHILE_A_LANE_WRITES = """
+from pathlib import Path
+from notify.backends.memory import MemoryBackend
+from notify.notifier import Notifier
+from notify.rules.routing import Route
+
+notifier = Notifier({"stdout": MemoryBackend()})  # before anything of the outbox was imported
+
+from notify.delivery.outbox import Outbox
+
+outbox, memory = Outbox(Path(sys.argv[1])), MemoryBackend(durable=True)
+notifier.add("discord", memory, Route(), outbox=outbox)
+notifier.trade("of the parent")
+notifier.flush(20)
+held, let = threading.Event(), threading.Event()
+
+def hold():
+    with outbox.locks.lanes:
+        held.set()
+        let.wait(20)
+
+if sys.argv[2] == "slow":  # so that the fork waits for it in vain
+    threading.Thread(target=hold).start()
+    held.wait(20)
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    memory.clear()
+    ticket = notifier.trade("of the child")
+    say(notifier.flush(10), memory.messages, ticket.durable, outbox.broken)
+    os._exit(0)
+let.set()
+say("ended", os.waitpid(child, 0)[1])
+notifier.close()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("disk", "durable", "broken"),
+    [("slow", False, "the process was forked in the middle of a write"), ("quick", True, None)],
+)
+def test_a_child_of_a_notifier_that_is_older_than_the_outbox_delivers(
+    tmp_path: Path, disk: str, durable: bool, broken: str | None
+) -> None:
+    with running(FORKED_WHILE_A_LANE_WRITES, arguments=[tmp_path / "state", disk]) as process:
+        end = ended(process)
+
+    assert end.lines == [f"True ['of the child'] {durable} {broken}", "ended 0"], end.complaints

@@ -205,6 +205,8 @@ class Pipeline:
 
         What is *closed*, or was about to be by a thread that does not exist here, begins nothing and refuses all.
         """
+        if self._outbox is not None:
+            self._outbox.begin_in_child()  # first: a thread that does not exist here may have its locks
         if not self._lock._is_owned():  # type: ignore[attr-defined]  # the thread that has it does not exist here
             # Tickets of the parent are waited for with it. Python does the same with locks of its own.
             self._settled._at_fork_reinit()  # type: ignore[attr-defined]  # not for the public
