@@ -617,3 +617,36 @@ def test_nor_is_it_after_a_restart(clock: FakeClock, state: Path) -> None:
     later = People(durable=True)
     with speaking(clock, state, people=later):
         assert [event.message for event in later.wait_for(3)] == IN_ORDER
+
+
+def test_an_alarm_after_an_end_that_had_to_wait_is_told(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People()
+    with speaking(clock, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        folding: Folding = notifier._pipeline._folding
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with folding._alone():
+                held.set()
+                go_on.wait(LONG)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert held.wait(LONG)
+        find = folding._grouping.find
+
+        def find_when_nobody_holds_it(matter_id: str) -> object:
+            going = find(matter_id)  # who waited for the lock in vain has not yet left the note that it has ended
+            go_on.set()
+            thread.join(LONG)
+            return going
+
+        with monkeypatch.context() as patched:
+            patched.setattr(folding._grouping, "find", find_when_nobody_holds_it)
+            assert notifier.resolve("gas").wait(LONG) == {"people": DELIVERED}
+
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": FOLDED}
+    assert people.messages[:3] == ["gas is out", "Resolved: gas is out", "gas is out"]

@@ -91,7 +91,7 @@ class Folding:
         self._saved_at = clock.monotonic()
         self._lock = threading.RLock()
         self._is_inside = False
-        self._ended: list[str] = []  # by who has interrupted us
+        self._ended: list[str] = []  # by who has interrupted us, or waited in vain
         if journal is not None:
             self._restore(journal)
 
@@ -278,14 +278,18 @@ class Folding:
                 return
             self._is_inside = True
             try:
+                self._end_matters()  # of who could not have it, and came too late for the one before
                 yield True
             finally:
-                while self._ended:
-                    self._grouping.resolve(self._ended.pop())
+                self._end_matters()
                 self._is_inside = False
         finally:
             if held:
                 self._lock.release()
+
+    def _end_matters(self) -> None:
+        while self._ended:
+            self._grouping.resolve(self._ended.pop())
 
     def _wanted_by(self, level: int, topic: str) -> frozenset[str]:
         remembered = self._wanted  # replaced when there is one more backend
