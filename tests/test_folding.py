@@ -650,3 +650,27 @@ def test_an_alarm_after_an_end_that_had_to_wait_is_told(clock: FakeClock, monkey
         assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
         assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": FOLDED}
     assert people.messages[:3] == ["gas is out", "Resolved: gas is out", "gas is out"]
+
+
+def test_an_alarm_that_ended_while_the_disk_failed_is_told_when_it_comes_again_after_a_restart(
+    clock: FakeClock, state: Path
+) -> None:
+    people = People(durable=True)
+    journal = state / "matters.jsonl"
+    with speaking(clock, state, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        until(lambda: notifier._pipeline._folding._grouping._changed == {})  # it is noted
+        journal.rename(state / "meanwhile")
+        journal.mkdir()
+        notifier.resolve("gas")
+        folding: Folding = notifier._pipeline._folding
+        until(lambda: folding._journal is not None and folding._journal.lacks_all)
+        journal.rmdir()
+        (state / "meanwhile").rename(journal)
+        clock.advance(61)  # a minute until the disk is tried again
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert [event.message for event in later.wait_for(1)] == ["gas is out"]
