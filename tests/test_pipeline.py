@@ -249,3 +249,33 @@ def test_what_is_closed_starts_nothing_again(begun: Callable[..., Pipeline], mon
     pipeline.flush(0)
 
     assert started == []
+
+
+def test_what_waits_for_a_dispatcher_that_is_stuck_is_pending_under_intake(begun: Callable[..., Pipeline]) -> None:
+    let, stuck = threading.Event(), threading.Event()
+
+    def slow(events: Sequence[Event]) -> Sequence[Event]:
+        stuck.set()
+        assert let.wait(LONG)
+        return events
+
+    pipeline = begun({"memory": MemoryBackend()})
+    pipeline._dispatcher._redact = slow
+    say(pipeline, "in hand")
+    assert stuck.wait(LONG)
+    assert "intake" not in pipeline.stats()
+
+    for number in range(5):
+        say(pipeline, str(number))
+    waiting = pipeline.stats()["intake"]
+    pipeline.intake.capacity = pipeline.intake._reserve = 0
+    say(pipeline, "too much")
+    refused = pipeline.stats()["intake"]
+    let.set()
+    assert pipeline.flush(LONG)
+
+    assert (waiting["accepted"], waiting["pending"], waiting["dropped"]) == (0, 5, {})
+    # What waits is accepted where it goes. A count that others take for one that only grows does not fall then.
+    assert (refused["accepted"], refused["pending"], refused["dropped"]) == (1, 5, {"intake full": 1})
+    assert pipeline.stats()["intake"] == {**refused, "pending": 0}
+    assert pipeline.stats()["memory"]["accepted"] == 6

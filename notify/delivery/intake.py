@@ -193,9 +193,12 @@ class Intake:
         return self._dropped.copy()
 
     def stats(self) -> dict[str, object]:
-        """Return the same counts as a lane, and how many events no backend wants: nothing is delivered from here."""
+        """Return the same counts as a lane, and how many events no backend wants: nothing is delivered from here.
+
+        What waits is accepted where it goes, and not here: that number never falls.
+        """
         waiting = tuple(self.waiting)  # one call into C: nobody adds to it meanwhile
-        pending = len(waiting) - waiting.count(None) + self._left_on_disk
+        pending = len(waiting) - waiting.count(None) + len(self._parked) + self._left_on_disk
         return {
             "accepted": self._dropped.total() + self._left_on_disk + self._unrouted,
             "delivered": 0,

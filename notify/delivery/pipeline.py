@@ -321,7 +321,7 @@ class Pipeline:
         """Return counts per lane, and what the intake and the outbox have to tell."""
         counts = {}
         intake = self.intake.stats()
-        if intake["accepted"] or intake["last_error"]:
+        if intake["accepted"] or intake["pending"] or intake["last_error"]:
             counts["intake"] = intake
         if self._outbox is not None:
             counts["outbox"] = self._outbox.stats()
