@@ -32,6 +32,7 @@ class Entry(NamedTuple):
         to: the backends that get it, whatever their routes want; None: as the routes have it.
         repeats: backends that fold count it, and get nothing of it.
         home: the lane whose destination is gone, and in whose place another has it.
+        but_not_to: the backend that does not get it, in whoever's place; None: there is none.
     """
 
     event: Event
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
     to: Collection[str] | None = None
     repeats: bool = False
     home: "Home | None" = None
+    but_not_to: str | None = None
 
     @classmethod
     def of(cls, event: Event, ticket: Ticket | None, *, stored: bool = False) -> Self:
@@ -62,7 +64,7 @@ class Entry(NamedTuple):
         if event.attachments:
             weight += sum(len(attachment.data) for attachment in event.attachments)
         # Past the named tuple's own __new__, which costs as much as all of the above.
-        return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None))
+        return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None, None))
 
 
 class LaneQueue:
