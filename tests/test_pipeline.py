@@ -279,3 +279,33 @@ def test_what_waits_for_a_dispatcher_that_is_stuck_is_pending_under_intake(begun
     assert (refused["accepted"], refused["pending"], refused["dropped"]) == (1, 5, {"intake full": 1})
     assert pipeline.stats()["intake"] == {**refused, "pending": 0}
     assert pipeline.stats()["memory"]["accepted"] == 6
+
+
+def test_a_draft_that_raises_at_the_end_keeps_no_thread_from_ending(
+    begun: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]
+) -> None:
+    class Hostile:
+        level = logging.INFO
+        weight = 0
+
+        def __init__(self, ticket: Ticket) -> None:
+            self.ticket = ticket
+
+        def event(self) -> NoReturn:
+            raise RuntimeError("hostile")
+
+    memory = MemoryBackend()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)  # so that the dispatcher takes nothing
+        pipeline = begun({"memory": memory})
+        ticket = pipeline.ticket("1")
+        assert pipeline.intake.accept(Hostile(ticket))
+        after = say(pipeline)
+
+        pipeline.close(0)
+
+    assert ticket.wait(0) == {"memory": "dropped: closed"}
+    assert after.wait(0) == {"memory": "dropped: closed"}
+    assert pipeline.intake.dropped == {"closed": 2}
+    assert all(lane._stopping for lane in pipeline.lanes)
+    assert internal_errors == ["draft"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from notify import diagnostics
-from notify.backend import Backend, durable, edits, remember_in
+from notify.backend import Backend, edits, remember_in
 from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.dispatcher import Dispatcher
@@ -21,7 +21,7 @@ from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
 from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
-from notify.delivery.write_ahead import WriteAhead
+from notify.delivery.write_ahead import WriteAhead, durable_among
 from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
 from notify.plain import class_name
@@ -78,7 +78,7 @@ class Pipeline:
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
-        self._durable = _durable(backends, self._routes) if outbox is not None else set()
+        self._durable = durable_among(backends, self._routes) if outbox is not None else set()
         self._outbox = outbox
         self._durable_level = durable_level
         self._redact = redact
@@ -179,7 +179,7 @@ class Pipeline:
                 self._folding.remember_in(_journal(outbox, self._clock))
         self._routes = {**self._routes, name: route}  # first: what is forked meanwhile has a route for each backend
         self._backends = {**self._backends, name: backend}
-        self._durable = _durable(self._backends, self._routes) if self._outbox is not None else set()
+        self._durable = durable_among(self._backends, self._routes) if self._outbox is not None else set()
         self._folding.add(name, backend, route)
         if edits(backend):
             remember_in(backend, self._folding.posted(name))
@@ -332,7 +332,11 @@ class Pipeline:
         self._dispatcher.stop(max(_LAST_MOMENT, deadline - time.monotonic()))
         for draft in self.intake.clear():  # only when the dispatcher hangs, or could never be started
             if draft.ticket is not None:
-                self._refuse(draft.event(), draft.ticket)
+                try:
+                    self._refuse(draft.event(), draft.ticket)
+                except Exception as error:  # noqa: BLE001 - as in `_take`; the rest must end all the same
+                    draft.ticket.routed(dict.fromkeys(self._routes, f"dropped: {self.intake.refusal}"))
+                    diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
         self._folding.save(now_or_never=True)
         for lane in self.lanes:
             lane.stop()
@@ -378,17 +382,6 @@ class Pipeline:
         return not any(
             lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self.lanes
         )
-
-
-def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> set[str]:
-    """Return the backends whose events are worth keeping on disk: those that say so, and who stands in for them."""
-    found: set[str] = set()
-    for name, backend in backends.items():
-        standing_in: str | None = name if durable(backend) else None
-        while standing_in is not None and standing_in in routes and standing_in not in found:
-            found.add(standing_in)
-            standing_in = routes[standing_in].fallback
-    return found
 
 
 def _journal(outbox: "Outbox", clock: Clock) -> Journal:
