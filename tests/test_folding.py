@@ -674,3 +674,13 @@ def test_an_alarm_that_ended_while_the_disk_failed_is_told_when_it_comes_again_a
     with speaking(clock, state, people=later) as notifier:
         notifier.notify("gas is out", key="gas", level=logging.ERROR)
         assert [event.message for event in later.wait_for(1)] == ["gas is out"]
+
+
+def test_where_nothing_outlives_the_process_what_has_ended_is_forgotten(clock: FakeClock) -> None:
+    with speaking(clock, people=People()) as notifier:
+        for number in range(100):
+            notifier.notify("down", key=f"node {number}", level=logging.CRITICAL)
+            notifier.resolve(f"node {number}")
+        assert notifier.flush(LONG)
+
+        until(lambda: not notifier._pipeline._folding._grouping._changed)

@@ -237,6 +237,10 @@ class Folding:
         """Note what has changed where it outlives the process: announcements at once, counts now and then."""
         journal, grouping = self._journal, self._grouping
         if journal is None:
+            if grouping.pressing:
+                with self._alone() as alone:
+                    if alone:
+                        grouping.take_changes()  # nobody asks for them, and they would be ever more
             return
         at = self._clock.monotonic()
         if not (grouping.pressing or now_or_never or at - self._saved_at >= _SAVE_EVERY):
