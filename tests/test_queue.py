@@ -157,7 +157,7 @@ def test_one_entry_that_would_leave_no_room_for_others_does_not_fit(size: int, f
 def test_many_entries_are_put_at_once_and_make_room_once() -> None:
     queue = LaneQueue(capacity=3)
 
-    dropped = queue.put(entry(name, level) for name, level in zip("abcde", (20, 40, 20, 20, 30), strict=True))
+    dropped = queue.put([entry(name, level) for name, level in zip("abcde", (20, 40, 20, 20, 30), strict=True)])
 
     assert names(dropped) == "a c"
     assert names(queue.take(9)) == "b d e"
@@ -390,3 +390,21 @@ def test_of_one_matter_nothing_overtakes_anything_whatever_happens(data: st.Data
     assert len(done) == len(put)
     for matter in ("gas", "pos"):
         assert of(matter, done) == of(matter, put)
+
+
+def test_many_urgent_entries_that_come_at_once_look_through_a_long_line_once() -> None:
+    looks = 0
+
+    class Counted(Event):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "matter"
+            return super().__getattribute__(name)
+
+    ordinary = [Entry.of(Counted(id=str(at), time=0.0, message="", level=logging.INFO), None) for at in range(1000)]
+    queue = filled(*ordinary, *(told(f"{at}", f"matter {at}") for at in range(100)))
+
+    queue.put([told(f"{at} again", f"matter {at}", logging.ERROR) for at in range(100)])
+
+    assert looks == 2 * 1000  # for what they are of, and to move those that are among them
+    assert names(queue.take(100)) == " ".join(map(str, range(100)))

@@ -106,18 +106,22 @@ class LaneQueue:
         """Say whether *entry* leaves room for others, at least in an empty queue."""
         return entry.weight <= self._shed_to_bytes
 
-    def put(self, entries: Iterable[Entry]) -> list[Entry]:
+    def put(self, entries: Collection[Entry]) -> list[Entry]:
         """Add *entries*, which fit, and return what had to make room for them.
 
         That is what is on disk, too, and then the rest, of each the oldest of the least severe.
         """
         ordinary, urgent = self._ordinary, self._ordinary if self._in_order else self._urgent
         weight = 0
+        since: int | None = None
         for entry in entries:
             # What may be TRADE_HIGH, which some programs register above CRITICAL, is looked at more closely.
             if entry.event.level >= URGENT and is_urgent(entry.event):
                 if entry.event.matter is not None and urgent is not ordinary:
-                    self._take_along(entry.event.matter.id)
+                    if since is None:
+                        since = self._make_way(entries)
+                    else:  # what has come since then
+                        self._take_along({entry.event.matter.id}, since)
                 urgent.append(entry)
             else:
                 ordinary.append(entry)
@@ -227,21 +231,29 @@ class LaneQueue:
         matter = entry.event.matter
         return is_urgent(entry.event) or (matter is not None and matter.id in matters)
 
-    def _take_along(self, matter_id: str) -> None:
-        """Put what is ordinary of a matter behind what is urgent."""
+    def _make_way(self, coming: Collection[Entry]) -> int:
+        """Put what is ordinary, of matters of which urgent entries are *coming*, behind what is urgent.
+
+        All at once, since the line may be long. Returns how many are left in it.
+        """
         ordinary = self._ordinary
         if len(self._ordinary_matters) > len(ordinary):  # most of them are out of date
             self._ordinary_matters.clear()
             self._looked_at = 0
         self._ordinary_matters |= _matters(islice(reversed(ordinary), len(ordinary) - self._looked_at))
-        if matter_id in self._ordinary_matters:
-            self._ordinary_matters.remove(matter_id)
-            left = list(ordinary)
-            ordinary.clear()
-            for entry in left:
-                matter = entry.event.matter
-                (self._urgent if matter is not None and matter.id == matter_id else ordinary).append(entry)
+        matters = self._ordinary_matters & _matters(entry for entry in coming if is_urgent(entry.event))
+        if matters:
+            self._ordinary_matters -= matters
+            self._take_along(matters, 0)
         self._looked_at = len(ordinary)
+        return len(ordinary)
+
+    def _take_along(self, matters: Container[str], since: int) -> None:
+        """Put what is ordinary of *matters* behind what is urgent. The first *since* of the line stay."""
+        ordinary = self._ordinary
+        for entry in [ordinary.pop() for _ in range(len(ordinary) - since)][::-1]:
+            matter = entry.event.matter
+            (self._urgent if matter is not None and matter.id in matters else ordinary).append(entry)
 
     def _shed(self) -> list[Entry]:
         """Remove and return entries until a tenth is free again, first those that are not lost by that."""
