@@ -563,3 +563,129 @@ def test_who_speaks_of_another_program_remembers_nothing_beside_its_outbox(clock
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
 
     assert not (state / "matters.jsonl").exists()
+
+
+# ---- what is urgent, and what came before it
+
+
+class HangingPeople(Hanging):
+    """People who read nothing for now."""
+
+    folds = True
+
+
+def go_out_and_in_again(notifier: Notifier) -> None:
+    notifier.notify("gas is out", key="gas", level=logging.ERROR)
+    notifier.resolve("gas")
+    notifier.notify("gas is out again", key="gas", level=logging.ERROR)
+
+
+IN_ORDER = ["gas is out", "Resolved: gas is out", "gas is out again"]
+
+
+def test_the_end_of_a_matter_is_not_overtaken_by_its_next_beginning(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.trade("ordinary")
+        go_out_and_in_again(notifier)
+        until(lambda: notifier.stats()["people"]["accepted"] == 5)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", *IN_ORDER, "ordinary"]
+
+
+def test_what_replaces_a_message_is_not_overtaken_by_what_replaces_it_in_turn(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.notify("fine", key="positions", update=True)
+        notifier.notify("FAILING", key="positions", level=logging.ERROR, update=True)
+        until(lambda: notifier.stats()["people"]["accepted"] == 3)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", "fine", "FAILING"]
+
+
+def test_nor_is_it_after_a_restart(clock: FakeClock, state: Path) -> None:
+    people = HangingPeople(durable=True)
+    with speaking(clock, state, people=people, close_in=0) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        go_out_and_in_again(notifier)
+    people.let.set()
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later):
+        assert [event.message for event in later.wait_for(3)] == IN_ORDER
+
+
+def test_an_alarm_after_an_end_that_had_to_wait_is_told(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People()
+    with speaking(clock, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        folding: Folding = notifier._pipeline._folding
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with folding._alone():
+                held.set()
+                go_on.wait(LONG)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert held.wait(LONG)
+        find = folding._grouping.find
+
+        def find_when_nobody_holds_it(matter_id: str) -> object:
+            going = find(matter_id)  # who waited for the lock in vain has not yet left the note that it has ended
+            go_on.set()
+            thread.join(LONG)
+            return going
+
+        with monkeypatch.context() as patched:
+            patched.setattr(folding._grouping, "find", find_when_nobody_holds_it)
+            assert notifier.resolve("gas").wait(LONG) == {"people": DELIVERED}
+
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": FOLDED}
+    assert people.messages[:3] == ["gas is out", "Resolved: gas is out", "gas is out"]
+
+
+def test_an_alarm_that_ended_while_the_disk_failed_is_told_when_it_comes_again_after_a_restart(
+    clock: FakeClock, state: Path
+) -> None:
+    people = People(durable=True)
+    journal = state / "matters.jsonl"
+    with speaking(clock, state, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        until(lambda: notifier._pipeline._folding._grouping._changed == {})  # it is noted
+        journal.rename(state / "meanwhile")
+        journal.mkdir()
+        notifier.resolve("gas")
+        folding: Folding = notifier._pipeline._folding
+        until(lambda: folding._journal is not None and folding._journal.lacks_all)
+        journal.rmdir()
+        (state / "meanwhile").rename(journal)
+        clock.advance(61)  # a minute until the disk is tried again
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert [event.message for event in later.wait_for(1)] == ["gas is out"]
+
+
+def test_where_nothing_outlives_the_process_what_has_ended_is_forgotten(clock: FakeClock) -> None:
+    with speaking(clock, people=People()) as notifier:
+        for number in range(100):
+            notifier.notify("down", key=f"node {number}", level=logging.CRITICAL)
+            notifier.resolve(f"node {number}")
+        assert notifier.flush(LONG)
+
+        until(lambda: not notifier._pipeline._folding._grouping._changed)

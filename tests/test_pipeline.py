@@ -249,3 +249,63 @@ def test_what_is_closed_starts_nothing_again(begun: Callable[..., Pipeline], mon
     pipeline.flush(0)
 
     assert started == []
+
+
+def test_what_waits_for_a_dispatcher_that_is_stuck_is_pending_under_intake(begun: Callable[..., Pipeline]) -> None:
+    let, stuck = threading.Event(), threading.Event()
+
+    def slow(events: Sequence[Event]) -> Sequence[Event]:
+        stuck.set()
+        assert let.wait(LONG)
+        return events
+
+    pipeline = begun({"memory": MemoryBackend()})
+    pipeline._dispatcher._redact = slow
+    say(pipeline, "in hand")
+    assert stuck.wait(LONG)
+    assert "intake" not in pipeline.stats()
+
+    for number in range(5):
+        say(pipeline, str(number))
+    waiting = pipeline.stats()["intake"]
+    pipeline.intake.capacity = pipeline.intake._reserve = 0
+    say(pipeline, "too much")
+    refused = pipeline.stats()["intake"]
+    let.set()
+    assert pipeline.flush(LONG)
+
+    assert (waiting["accepted"], waiting["pending"], waiting["dropped"]) == (0, 5, {})
+    # What waits is accepted where it goes. A count that others take for one that only grows does not fall then.
+    assert (refused["accepted"], refused["pending"], refused["dropped"]) == (1, 5, {"intake full": 1})
+    assert pipeline.stats()["intake"] == {**refused, "pending": 0}
+    assert pipeline.stats()["memory"]["accepted"] == 6
+
+
+def test_a_draft_that_raises_at_the_end_keeps_no_thread_from_ending(
+    begun: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, internal_errors: list[str]
+) -> None:
+    class Hostile:
+        level = logging.INFO
+        weight = 0
+
+        def __init__(self, ticket: Ticket) -> None:
+            self.ticket = ticket
+
+        def event(self) -> NoReturn:
+            raise RuntimeError("hostile")
+
+    memory = MemoryBackend()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)  # so that the dispatcher takes nothing
+        pipeline = begun({"memory": memory})
+        ticket = pipeline.ticket("1")
+        assert pipeline.intake.accept(Hostile(ticket))
+        after = say(pipeline)
+
+        pipeline.close(0)
+
+    assert ticket.wait(0) == {"memory": "dropped: closed"}
+    assert after.wait(0) == {"memory": "dropped: closed"}
+    assert pipeline.intake.dropped == {"closed": 2}
+    assert all(lane._stopping for lane in pipeline.lanes)
+    assert internal_errors == ["draft"]
