@@ -901,3 +901,88 @@ def test_of_programs_that_are_killed_again_and_again_behind_wrappers_some_are_to
     said = [(embed.get("title") or embed["description"]).split("\n")[0] for embed in supervision.embeds]
     assert [each.partition("bot ")[2] for each in said] == [KILLED, f"{KILLED} (2nd start in 10 minutes)"]
     assert marks(supervision) == []
+
+
+# ---- behind a wrapper that waits for it
+
+
+def behind_a_shell(script: str, end: str = "exit $?") -> list[str]:
+    """The command line of a shell that runs a small Python program and outlives it."""
+    return ["--", "sh", "-c", f'"$0" -c "$1"; {end}', sys.executable, script]
+
+
+def test_a_hang_behind_a_shell_is_told_with_the_stacks_and_so_is_its_end(supervision):
+    run = supervision.run("--hang-after", "2", *behind_a_shell(f"{HANGS}marker.end()"))
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    hang, end = supervision.embeds
+    assert "my-strategy hangs: no progress for 2" in hang["title"]
+    assert "in stuck_in_here" in hang["description"].replace("\\", "")
+    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
+
+
+FOREVER = f"{NO_CORE}{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); threading.Event().wait()"
+
+
+def test_a_program_that_hangs_behind_a_shell_is_ended_and_told_once(supervision):
+    run = supervision.run("--hang-after", "2", "--kill-hung", *behind_a_shell(FOREVER))
+
+    assert run.returncode == 134
+    hang, death = supervision.embeds
+    assert "my-strategy hangs: " in hang["title"]
+    assert "my-strategy hung and was ended after " in death["title"]
+    assert "Fatal Python error: Aborted" in death["description"]
+
+
+def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):
+    hangs = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(60)"
+    (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"if sys.argv[1] == 'hang': {hangs}"))
+    script = f"{bot} hang; {bot} end; sleep 1; echo went on"
+
+    # In place of ten seconds.
+    change = "notify.supervisor.run._ABORTING = notify.supervisor.run._PASSING_ON = 0.2"
+    run = changed(supervision, change, "--hang-after", "2", "--kill-hung", *shell(script))
+
+    assert (run.returncode, run.stdout) == (0, "went on\n")
+    hang, death, end = supervision.titles  # the first has turned green
+    assert "my-strategy hangs: " in hang
+    assert "my-strategy goes on: " in end
+    assert death == "The last run crashed in C: Aborted (2nd start in 10 minutes)"
+    assert marks(supervision) == []
+
+
+@pytest.mark.parametrize("first", ["the program", "the supervisor"])
+def test_a_stop_that_reaches_supervisor_shell_and_program_is_told_once(supervision, first):
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+    script = f"import notify, os, time\nnotify.setup()\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pids = [int(process.stdout.readline()), process.pid]
+        for pid in pids if first == "the program" else reversed(pids):
+            os.kill(pid, signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    supervision.wait_for("Told to stop")  # the program may take longer to end than the shell and the supervisor
+    assert supervision.titles == ["Told to stop: SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_was_not_told_of_it_is_told(supervision):
+    script = f"{MARKED}\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)  # of which the shell dies at once, and the program lives on
+        try:
+            assert process.wait(PATIENCE) == 143
+        finally:
+            os.kill(pid, signal.SIGKILL)
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_has_ended_long_before_is_told(supervision):
+    # 1.5 s: more than may lie between a signal to the program and one to us.
+    script = behind_a_shell(f"{MARKED}\nmarker.end()", f"sleep 1.5; {WAITS}")
+    with supervision.running(*script) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
