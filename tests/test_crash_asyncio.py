@@ -186,3 +186,15 @@ def test_after_the_notifier_was_closed_the_logger_is_as_it_was(heard: tuple[Noti
     assert logging.getLogger("asyncio").filters == []
     logging.getLogger("asyncio").error("late", exc_info=ValueError())
     assert heard[1].events == []
+
+
+@pytest.mark.parametrize("exc_info", [True, (ValueError,), "no price", (ValueError, "no price", None)])
+def test_a_record_whose_exception_is_none_is_no_crash_and_raises_nothing(
+    heard: tuple[Notifier, MemoryBackend], exc_info: object
+) -> None:
+    record = logging.makeLogRecord({"name": "asyncio", "levelno": logging.ERROR, "msg": "no", "exc_info": exc_info})
+
+    passes = logging.getLogger("asyncio").filter(record)  # not `handle`: other handlers may not know what to make of it
+
+    assert passes
+    assert topics(heard) == []

@@ -317,3 +317,24 @@ def test_a_file_that_cannot_be_removed_at_the_end_is_said(state, capfd):
     marker.end()
 
     assert capfd.readouterr().err.startswith("notify: the next start will take this run for killed: ")
+
+
+def test_facts_of_control_characters_do_not_make_the_file_grow(state, clock):
+    facts = ["", ""]
+    marker = RunMarker(state, clock=clock, facts=lambda: (facts[0], facts[1]))
+    marker.begin()
+    size = _file(state).stat().st_size
+
+    # 50: as many code points as are kept, and JSON would make six bytes of each.
+    for spoiled in ["\x01" * 50, "\x1b[1mv1.4.2\x1b[0m\n" + "\x7f" * 50, "\ud800" * 50, "\U0010ffff" * 50, '"' * 50]:
+        facts[:] = [spoiled, spoiled]
+        clock.advance(1)
+        marker.progress()
+
+        assert _file(state).stat().st_size == size
+    facts[:] = ["\x07v1.4.2\n", "17\r\n"]
+    clock.advance(1)
+    marker.progress()
+    run = decode(_file(state).read_bytes())
+    assert (run.version, run.completed_cycle) == ("v1.4.2", "17")
+    marker.end()

@@ -275,3 +275,14 @@ def test_a_directory_that_cannot_be_used_does_not_keep_the_program_from_starting
 
     assert _told(notifier, backend) == []
     assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_of_a_crash_in_c_that_names_no_thread_the_main_one_is_shown(notifier, backend):
+    main = 'Thread 0x1 (most recent call first):\n  File "/app/strategy.py", line 3 in <module>'
+    other = 'Thread 0x2 (most recent call first):\n  File "/lib/threading.py", line 1002 in _bootstrap'
+    fault = "\n\n".join(["Fatal Python error: Aborted", other, main])
+
+    announce(notifier, [replace(CRASHED, fault=fault)])
+
+    (event,) = _told(notifier, backend)
+    assert event.body == main

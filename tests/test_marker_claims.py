@@ -132,7 +132,7 @@ def test_a_run_that_has_ended_under_a_dead_supervisor_is_not_told(state):
 
 def test_nothing_is_made_where_no_run_was(state):
     assert claimed(state) == []
-    assert claim_pid(state, os.getpid()) is None
+    assert claim_pid(state, os.getpid()) == []
     assert not state.exists()
 
 
@@ -249,10 +249,9 @@ def test_a_run_whose_supervisor_lives_is_the_supervisors(state):
 
     assert claimed(state) == []
     assert path.exists()
-    end = claim_pid(state, NOBODY.pid)
-    assert end is not None
+    (end,) = claim_pid(state, NOBODY.pid)
     assert end.how is How.KILLED
-    assert claim_pid(state, NOBODY.pid) is None
+    assert claim_pid(state, NOBODY.pid) == []
 
 
 def test_a_child_that_has_forked_as_its_last_deed_is_waited_for_until_its_lock_is_free(state):
@@ -262,10 +261,10 @@ def test_a_child_that_has_forked_as_its_last_deed_is_waited_for_until_its_lock_i
     letting_go = threading.Timer(0.1, copy.close)  # seconds; a child that was forked needs less than a hundredth
 
     letting_go.start()
-    end = claim_pid(state, NOBODY.pid)
+    ends = claim_pid(state, NOBODY.pid)
     letting_go.join()
 
-    assert end is not None
+    assert len(ends) == 1
     assert files(state) == []
 
 
@@ -273,9 +272,8 @@ def test_a_supervisor_is_given_the_program_that_its_child_was_only_a_wrapper_of(
     _left(state, replace(DEAD, supervisor=process(os.getpid())))
     wrapper = NOBODY.pid - 1
 
-    end = claim_pid(state, wrapper)
+    (end,) = claim_pid(state, wrapper)
 
-    assert end is not None
     assert end.pid == NOBODY.pid
     assert files(state) == []
 
@@ -283,7 +281,7 @@ def test_a_supervisor_is_given_the_program_that_its_child_was_only_a_wrapper_of(
 def test_a_supervisor_is_not_given_what_still_runs_of_its_childs_leaving(state):
     path = _left(state, replace(DEAD, process=process(os.getppid()), supervisor=process(os.getpid())))
 
-    assert claim_pid(state, NOBODY.pid) is None
+    assert claim_pid(state, NOBODY.pid) == []
     assert path.exists()
 
 
@@ -298,7 +296,7 @@ def test_a_supervisor_is_not_given_an_earlier_run_with_its_childs_number(state):
     _left(state)
     _left(state, replace(DEAD, supervisor=NOBODY))
 
-    assert claim_pid(state, NOBODY.pid) is None
+    assert claim_pid(state, NOBODY.pid) == []
     assert len(claimed(state)) == 2
 
 
@@ -442,3 +440,66 @@ def test_a_directory_that_cannot_be_listed_is_said(state, monkeypatch, capfd):
     said = capfd.readouterr().err
     assert said.startswith("notify: earlier runs cannot be looked at: ")
     assert said.endswith(": Input/output error\n")
+
+
+# ---- behind a wrapper
+
+
+HERE = process(os.getpid())
+MINE = Run("executor-1", HERE, STARTED, boot_id(), supervisor=HERE)  # this process takes itself for its supervisor
+
+
+def _claimed_by(mine: Run | None, state: Path) -> list[UncleanEnd]:
+    with claim(state, mine) as ends:
+        return list(ends)
+
+
+def test_a_run_that_its_wrapper_has_outlived_is_told_by_the_same_program_under_the_same_supervisor(state):
+    _left(state, replace(DEAD, supervisor=HERE))
+
+    assert _claimed_by(None, state) == []
+    assert _claimed_by(replace(MINE, supervisor=None), state) == []
+    assert _claimed_by(replace(MINE, supervisor=process(os.getppid())), state) == []
+    assert _claimed_by(replace(MINE, program="clean-up"), state) == []
+    assert [end.how for end in _claimed_by(MINE, state)] == [How.KILLED]
+    assert files(state) == []
+
+
+def test_a_run_that_lives_behind_the_same_wrapper_is_left_alone(state):
+    _left(state, replace(DEAD, process=process(os.getppid()), supervisor=HERE))
+
+    assert _claimed_by(MINE, state) == []
+    assert len(files(state)) == 2
+
+
+def test_a_run_that_has_reported_its_crash_is_left_to_the_supervisor_and_one_that_ended_well_to_nobody(state):
+    reported = _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    well = _left(state, replace(DEAD, supervisor=HERE), add=ENDED)
+
+    assert _claimed_by(MINE, state) == []
+    assert (reported.exists(), well.exists()) == (True, False)
+    assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.REPORTED]
+
+
+def test_of_several_runs_the_childs_own_comes_last_and_otherwise_the_one_that_lived_last(state):
+    child, *others = [Process(NOBODY.pid - number, 1) for number in range(3)]
+    for number, each in enumerate((child, *others)):
+        _left(state, replace(DEAD, process=each, supervisor=HERE), modified=STARTED + 60 * (3 - number))
+
+    assert [end.pid for end in claim_pid(state, 1)] == [others[1].pid, others[0].pid, child.pid]
+
+    for number, each in enumerate((child, *others)):
+        _left(state, replace(DEAD, process=each, supervisor=HERE), modified=STARTED + 60 * (1 + number))
+
+    assert [end.pid for end in claim_pid(state, child.pid)] == [others[0].pid, others[1].pid, child.pid]
+
+
+def test_a_lock_that_a_child_forked_in_c_never_lets_go_of_does_not_leave_the_end_to_be_told_again(state, monkeypatch):
+    monkeypatch.setattr(unclean, "_PATIENCE", 0.02)  # seconds
+    path = _left(state, replace(DEAD, supervisor=process(os.getpid())))
+
+    with path.open("rb") as copy:
+        fcntl.flock(copy, fcntl.LOCK_EX)
+
+        assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.KILLED]
+    assert files(state) == []

@@ -661,3 +661,114 @@ def test_a_worker_of_multiprocessing_is_terminated_at_once_and_unannounced() -> 
 
     assert said == [f"code {-signal.SIGTERM}"]
     assert (code, complaints) == (0, "")
+
+
+# ---- one end, told twice over
+
+SLOW_TO_SAY = """
+def slow_to_say(notifier):
+    say_it = notifier.notify
+
+    def slow(*args, **kwargs):
+        say("announcing")
+        for _ in range(30):  # of 10 ms, in which a second signal is handled
+            time.sleep(0.01)
+        return say_it(*args, **kwargs)
+
+    notifier.notify = slow
+    return notifier
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("second", BOTH)
+def test_a_second_signal_while_the_first_is_announced_does_not_lose_the_announcement(second: signal.Signals) -> None:
+    with running(BEGIN, SLOW_TO_SAY, 'slow_to_say(listen())\nsay("ready")\nidle()') as process:
+        wait_for(process, "ready")
+        process.terminate()
+        wait_for(process, "announcing")
+        process.send_signal(second)
+        said, complaints, code = ended(process)
+
+    assert said == ["delivered: Told to stop: SIGTERM"]
+    assert (code, complaints) == (-signal.SIGTERM, "")
+
+
+@pytest.mark.process
+def test_the_programs_handlers_hear_of_both_signals_when_the_second_comes_while_the_first_is_announced() -> None:
+    with running(
+        BEGIN,
+        SLOW_TO_SAY,
+        """
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda signum, frame: say("heard", signum))
+        notifier = slow_to_say(listen())
+        say("ready")
+        idle()
+        """,
+    ) as process:
+        wait_for(process, "ready")
+        process.terminate()
+        wait_for(process, "announcing")
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        said = {process.stdout.readline() for _ in range(3)}
+
+    assert said == {b"delivered: Told to stop: SIGTERM\n", *(b"heard %d\n" % signum for signum in BOTH)}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_announcement_that_hangs_does_not_keep_the_process(times: int) -> None:
+    with running(
+        BEGIN,
+        """
+        def hangs(*args, **kwargs):
+            say("announcing")
+            threading.Event().wait()
+
+        signals._END = 0.5  # seconds
+        notifier = listen()
+        notifier.notify = hangs
+        say("ready")
+        idle()
+        """,
+    ) as process:
+        wait_for(process, "ready")
+        process.terminate()
+        wait_for(process, "announcing")
+        if times > 1:
+            process.terminate()
+        _, complaints, code = ended(process, timeout=10)  # seconds; it takes half of one
+
+    assert (code, complaints) == (128 + signal.SIGTERM, "")  # the handler is still on, and no other thread can say more
+
+
+@pytest.mark.process
+def test_a_child_that_is_forked_while_a_signal_is_announced_is_ended_by_one_of_its_own() -> None:
+    with running(
+        BEGIN,
+        """
+        def forks():
+            child = os.fork()
+            if not child:
+                say("child")
+                idle()
+            time.sleep(0.1)  # seconds, in which the child comes to be idle; if not, the signal waits for it
+            os.kill(child, signal.SIGTERM)
+            say("code", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+        def forks_meanwhile(*args, **kwargs):
+            thread = threading.Thread(target=forks)
+            thread.start()
+            thread.join()
+
+        notifier = listen()
+        notifier.notify = forks_meanwhile
+        os.kill(os.getpid(), signal.SIGTERM)
+        """,
+    ) as process:
+        said, complaints, code = ended(process)
+
+    assert said == ["child", f"code {-signal.SIGTERM}"]
+    assert (code, complaints) == (-signal.SIGTERM, "")

@@ -726,3 +726,273 @@ def test_as_process_1_of_a_container_it_stops_its_program_and_tells_so(supervisi
         finally:
             outside.kill()
     assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
+
+
+# ---- one stop, sent to the program and to the supervisor
+
+
+SLOW_TO_SAY = f"""
+import notify, os, time
+notifier = notify.setup()
+say_it = notifier.notify
+def slow(*args, **kwargs):
+    os.write(1, b"announcing\\n")  # not print(), in the middle of which the signal may come
+    for _ in range(30):  # of 10 ms, in which a second signal is handled
+        time.sleep(0.01)
+    return say_it(*args, **kwargs)
+notifier.notify = slow
+print(os.getpid(), flush=True)
+{IDLES}
+"""
+
+
+def test_a_stop_that_reaches_a_program_twice_is_told_once(supervision):
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+    with supervision.running(*python(SLOW_TO_SAY)) as process:
+        os.kill(int(process.stdout.readline()), signal.SIGTERM)
+        assert process.stdout.readline() == "announcing\n"
+        process.send_signal(signal.SIGTERM)  # which the supervisor passes on
+
+        assert process.wait(PATIENCE) == 143
+    assert supervision.titles == ["Told to stop: SIGTERM"]
+
+
+# ---- behind a wrapper that outlives the program
+
+# Kills itself, crashes in C, or ends well, as its argument says; under the name of its file.
+MORTAL = f"""{NO_CORE}
+import notify
+notifier = notify.setup()
+if sys.argv[1] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "segfault":
+    ctypes.string_at(0)
+notifier.close()
+"""
+KILLED = "was killed: no Python code ran at its end"
+
+
+@pytest.fixture
+def bot(supervision: Supervision, tmp_path: Path) -> str:
+    """The start of a shell's command that runs a program called `bot`."""
+    supervision.env = {"NOTIFY_STDOUT": "off", "DISCORD_MENTION": ""}
+    (tmp_path / "bot.py").write_text(MORTAL)
+    return f"{sys.executable} {tmp_path}/bot.py"
+
+
+def marks(supervision: Supervision) -> list[Path]:
+    return list((supervision.state / "runs").iterdir())
+
+
+def test_a_killed_program_that_a_shell_starts_again_is_told_once_by_that_start(supervision, bot):
+    run = supervision.run(*shell(f"for way in kill segfault end; do {bot} $way; done; exit 0"))
+
+    assert run.returncode == 0
+    assert supervision.titles == [
+        f"The last run {KILLED} (2nd start in 10 minutes)",
+        "The last run crashed in C: Segmentation fault (3rd start in 10 minutes)",
+    ]
+    assert marks(supervision) == []
+
+
+@pytest.mark.parametrize(("way", "said"), [("kill", KILLED), ("segfault", "crashed in C: Segmentation fault")])
+def test_a_killed_program_whose_wrapper_ends_well_is_told_once_by_the_supervisor(supervision, bot, way, said):
+    run = supervision.run(*shell(f"{bot} {way}; exit 0"))
+    again = supervision.run(*shell(f"{bot} end; exit 0"))
+
+    assert (run.returncode, again.returncode) == (0, 0)
+    assert supervision.titles == [f"The last run of bot {said}"]
+    assert marks(supervision) == []
+
+
+def test_of_several_programs_that_were_killed_behind_one_wrapper_each_is_told(supervision, bot, tmp_path):
+    (tmp_path / "feed.py").write_text(MORTAL)
+    feed = f"{sys.executable} {tmp_path}/feed.py"
+
+    run = supervision.run(*shell(f"{bot} kill & {feed} kill & wait; exit 0"))
+
+    assert run.returncode == 0
+    assert sorted(supervision.titles) == [f"The last run of bot {KILLED}", f"The last run of feed {KILLED}"]
+    assert marks(supervision) == []
+
+
+def test_the_death_that_a_wrapper_passes_on_is_told_once_and_those_beside_it_too(supervision, bot, tmp_path):
+    (tmp_path / "feed.py").write_text(MORTAL)
+    feed = f"{sys.executable} {tmp_path}/feed.py"
+
+    run = supervision.run(*shell(f"{feed} kill & wait; {bot} kill; exit $?"))
+
+    assert run.returncode == 137
+    death, beside = sorted(supervision.titles, reverse=True)
+    assert death.startswith("my-strategy ended with exit code 137 after ")
+    assert beside == f"The last run of feed {KILLED}"
+    assert marks(supervision) == []
+
+
+def test_what_a_wrapper_starts_to_clean_up_does_not_tell_of_the_death_that_the_wrapper_passes_on(
+    supervision, bot, tmp_path
+):
+    (tmp_path / "clean_up.py").write_text(MORTAL)
+    clean_up = f"{sys.executable} {tmp_path}/clean_up.py"
+
+    run = supervision.run(*shell(f"{bot} kill; code=$?; {clean_up} end; exit $code"))
+
+    assert run.returncode == 137
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy ended with exit code 137"]
+    assert marks(supervision) == []
+
+
+def test_a_pool_that_replaces_a_killed_worker_tells_of_it_once(supervision, bot, tmp_path):
+    (tmp_path / "worker.py").write_text(
+        MORTAL.replace("notifier.close()", "print('ready', flush=True)\nsys.stdin.read()\nnotifier.close()")
+    )
+    pool = f"""if True:
+        import subprocess, sys
+        def start():
+            worker = subprocess.Popen([sys.executable, {str(tmp_path / "worker.py")!r}, "serve"], stdin=-1, stdout=-1)
+            assert worker.stdout.readline() == b"ready\\n"
+            return worker
+        killed, *workers = [start() for _ in range(3)]
+        killed.kill()
+        killed.wait()
+        workers += [start(), start()]
+        for worker in workers:
+            worker.communicate()
+    """
+
+    run = supervision.run(*python(pool))
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert supervision.titles == [f"The last run {KILLED} (4th start in 10 minutes)"]
+    assert marks(supervision) == []
+
+
+def test_a_program_without_a_wrapper_that_is_killed_again_and_again_is_told_by_the_supervisor_alone(
+    supervision, bot, tmp_path
+):
+    supervision.env |= WELL
+    (tmp_path / "third.py").write_text(
+        f"import pathlib, sys\nstarts = pathlib.Path({str(tmp_path / 'starts')!r})\n"
+        "starts.open('a').write('x')\nsys.argv.append('end' if len(starts.read_text()) > 2 else 'kill')\n" + MORTAL
+    )
+
+    run = supervision.run("--after-crash", "restart", "--", sys.executable, str(tmp_path / "third.py"))
+
+    assert run.returncode == 0
+    assert [title.split(" after ")[0] for title in supervision.titles] == [
+        "my-strategy was killed by SIGKILL",
+        "my-strategy was killed by SIGKILL (2nd start in 10 minutes)",
+    ]
+    assert marks(supervision) == []
+
+
+def test_a_program_killed_because_its_wrapper_was_told_to_stop_is_no_news_but_one_that_crashes_then_is(
+    supervision, bot, tmp_path
+):
+    for way in ("kill", "segfault"):
+        script = f"trap '{bot} {way}; exit 0' TERM; {WAITS}"
+        with supervision.running(*shell(script)) as process:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGTERM)
+
+            assert process.wait(PATIENCE) == 0
+    assert sorted(title.split(" after ")[0] for title in supervision.titles) == [
+        "The last run of bot crashed in C: Segmentation fault",
+        "my-strategy stopped on SIGTERM",
+        "my-strategy stopped on SIGTERM",
+    ]
+
+
+def test_of_programs_that_are_killed_again_and_again_behind_wrappers_some_are_told(supervision, bot):
+    for _ in range(4):
+        assert supervision.run(*shell(f"{bot} kill; exit 0")).returncode == 0
+
+    # Discord shows 80 code points of a title, and a longer one is text.
+    said = [(embed.get("title") or embed["description"]).split("\n")[0] for embed in supervision.embeds]
+    assert [each.partition("bot ")[2] for each in said] == [KILLED, f"{KILLED} (2nd start in 10 minutes)"]
+    assert marks(supervision) == []
+
+
+# ---- behind a wrapper that waits for it
+
+
+def behind_a_shell(script: str, end: str = "exit $?") -> list[str]:
+    """The command line of a shell that runs a small Python program and outlives it."""
+    return ["--", "sh", "-c", f'"$0" -c "$1"; {end}', sys.executable, script]
+
+
+def test_a_hang_behind_a_shell_is_told_with_the_stacks_and_so_is_its_end(supervision):
+    run = supervision.run("--hang-after", "2", *behind_a_shell(f"{HANGS}marker.end()"))
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    hang, end = supervision.embeds
+    assert "my-strategy hangs: no progress for 2" in hang["title"]
+    assert "in stuck_in_here" in hang["description"].replace("\\", "")
+    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
+
+
+FOREVER = f"{NO_CORE}{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); threading.Event().wait()"
+
+
+def test_a_program_that_hangs_behind_a_shell_is_ended_and_told_once(supervision):
+    run = supervision.run("--hang-after", "2", "--kill-hung", *behind_a_shell(FOREVER))
+
+    assert run.returncode == 134
+    hang, death = supervision.embeds
+    assert "my-strategy hangs: " in hang["title"]
+    assert "my-strategy hung and was ended after " in death["title"]
+    assert "Fatal Python error: Aborted" in death["description"]
+
+
+def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):
+    hangs = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(60)"
+    (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"if sys.argv[1] == 'hang': {hangs}"))
+    script = f"{bot} hang; {bot} end; sleep 1; echo went on"
+
+    # In place of ten seconds.
+    change = "notify.supervisor.run._ABORTING = notify.supervisor.run._PASSING_ON = 0.2"
+    run = changed(supervision, change, "--hang-after", "2", "--kill-hung", *shell(script))
+
+    assert (run.returncode, run.stdout) == (0, "went on\n")
+    hang, death, end = supervision.titles  # the first has turned green
+    assert "my-strategy hangs: " in hang
+    assert "my-strategy goes on: " in end
+    assert death == "The last run crashed in C: Aborted (2nd start in 10 minutes)"
+    assert marks(supervision) == []
+
+
+@pytest.mark.parametrize("first", ["the program", "the supervisor"])
+def test_a_stop_that_reaches_supervisor_shell_and_program_is_told_once(supervision, first):
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+    script = f"import notify, os, time\nnotify.setup()\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pids = [int(process.stdout.readline()), process.pid]
+        for pid in pids if first == "the program" else reversed(pids):
+            os.kill(pid, signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    supervision.wait_for("Told to stop")  # the program may take longer to end than the shell and the supervisor
+    assert supervision.titles == ["Told to stop: SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_was_not_told_of_it_is_told(supervision):
+    script = f"{MARKED}\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)  # of which the shell dies at once, and the program lives on
+        try:
+            assert process.wait(PATIENCE) == 143
+        finally:
+            os.kill(pid, signal.SIGKILL)
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_has_ended_long_before_is_told(supervision):
+    # 1.5 s: more than may lie between a signal to the program and one to us.
+    script = behind_a_shell(f"{MARKED}\nmarker.end()", f"sleep 1.5; {WAITS}")
+    with supervision.running(*script) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]

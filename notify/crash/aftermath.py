@@ -9,6 +9,7 @@ from pathlib import Path
 
 from notify.clip import clip
 from notify.crash.content import facts_of
+from notify.crash.fault import FATAL, crashed_thread
 from notify.crash.identity import is_child
 from notify.crash.marker import RunMarker
 from notify.crash.restarts import note_start
@@ -21,8 +22,6 @@ from notify.settings import program_name
 _EACH = 3  # ends that get a message each; more are counted in one
 _STACK = 3000  # code points of the stack that is shown: 25 frames of a usual width
 _SIGNAL = 100  # code points of what faulthandler calls the signal
-_FATAL = "Fatal Python error: "  # how faulthandler begins
-_CURRENT = "Current thread "  # how it begins the stack of the thread that has crashed
 
 _WHAT_KILLS = "SIGKILL, the kernel's out-of-memory killer and os._exit() look like that from here."
 _WHAT = {How.KILLED: "killed", How.CRASHED_IN_C: "crashed in C", How.REBOOTED: "ended by a reboot"}
@@ -47,7 +46,7 @@ def install(notifier: Notifier, directory: Path, run_state: RunState) -> RunMark
     notifier.at_close(marker.end)  # before it begins: a signal handler may close the notifier in the middle of that
     marker.begin()
     if not is_child():
-        with claim(directory) as ends:
+        with claim(directory, marker.run) as ends:
             start = note_start(directory, notifier.clock, unclean=bool(ends))
             if start.tells:
                 announce(notifier, ends, start.phrase)
@@ -104,13 +103,12 @@ def _tell_together(notifier: Notifier, ends: Sequence[UncleanEnd], more: str) ->
 
 
 def _signal(fault: str) -> str:
-    return clip(fault.partition("\n")[0].removeprefix(_FATAL), _SIGNAL)
+    return clip(fault.partition("\n")[0].removeprefix(FATAL).strip(), _SIGNAL)
 
 
 def _culprit(fault: str) -> str:
-    """Return the stack of the thread that has crashed, or the first that is there if none is known to have."""
-    blocks = fault.split("\n\n")[1:]
-    return clip(next((block for block in blocks if block.startswith(_CURRENT)), blocks[0] if blocks else ""), _STACK)
+    """Return the stack that crashed, without the line that the title has already."""
+    return clip(crashed_thread(fault).partition("\n")[2].strip(), _STACK)
 
 
 def _file(fault: str) -> Attachment:

@@ -8,6 +8,7 @@ handles these itself, and one that switches that logger off is not heard.
 import logging
 from collections.abc import Callable
 
+from notify.capture.event_dict import exception_in
 from notify.capture.handler import ASYNCIO
 from notify.crash.report import is_wanted, report_from_hook
 from notify.notifier import Notifier
@@ -25,7 +26,7 @@ def install(notifier: Notifier) -> Callable[[], None]:
     logger = logging.getLogger(ASYNCIO)
 
     def hear(record: logging.LogRecord) -> bool:
-        exception = record.exc_info[1] if record.exc_info and record.levelno >= logging.ERROR else None
+        exception = exception_in(record.exc_info) if record.levelno >= logging.ERROR else None
         if exception is not None and not is_wanted(exception, (KeyboardInterrupt, SystemExit)):
             said = safe_str(record.msg)
             if not _is_about_a_connection(exception, said):

@@ -21,6 +21,7 @@ from notify.crash.run_file import (
     ENDED,
     GOES_ON,
     Run,
+    decode,
     encode,
     encode_facts,
     fault_path,
@@ -70,6 +71,8 @@ class RunMarker:
         self._facts = facts
         self._noted_facts = ("", "")
         self._facts_at = 0  # where in the file they are
+        self.run: Run | None = None
+        """This run, as others read of it; None as long as it has not begun."""
         self._pid = 0
         self._path: Path | None = None  # None: there is no file
         self._lock: list[_Lock] = []  # of one at most: `pop` is one step, so that two ends do not close it twice
@@ -180,6 +183,7 @@ class RunMarker:
         path = runs / f"{self._pid}-{os.urandom(4).hex()}.json"
         first = encode(run)
         self._facts_at = len(first)
+        self.run = decode(first)
         self._supervised = run.supervisor is not None
         self._path = path  # from here on `end` finds it
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from notify.clock import Clock
 from notify.delivery.state_dir import StateDirError, open_private, prepare
+from notify.ordinal import ordinal
 
 _WINDOW = 600.0  # seconds
 _REMEMBERED = 100  # starts; a program that starts more often is not counted any further
@@ -40,7 +41,7 @@ class Start:
             return ""
         if self.count >= _REMEMBERED:
             return f"{_REMEMBERED} or more starts in {_WINDOW / 60:.0f} minutes"
-        return f"{_ordinal(self.count)} start in {_WINDOW / 60:.0f} minutes"
+        return f"{ordinal(self.count)} start in {_WINDOW / 60:.0f} minutes"
 
 
 def note_start(directory: Path, clock: Clock, *, unclean: bool) -> Start:
@@ -96,11 +97,6 @@ def _is_recent(at: float, now: float) -> bool:
 
 def _is_told(row: int) -> bool:
     return str(row).rstrip("0") in ("1", "2", "5")
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def encode(run: Run) -> bytes:
 
 def encode_facts(version: str, completed_cycle: str) -> bytes:
     """Return the second line of the file of a run."""
-    said = {"program_version": clean(clip(version, _FACT)), "completed_cycle": clean(clip(completed_cycle, _FACT))}
+    said = {"program_version": _fact(version), "completed_cycle": _fact(completed_cycle)}
     return json.dumps(said, ensure_ascii=False).encode().ljust(_FACTS - 1) + b"\n"
 
 
@@ -123,6 +123,11 @@ def decode(data: bytes) -> Run:
         version=_text(facts.get("program_version"), _FACT) or "",
         completed_cycle=_text(facts.get("completed_cycle"), _FACT) or "",
     )
+
+
+def _fact(text: str) -> str:
+    # JSON makes six bytes of a control character, and nobody can read it.
+    return clip("".join(filter(str.isprintable, text)), _FACT)
 
 
 def _facts(line: bytes) -> dict[str, object]:

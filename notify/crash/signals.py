@@ -32,8 +32,10 @@ def install(notifier: Notifier) -> Callable[[], None]:
     - A handler of the program's is called at once. What waits is delivered when the program ends in its own way.
     - Python's own for SIGINT raises `KeyboardInterrupt`, or cancels the main task of `asyncio.run()`.
     - Where there is none, the signal ends the process, without `finally` and `atexit`, but only after what waits was
-      delivered: within 5 s, or at once when a second signal comes. The parent sees the signal; for process 1 of a
-      container, which no signal can end, it sees exit code 128 + signal.
+      delivered: within 5 s, or at once when a second signal comes meanwhile. The parent sees the signal; for process 1
+      of a container, which no signal can end, it sees exit code 128 + signal.
+
+    A second signal that comes while the first is announced is one with it.
 
     Ignored signals stay ignored. A signal that reaches a forked child does there what it did before. A handler that
     somebody else has installed on top stays when ours is taken off.
@@ -72,6 +74,8 @@ class _Handling:
         self._in_child = is_child()
         self._previous: dict[int, _Handler | signal.Handlers] = {}
         self._announced_at: float | None = None  # monotonic seconds
+        self._announcing = False
+        self._meanwhile: set[int] = set()  # signals that came while another one was announced
         self._installed = True
         self._late: int | None = None  # the signal that came while the notifier put things away
 
@@ -100,6 +104,11 @@ class _Handling:
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         # Asked anew each time: a fork makes of one process two, and the end of a worker is not the program's.
         installed = self._installed and os.getpid() == self._process
+        if installed and self._announcing:
+            # Who sends one to the program and to its supervisor, as systemd does, sends the program two: the supervisor
+            # passes its own on. The second is about the same end, and would cut the announcement off.
+            self._meanwhile.add(signum)
+            return
         closed = self._notifier.closed
         ours = installed and not closed
         previous = self._previous[signum]
@@ -109,14 +118,20 @@ class _Handling:
                 if ours:
                     self._announce(signum)
             finally:
-                call(signum, frame)
-        elif installed and closed and self._end_in_time(signum):
+                try:
+                    call(signum, frame)
+                finally:
+                    self._raise_others(signum)
+        elif installed and closed and _end_later(signum):
+            self._end_by_second()
             self._late = signum  # it is putting things away, such as the mark of the run, and comes to `end` next
         else:
             try:
+                in_time = ours and _end_later(signum)  # first, for the disk may hang, too
                 if ours:
                     self._announce(signum)
-                    self._deliver(signum)
+                if in_time:  # otherwise nobody could keep it from hanging; what is durable is on disk
+                    self._deliver()
             finally:  # also when a handler of another signal raises meanwhile
                 signal.signal(signum, signal.SIG_DFL)
                 _die(signum)
@@ -126,25 +141,30 @@ class _Handling:
             return
         now = self._notifier.clock.monotonic()
         if self._announced_at is None or now - self._announced_at > _ONE_END:
-            self._announced_at = now
-            name = signal.Signals(signum).name
-            self._notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
+            self._announcing = True  # before anything that another signal could interrupt
+            try:
+                self._announced_at = now
+                name = signal.Signals(signum).name
+                self._notifier.notify(f"Told to stop: {name}", level=TRADE, topic="shutdown")
+            finally:
+                self._announcing = False
 
-    def _deliver(self, signum: int) -> None:
-        if self._end_in_time(signum):  # otherwise nobody could keep it from hanging; what is durable is on disk
-            # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
-            self._notifier.close(_DELIVERY)
+    def _raise_others(self, signum: int) -> None:
+        """Have the program hear of other signals that came meanwhile. One twice is one, as for the kernel."""
+        while self._meanwhile:
+            other = self._meanwhile.pop()
+            if other != signum:
+                signal.raise_signal(other)
 
-    def _end_in_time(self, signum: int) -> bool:
-        """See to it that the process ends whatever hangs, and at once by a second signal; say whether that worked."""
+    def _deliver(self) -> None:
+        self._end_by_second()
+        # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
+        self._notifier.close(_DELIVERY)
+
+    def _end_by_second(self) -> None:
+        """Have a second signal end the process at once."""
         for each in self._previous:
             signal.signal(each, signal.SIG_DFL)
-        try:
-            # Not by threading: this thread was perhaps interrupted while it holds one of that module's locks.
-            start_new_thread(_die_later, (signum,))
-        except RuntimeError:
-            return False
-        return True
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -165,6 +185,16 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     signal.default_int_handler(signum, frame)
 
 
+def _end_later(signum: int) -> bool:
+    """See to it that the process ends whatever hangs; say whether that worked."""
+    try:
+        # Not by threading: this thread was perhaps interrupted while it holds one of that module's locks.
+        start_new_thread(_die_later, (signum,))
+    except RuntimeError:
+        return False
+    return True
+
+
 def _die_later(signum: int) -> None:
     time.sleep(_END)
     _die(signum)
@@ -173,4 +203,5 @@ def _die_later(signum: int) -> None:
 def _die(signum: int) -> NoReturn:
     """End the process as the signal does where nobody handles it, so that the parent sees what it would have seen."""
     os.kill(os.getpid(), signum)
-    os._exit(128 + signum)  # the kernel spares process 1 of a container
+    # The kernel spares process 1 of a container, and a handler that is on keeps other threads from dying of it.
+    os._exit(128 + signum)

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from notify import diagnostics
+from notify.crash.fault import of_crash
 from notify.crash.identity import boot_id, booted_at, lives, process
 from notify.crash.run_file import DIRECTORY, LATEST, MOST, NewerVersion, Run, decode, fault_path, pid_of
 from notify.delivery.state_dir import StateDirError, open_private, prepare
@@ -19,7 +19,6 @@ _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS 
 _MOST_OF_FAULT = 2 * 2**20  # bytes that are read of a C traceback: 100 threads of 100 frames at most, says faulthandler
 _ROUNDED = 2.0  # seconds: there are file systems that keep the times of files no better
 
-_FATAL = re.compile("^Fatal Python error: .*", re.MULTILINE | re.DOTALL)  # stacks that were asked for have none
 _PATIENCE = 1.0  # seconds for a child that the run has forked as its last deed to let go of its copy of the lock
 _PAUSE = 0.01  # seconds between two tries
 
@@ -68,16 +67,24 @@ class UncleanEnd:
     version: str = ""
     completed_cycle: str = ""
 
+    @property
+    def last_sign_at(self) -> float:
+        """When it is known to have lived last, in UTC epoch seconds; 0 when nobody knows."""
+        return max(self.started_at or 0.0, self.last_progress_at or 0.0)
+
 
 @contextmanager
-def claim(directory: Path) -> Iterator[list[UncleanEnd]]:
+def claim(directory: Path, mine: Run | None = None) -> Iterator[list[UncleanEnd]]:
     """Have all unclean ends to oneself while the context lasts, and for good when it ends without an exception.
 
     Whoever asks meanwhile, in threads and processes, does not get them. A claimer that dies before it has told
-    somebody leaves them to the next one. Runs that a living supervisor waits for are not among them.
+    somebody leaves them to the next one. Runs that a living supervisor waits for are not among them, unless the same
+    program has started again under it: then a wrapper, such as a shell, has outlived the run, and the supervisor saw
+    nothing of its end.
 
     Args:
         directory: the state directory.
+        mine: the run of the claimer; None when it has none.
 
     Yields them in the order in which they began: a hundred at most, the rest is for the next one who asks. Never raises
     for what is wrong with the directory or a file, and reports it on stderr.
@@ -96,9 +103,11 @@ def claim(directory: Path) -> Iterator[list[UncleanEnd]]:
                 run = marker.read()
                 # One that this process has left: it has closed all descriptors, or began anew by exec.
                 ours = run is not None and (run.process, run.boot_id) == (here, boot)
-                if (run is not None and not ours and _is_awaited(run, boot)) or not marker.lock():
+                if (run is not None and not ours and _is_awaited(run, boot, mine)) or not marker.lock():
                     continue
                 end = marker.end(boot)
+                if end is not None and end.how is How.REPORTED and run is not None and _has_supervisor(run):
+                    continue  # its supervisor is still to learn that the end which a wrapper passes on is reported
                 if ours or end is None or end.how is How.REPORTED:
                     marker.remove()
                 else:
@@ -112,20 +121,20 @@ def claim(directory: Path) -> Iterator[list[UncleanEnd]]:
                 marker.remove()
 
 
-def claim_pid(directory: Path, pid: int) -> UncleanEnd | None:
+def claim_pid(directory: Path, pid: int) -> list[UncleanEnd]:
     """Return how a child of this process ended, for the supervisor that has started it and waited for it. Once.
 
     Args:
         directory: the state directory of the child.
-        pid: of the child, which has ended. It may be a wrapper, such as a shell, of the program that has left a marker.
+        pid: of the child, which has ended. It may be a wrapper, such as a shell, of programs that have left a marker.
 
-    Returns None when it came to an orderly end without a crash, or has left no marker. Never raises for what is wrong
-    with the directory or a file, and reports it on stderr.
+    Returns the ends of all these programs, but for those that came to an orderly end without a crash. The last one is
+    the child's own, or else the one that most likely made the wrapper end: of the program that lived last. Never raises
+    for what is wrong with the directory or a file, and reports it on stderr.
     """
     boot, here = boot_id(), process(os.getpid())
-    found: UncleanEnd | None = None
-    # The child's own comes last, and so wins.
-    for path in sorted(_markers(directory, _names(directory)), key=lambda path: pid_of(path.name) == pid):
+    found: list[UncleanEnd] = []
+    for path in _markers(directory, _names(directory)):
         with _reporting(path), ExitStack() as closing:
             marker = _Marker(path)
             closing.callback(marker.close)
@@ -134,9 +143,11 @@ def claim_pid(directory: Path, pid: int) -> UncleanEnd | None:
             if run is None or run.supervisor != here or lives(run.process):
                 continue
             if marker.lock_soon():
-                found = marker.end(boot)
+                end = marker.end(boot)
                 marker.remove()
-    return found
+                if end is not None:
+                    found.append(end)
+    return sorted(found, key=lambda end: (end.pid == pid, end.last_sign_at))
 
 
 class _Marker:
@@ -160,11 +171,17 @@ class _Marker:
             return False
 
     def lock_soon(self) -> bool:
-        """Take the lock within a second, and say whether that was possible."""
+        """Take the lock of a run that is known to be over, and say whether nobody else has claimed it.
+
+        Who keeps the lock for more than a second is a child that the run has forked behind Python's back. It is not
+        waited for: if the run stayed there, a later start would tell of it once more.
+        """
         give_up = time.monotonic() + _PATIENCE
         while not self.lock():
-            if time.monotonic() >= give_up or not os.path.lexists(self.path):
+            if not os.path.lexists(self.path):
                 return False
+            if time.monotonic() >= give_up:
+                return True
             time.sleep(_PAUSE)
         return True
 
@@ -221,15 +238,22 @@ class _Marker:
         except _Unusable:  # there is none, or none of ours
             return ""
         with os.fdopen(descriptor, "rb") as file:
-            fatal = _FATAL.search(file.read(_MOST_OF_FAULT).decode("utf-8", "replace"))
-        return fatal[0].strip() if fatal else ""
+            return of_crash(file.read(_MOST_OF_FAULT).decode("utf-8", "replace"))  # not stacks that were asked for
 
 
-def _is_awaited(run: Run, boot: str | None) -> bool:
-    """Say whether somebody else sees how it ends: its supervisor, or itself, living without its lock."""
+def _is_awaited(run: Run, boot: str | None, mine: Run | None) -> bool:
+    """Say whether somebody else sees how it ends: its supervisor, or itself, living without its lock.
+
+    A wrapper that starts another program is no sign that it goes on: it may clean up, and pass the end on then.
+    """
     if run.boot_id != boot:
         return False
-    return lives(run.process) or (run.supervisor is not None and lives(run.supervisor))
+    has_begun_anew = mine is not None and (run.supervisor, run.program) == (mine.supervisor, mine.program)
+    return lives(run.process) or (_has_supervisor(run) and not has_begun_anew)
+
+
+def _has_supervisor(run: Run) -> bool:
+    return run.supervisor is not None and lives(run.supervisor)
 
 
 def _names(directory: Path) -> set[str]:

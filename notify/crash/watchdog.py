@@ -10,6 +10,7 @@ from itertools import islice
 from types import FrameType, TracebackType
 
 from notify import threads
+from notify.crash import looks
 from notify.duration import duration
 from notify.exceptions import Raised
 from notify.notifier import Notifier
@@ -18,9 +19,6 @@ from notify.run_state import RunState
 
 KEY = "watchdog"  # a hang and its end are one matter
 
-_LOOKS = 20  # in the time after which a program counts as hanging: an alert is late by a twentieth of it at most
-_LONGEST_INTERVAL = 5.0  # seconds: so soon is the end of a hang told
-_COUNTED_LOOKS = 5  # intervals that count of the time between two looks, however long it was
 _ENDING = 0.1  # seconds that the thread is waited for
 _FRAMES = 1000  # innermost frames of a stack that are shown: Python's own limit of recursion
 
@@ -65,7 +63,7 @@ class Watchdog:
         self._run_state = run_state
         self._clock = notifier.clock
         self._hang_after = hang_after
-        self._interval = min(hang_after / _LOOKS, _LONGEST_INTERVAL)
+        self._interval = looks.interval(hang_after)
         self._begin_anew()
         os.register_at_fork(after_in_child=_beginning_anew(weakref.ref(self)))
 
@@ -112,10 +110,7 @@ class Watchdog:
             self._silence = 0.0
             self._hanging_since = None
         else:
-            # Who looks far too late did not run, and the program may not have run either. Its next step gets some
-            # time; but if the whole gap were left out, a program that lets no thread run for long would never hang.
-            counted = min(passed, _COUNTED_LOOKS * self._interval)
-            self._silence = min(without_progress, self._silence + counted)
+            self._silence = min(without_progress, self._silence + looks.counted(passed, self._interval))
             self._judge(now - without_progress, now)
         return now + self._interval
 

@@ -9,6 +9,7 @@ from notify.fleet.matter import Step
 from notify.fleet.observe import Observation
 from notify.fleet.verdict import Concern, State, Verdict
 from notify.levels import TRADE
+from notify.ordinal import ordinal
 
 NETWORK = "down:*"
 """The key of what concerns all strategies at once."""
@@ -61,7 +62,7 @@ def of_outage(what: Step, seen: Observation, *, lasted: float, count: int, stead
         message = f"Down for {duration(lasted)}: {message}"
     body = ""
     if steady_for:
-        body = f"It is down for the {_ordinal(count)} time in 24 hours, and counts as up after {duration(steady_for)}."
+        body = f"It is down for the {ordinal(count)} time in 24 hours, and counts as up after {duration(steady_for)}."
     return Announcement(
         message=message, level=_GRAVITY[verdict.state], key=key, body=body, fields=_facts(seen, lasted=lasted)
     )
@@ -143,7 +144,3 @@ def _facts(seen: Observation, *, lasted: float) -> dict[str, object]:
     if verdict.version is not None:
         facts["version"] = verdict.version
     return facts
-
-
-def _ordinal(number: int) -> str:
-    return f"{number}{'rd' if number == 3 else 'th'}"

@@ -19,9 +19,10 @@ from notify.supervisor.signals import STOPPING, Signals, reached_the_group, was_
 from notify.supervisor.streams import Streams
 
 # The exit codes of POSIX shells.
+BY_SIGNAL = 128
+"""Plus the signal: how a shell passes on that its child was killed."""
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
-_KILLED = 128  # plus the signal
 
 # Python ignores these from its first moment on, whatever it has inherited, and nobody can ask it what that was.
 _IGNORED_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
@@ -74,7 +75,7 @@ class Ending:
     @property
     def exit_code(self) -> int:
         """What the supervisor ends with: the child's own exit code, or 128 + signal."""
-        return self.returncode if self.returncode >= 0 else _KILLED - self.returncode
+        return self.returncode if self.returncode >= 0 else BY_SIGNAL - self.returncode
 
 
 class Child:
@@ -119,14 +120,20 @@ class Child:
                 return None
             self._handle(info)
 
-    def kill(self, signum: int) -> None:
+    def kill(self, signum: int, pid: int | None = None) -> None:
         """Send a signal of our own, which does not count as told. Does nothing once `wait` has returned an ending.
 
         A child that has become another user's may be out of our reach. That is said on stderr.
+
+        Args:
+            signum: the signal.
+            pid: of a program that runs behind the child, and gets the signal in its place.
         """
         if self._ending is None:
             try:
-                os.kill(self.pid, signum)
+                os.kill(self.pid if pid is None else pid, signum)
+            except ProcessLookupError:
+                pass  # not the child, whom nobody else can wait for
             except PermissionError:
                 diagnostics.report("signal", f"{_named(signum)!r} may not be sent to the program: it is another user's")
 

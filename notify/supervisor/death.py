@@ -6,17 +6,16 @@ import signal
 from dataclasses import dataclass
 
 from notify.clip import clip
+from notify.crash import fault as faults
 from notify.duration import duration
 from notify.event import Attachment, Event, Source, new_id
 from notify.plain import clean, iso_time
-from notify.supervisor import fault as faults
-from notify.supervisor.child import Ending
+from notify.supervisor.child import BY_SIGNAL, Ending
 from notify.supervisor.signals import STOPPING
 
 TAIL = 30
 """Lines of stderr that go with a death."""
 
-_KILLED = 128  # plus the signal: how a shell passes on that its child was killed
 _ASKED_LATELY = 600.0  # seconds that a program may take to end when it is asked to: it may finish a cycle first
 # Seconds from SIGTERM to SIGKILL. Docker waits 10 before it loses patience, Kubernetes 30; systemd's 90 are left out,
 # for so long after SIGTERM it is as likely that somebody else has killed the program.
@@ -79,7 +78,7 @@ def was_asked(ending: Ending) -> bool:
     It died of a signal that it was sent in order to end it, or ended by itself within ten minutes after SIGTERM or
     SIGINT, or was killed within half a minute after SIGTERM. Who dies of any other signal meanwhile has crashed.
     """
-    killer = ending.exit_code - _KILLED
+    killer = ending.exit_code - BY_SIGNAL
     if killer in ending.told:
         return True
     since = ending.seconds_since_told
@@ -100,7 +99,7 @@ def is_being_stopped(ending: Ending) -> bool:
 
 def may_be_oom_kill(ending: Ending) -> bool:
     """Say whether a program ended as it does by the out-of-memory killer: of SIGKILL, itself or what a shell runs."""
-    return ending.exit_code == _KILLED + signal.SIGKILL
+    return ending.exit_code == BY_SIGNAL + signal.SIGKILL
 
 
 def title(death: Death) -> str:
@@ -124,7 +123,7 @@ def stop_title(program: str, ending: Ending) -> str:
     name = clip(clean(program), _NAME)
     told = f" on {signal_name(ending.told[-1])}" if ending.told else " when asked"
     how = ""
-    if ending.exit_code not in {0, *(128 + signum for signum in (ending.told or _ASKS))}:
+    if ending.exit_code not in {0, *(BY_SIGNAL + signum for signum in (ending.told or _ASKS))}:
         code = f"exit code {ending.returncode}"
         how = f" with {code if ending.signal is None else signal_name(ending.signal)}"
     return f"{name} stopped{told}{how} after {duration(ending.seconds)}"
@@ -133,7 +132,7 @@ def stop_title(program: str, ending: Ending) -> str:
 def event_of(death: Death) -> Event:
     """Return the event that tells of a death. Level CRITICAL, topic `crash`."""
     trace, lines = faults.of_crash(death.fault), death.stderr
-    if not trace and death.ending.exit_code - _KILLED in _CRASHES:
+    if not trace and death.ending.exit_code - BY_SIGNAL in _CRASHES:
         trace, lines = _fault_in(lines)
     shown = faults.crashed_thread(trace)
     told = [shown] if shown and len(shown) <= _LONG else []

@@ -2,19 +2,21 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from notify import diagnostics
+from notify.crash.aftermath import announce
 from notify.crash.restarts import Start, note_start
-from notify.crash.unclean import How, claim_pid
+from notify.crash.unclean import How, UncleanEnd, claim_pid
 from notify.delivery.ticket import Ticket
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import class_name
-from notify.supervisor.child import Child, Ending, wait_for_stop
+from notify.supervisor.child import BY_SIGNAL, Child, Ending, wait_for_stop
 from notify.supervisor.death import (
     Death,
     event_of,
@@ -32,11 +34,13 @@ from notify.supervisor.signals import STOPPING, Signals
 from notify.supervisor.streams import Streams
 
 _ABORTING = 10.0  # seconds that a program which hangs has to die of SIGABRT
+_PASSING_ON = 1.0  # seconds that a wrapper has to end when its program has died
 # Seconds in which what has ended the child may reach us too: a service manager sends it to one after the other.
 _SENT_TO_BOTH = 1.0
+_PUTTING_AWAY = 0.5  # seconds for a program to end after its wrapper: what it needs to say so, if it is heard at once
+_PAUSE = 0.01  # seconds between two looks at that
 _ALL_LINES = 65_536  # of stderr: no more are kept, as these are bytes
 _NAME = 60  # code points of a directory's name: the 255 bytes of a file system, of four for one at worst
-_KILLED = 128  # plus the signal: exit code of a program that a signal has killed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +137,10 @@ class Run:
                 is_crash = False
             if is_crash:
                 self._tell_crash(ending, by_oom_killer=by_oom_killer)
-            if is_wanted and not is_crash and not (has_mark and self._says_itself_how_it_ends(ending)):
-                self._tell_stop(ending)
-            if not is_crash:
-                claim_pid(self._program.state_dir, self._child.pid)  # and nobody else need look at it
+            else:
+                if is_wanted and not (has_mark and self._says_itself_how_it_ends(ending)):
+                    self._tell_stop(ending)
+                self._tell_outlived(self._claimed(), is_wanted=is_wanted)
         with _reporting("what the program has left could not be looked for"):
             self._notifier.adopt()
         self._oom_kills.close()
@@ -154,15 +158,23 @@ class Run:
         ending: Ending | None = None
         if (hang_after := self._program.hang_after) is not None:
             watch = HangWatch(self._notifier, self._child, self._mark, self._program.name, hang_after)
-            while not self._hung and (ending := self._child.wait(watch.interval)) is None:
+            while ending is None and (ending := self._child.wait(watch.interval)) is None:
                 with _reporting("whether the program hangs is not known"):
                     self._hung = watch.look() and self._program.kill_hung
-        if self._hung:
-            self._child.kill(signal.SIGABRT)  # by which a program writes down where it is
-            if (ending := self._child.wait(_ABORTING)) is None:
-                self._child.kill(signal.SIGKILL)
+                if self._hung:
+                    ending = self._end_hung()
         while ending is None:
             ending = self._child.wait()
+        return ending
+
+    def _end_hung(self) -> Ending | None:
+        """End the program, and return how the child ended; None when that is a wrapper which goes on."""
+        self._child.kill(signal.SIGABRT, self._mark.pid)  # by which a program writes down where it is
+        if (ending := self._child.wait(_ABORTING)) is None:
+            if self._mark.is_childs_own or self._mark.is_alive():
+                self._child.kill(signal.SIGKILL, self._mark.pid)
+            ending = self._child.wait(None if self._mark.is_childs_own else _PASSING_ON)
+        self._hung = ending is not None
         return ending
 
     def _is_oom_kill(self, ending: Ending) -> bool:
@@ -170,23 +182,38 @@ class Run:
 
     def _asked_as_well(self, ending: Ending) -> bool:
         """Say whether we were asked to end with what may have ended the child, which got it before we did."""
-        by_stopping = ending.exit_code - _KILLED in STOPPING
+        by_stopping = ending.exit_code - BY_SIGNAL in STOPPING
         if ending.returncode == 0 or (ending.signal is not None and not by_stopping):
             return False
         return wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None
 
     def _has_said_that_it_stops(self, ending: Ending) -> bool:
-        """Say whether a program with a mark died of what it announces itself: a signal that only it was sent."""
-        return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._mark.is_running() and not self._hung
+        """Say whether a program with a mark died of what it announces itself: a signal that we were not sent."""
+        return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._hung and self._has_put_away(ending)
 
     def _says_itself_how_it_ends(self, ending: Ending) -> bool:
         """Say whether a program with a mark has told that it stops, or would have if it had come to that."""
-        return ending.returncode == 0 or not self._mark.is_running()
+        return (ending.returncode == 0 and self._mark.is_childs_own) or self._has_put_away(ending)
+
+    def _has_put_away(self, ending: Ending) -> bool:
+        """Say whether a program with a mark has come to the end of its run, as it does when it is told to stop.
+
+        Behind a wrapper only an end since then counts, and it may take the program a little longer than the wrapper. If
+        only the wrapper was told, the program lives on, and says nothing.
+        """
+        if self._mark.is_childs_own:
+            return not self._mark.is_running()
+        since = self._notifier.clock.time() - (ending.seconds_since_told or 0.0) - _SENT_TO_BOTH
+        give_up = time.monotonic() + _PUTTING_AWAY
+        while self._mark.is_alive() and time.monotonic() < give_up:
+            time.sleep(_PAUSE)
+        return self._mark.has_ended(since)
 
     def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> None:
-        state_dir, pid = self._program.state_dir, self._child.pid
+        pid = self._child.pid
         progress_at, run = self._mark.progress_at(), self._mark.run()
-        end = claim_pid(state_dir, pid)
+        ends = self._claimed()
+        end = ends.pop() if ends else None
         known = end or run  # behind a wrapper, such as a shell, only the former; after an orderly end only the latter
         if progress_at is None and end is not None:
             progress_at = end.last_progress_at
@@ -211,6 +238,22 @@ class Run:
         if alike.tells:
             told = replace(death, restarts=every.phrase, holds_back=bool(alike.phrase))
             self._ticket = self._notifier.accept(event_of(told))
+        self._tell_outlived(ends, is_wanted=False)
+
+    def _claimed(self) -> list[UncleanEnd]:
+        return claim_pid(self._program.state_dir, self._child.pid)
+
+    def _tell_outlived(self, ends: Sequence[UncleanEnd], *, is_wanted: bool) -> None:
+        """Tell of programs that died behind a wrapper, such as a shell, which did not end of that.
+
+        Of the child itself the exit code says more. And who was told to stop may kill what it has started.
+        """
+        told = {How.CRASHED_IN_C} if is_wanted else {How.KILLED, How.CRASHED_IN_C}
+        outlived = [end for end in ends if end.how in told and end.pid != self._child.pid]
+        if outlived:
+            start = note_start(self._notes() / "outlived", self._notifier.clock, unclean=True)
+            if start.tells:
+                announce(self._notifier, outlived, start.phrase)
 
     def _note(self, death: Death, *, has_told: bool) -> tuple[Start, Start]:
         """Return what to make of this start among all of the program's, and among those that ended alike.
@@ -218,11 +261,15 @@ class Run:
         They are noted apart from those that the program notes itself, which would be counted twice.
         """
         clock = self._notifier.clock
-        directory = self._program.state_dir / "supervisor" / (_as_file_name(self._program.name) or "program")
+        directory = self._notes()
         every = note_start(directory, clock, unclean=False)
         if has_told:
             return every, Start(None, tells=False)
         return every, note_start(directory / kind_of(death), clock, unclean=True)
+
+    def _notes(self) -> Path:
+        """Return the directory of what is counted of this program."""
+        return self._program.state_dir / "supervisor" / (_as_file_name(self._program.name) or "program")
 
     def _tell_stop(self, ending: Ending) -> None:
         """Say what a program that uses this package says itself."""

@@ -1,4 +1,4 @@
-"""What faulthandler wrote of a child, in the order in which people read it."""
+"""What faulthandler wrote of a program, in the order in which people read it."""
 
 import re
 

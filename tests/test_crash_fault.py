@@ -1,6 +1,6 @@
 """What faulthandler writes, as people read it: what matters first, and none of our own threads."""
 
-from notify.supervisor.fault import crashed_thread, of_crash, program_threads
+from notify.crash.fault import crashed_thread, of_crash, program_threads
 
 HEAD = "Fatal Python error: Segmentation fault"
 BOOTSTRAP = '  File "/lib/python3.11/threading.py", line 1002 in _bootstrap'
