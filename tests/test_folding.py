@@ -559,7 +559,9 @@ def test_a_notifier_that_is_given_no_time_loses_no_count(clock: FakeClock, state
 
 
 def test_who_speaks_of_another_program_remembers_nothing_beside_its_outbox(clock: FakeClock, state: Path) -> None:
-    with Notifier({"people": People(durable=True)}, outbox=Outbox(state), clock=clock, remembers=False) as notifier:
+    with Notifier(
+        {"people": People(durable=True)}, outbox=Outbox(state, clock=clock), clock=clock, remembers=False
+    ) as notifier:
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
 
     assert not (state / "matters.jsonl").exists()
