@@ -19,6 +19,7 @@ _MAX_LINE = 2000  # code points of a source line; what is longer was written by 
 
 _FILES = 1024  # of code, of which it is remembered whose they are
 _OUTLINE_FRAMES = 20
+_FRAME = 200  # bytes of what is needed to print one
 _STDLIB = os.path.join(os.path.dirname(os.__file__), "")  # noqa: PTH118, PTH120 - with the separator at its end
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _OUTLINE_TEXT = 500  # code points of a message
@@ -136,6 +137,11 @@ class Raised:
             if came_from_a_signal(error):
                 raise
             self._printed = None
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes. Those of what it came of are left out: none of them is larger, mostly."""
+        return len(self._message) + (_FRAME * len(self._printed.stack) if self._printed is not None else 0)
 
     def place(self) -> str:
         """Return the type, and the deepest place in the program's own code that it came by, or else in any."""

@@ -287,8 +287,9 @@ class Notifier:
         than sent), handed_over (to the backend that stands in for one that is gone), last_success_at (epoch seconds)
         and last_error. What was accepted was delivered, dropped, folded or handed over, or is pending. What was
         dropped before it was known where it should go stands under `intake`, if anything was, and so does as
-        `unrouted` what no backend wants, and as its last_error that logging has lost our handler. Log records below
-        the least level of all backends are never looked at, and not counted.
+        `unrouted` what no backend wants, and as its last_error that logging has lost our handler. What is pending
+        there is accepted where it goes, once that is known. Log records below the least level of all backends are
+        never looked at, and not counted.
         Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
         not at present, and is None while all is well.
         """

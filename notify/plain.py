@@ -23,7 +23,9 @@ MAX_ITEMS = 100
 MAX_TOTAL = 2000  # items of one value at all depths: a list that holds itself many times over is small, its copy is not
 MAX_MESSAGE = 12 * 2**20  # code points of a message or a body: what is longer belongs into a file
 MAX_TEXT = 32_768  # code points of one string inside fields
-_SAFE_INTEGER = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
+LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
+
+_PLACE = 32  # bytes of a place in a list, with the number or the head of the text that is there
 
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, complex})
 # Known by name, so that a program that has none of them need not import their modules for us.
@@ -259,6 +261,15 @@ def _is_small(value: object) -> bool:
     return type(value) in _IMMUTABLE and (not isinstance(value, str | bytes) or len(value) <= MAX_TEXT)
 
 
+def weight(kept: object) -> int:
+    """Return about how much text there is in a kept value, in code points; `keep` has bounded its items."""
+    if isinstance(kept, str | bytes):
+        return len(kept)
+    if isinstance(kept, dict):
+        return sum(map(weight, kept)) + sum(map(weight, kept.values())) + _PLACE * len(kept)
+    return sum(map(weight, kept)) + _PLACE * len(kept) if isinstance(kept, list | tuple) else 0
+
+
 def unshared(kept: Any) -> Any:
     """Return a kept value with dicts and lists of its own, for those who may change them."""
     if isinstance(kept, Mapping):
@@ -278,19 +289,25 @@ def _name(key: object) -> object:
 def jsonable(value: object, *, other: Callable[[object], str] = safe_str) -> object:
     """Return a kept value as what strict JSON can hold.
 
-    NaN and the infinities become None, integers beyond 64 bits strings, names strings; what JSON
-    has no type for becomes `other(value)`.
+    NaN and the infinities become None, integers beyond 64 bits strings, names strings, with a `'` where another has the
+    same; what JSON has no type for becomes `other(value)`.
     """
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, int):
-        return value if -_SAFE_INTEGER <= value < _SAFE_INTEGER else safe_str(value)
+        return value if -LONG <= value < LONG else safe_str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {_json_name(name): jsonable(item, other=other) for name, item in value.items()}
+        plain: dict[str, object] = {}
+        for name, item in value.items():
+            free = _json_name(name)
+            while free in plain:  # 1 and "1" are two names here, and one in JSON
+                free += "'"
+            plain[free] = jsonable(item, other=other)
+        return plain
     if isinstance(value, list | tuple):
         return [jsonable(item, other=other) for item in value]
     return clean(other(value))

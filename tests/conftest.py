@@ -24,7 +24,7 @@ from notify.testing import FakeClock
 
 # Kinds of report that mean a defect of ours, wherever they turn up.
 INTERNAL = frozenset({"handler", "draft", "crash hook"})
-ENDING = 2.0  # seconds that a thread which is about to end may take
+ENDING = 30.0  # seconds that a thread which is about to end may take; it needs a thousandth
 
 # No deadline, and examples may be slow to come: two busy cores are slow for reasons of their own. No database: nothing
 # is left behind.
@@ -123,6 +123,13 @@ def _as_it_was() -> Iterator[None]:
 def state(tmp_path: Path) -> Path:
     """A state directory that is not there yet."""
     return tmp_path / "state"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers wait ten seconds for others at the outbox and at matters, where 50 ms are too few on a busy machine."""
+    for module in ("outbox.writer", "folding.front"):
+        monkeypatch.setattr(f"notify.delivery.{module}._PATIENCE", 10.0)
 
 
 @pytest.fixture

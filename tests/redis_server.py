@@ -4,7 +4,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
@@ -14,13 +14,13 @@ from services import free_ports, program
 
 _START_TIMEOUT = 20.0  # seconds; it takes a few hundredths, and longer when it has much to read again
 _END_TIMEOUT = 10.0  # seconds after SIGTERM
-_WRITTEN_WITHIN = 3.0  # seconds; Redis gives a flush two
 _LOOK_EVERY = 0.02  # seconds between looks whether it answers
 _ONCE = Retry(NoBackoff(), 0)
 _TRIES = 3  # starts with other ports, when somebody has taken one meanwhile
 
-# As the page of the relay tells people to run it.
-_OPTIONS = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+# As the page of the relay tells people to run it, but for the flushes: while one is under way, `everysec` keeps what it
+# has answered from the kernel, for up to two seconds, and a kill would lose it. The page says so.
+_OPTIONS = ("--appendonly", "yes", "--appendfsync", "no", "--save", "",
             "--maxmemory", "256mb", "--maxmemory-policy", "noeviction")  # fmt: skip
 
 
@@ -62,17 +62,8 @@ class RedisServer:
         self._wait_until_ready()
 
     def kill(self) -> None:
-        """End it with SIGKILL.
-
-        Once it has written what it has answered: with `everysec` and a flush under way, Redis keeps that to itself for
-        up to two seconds, and would lose it. The page on the relay says so.
-        """
+        """End it with SIGKILL. What it has answered it has written: see `_OPTIONS`."""
         assert self._process is not None, "it does not run"
-        with suppress(redis.RedisError):
-            client = self.client(socket_timeout=1.0)
-            ends = time.monotonic() + _WRITTEN_WITHIN
-            while client.info("persistence").get("aof_buffer_length") and time.monotonic() < ends:
-                time.sleep(_LOOK_EVERY)
         self._process.kill()
         self._process.wait()
         self._process = None

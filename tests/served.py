@@ -7,14 +7,14 @@ import socket
 import time
 from typing import Any
 
+from services import free_ports
+
 PATIENCE = 30.0  # seconds after which nobody is going to answer; a process that starts needs one
 
 
 def free_port() -> int:
     """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def ask(port: int, path: str, *, user: str = "") -> tuple[int, bytes]:

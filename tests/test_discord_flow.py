@@ -26,7 +26,7 @@ from notify.testing.fake_discord import (
 )
 
 SPEED = 40  # Discord's limits pass forty times as fast: 5 in 50 ms, 30 in 1.5 s. A lane waits 0.1 s at least
-PATIENCE = 30  # seconds for what takes less than two
+PATIENCE = 30  # seconds for what takes less than eight
 TOO_LONG_FOR_TWO = "x" * 3000  # characters, so that no two events share a message: Discord takes 6000 in one
 
 
@@ -41,14 +41,16 @@ def titles(discord):
     return [embed["title"] for embed in discord.embeds]
 
 
-def test_at_discords_limits_nothing_is_lost_and_every_wait_is_kept(discord):
+def test_at_discords_limits_nothing_is_lost_and_every_wait_is_kept():
     names = [f"event {number}" for number in range(35)]  # more than the hidden limit of 30
-    with Notifier({"discord": DiscordBackend(discord.url)}) as notifier:
+    # Ten times as fast: 30 in 6 s, which a busy machine meets, too.
+    with FakeDiscord(speed=10) as discord, Notifier({"discord": DiscordBackend(discord.url)}) as notifier:
         for name in names:
             notifier.notify(name, body=TOO_LONG_FOR_TWO)
         assert notifier.flush(PATIENCE)
         stats = notifier.stats()["discord"]
 
+    assert discord.refusals == []
     assert titles(discord) == names
     assert discord.too_early == 0
     assert discord.limited >= 1  # the hidden limit was met: otherwise this test shows nothing
@@ -119,11 +121,11 @@ def test_a_connection_that_breaks_costs_nothing_but_perhaps_a_duplicate(discord,
 
 def test_a_server_that_hangs_is_left_at_the_deadline(discord, clock):
     discord.answer_with(HANG)
-    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=0.2)  # of real time
+    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=2.0)  # of real time
     with Notifier({"discord": backend}, clock=clock) as notifier:
         notifier.notify("a")
-        assert clock.next_wait(timeout=5) <= 1
-        assert notifier.stats()["discord"]["last_error"] == "no answer within 0.2 s"
+        assert clock.next_wait(PATIENCE) <= 1
+        assert notifier.stats()["discord"]["last_error"] == "no answer within 2 s"
         clock.advance(1)
         assert notifier.flush(PATIENCE)
 
@@ -132,7 +134,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(discord, clock):
 
 def test_a_server_that_took_the_message_and_drips_its_answer_is_not_sent_it_again(discord, clock):
     discord.answer_with(DRIP)
-    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=0.2)  # of real time
+    backend = DiscordBackend(discord.url, limiter=ProcessLimiter(clock), deadline_seconds=2.0)  # of real time
     with Notifier({"discord": backend}, clock=clock) as notifier:
         assert notifier.notify("a").wait(PATIENCE) == {"discord": "delivered"}
         assert notifier.notify("b").wait(PATIENCE) == {"discord": "delivered"}

@@ -21,6 +21,8 @@ from notify.rules.routing import Route, parse_topics
 
 
 class Draft:
+    weight = 0
+
     def __init__(self, make: Callable[[], Event], ticket: Ticket | None = None) -> None:
         self.level = logging.CRITICAL  # wakes
         self.event = make

@@ -26,6 +26,8 @@ from notify.rules.routing import Route, parse_topics
 SILENT = Route(topics=parse_topics("!alert"))
 GAS = Route(topics=parse_topics("gas"))
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:

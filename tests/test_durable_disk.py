@@ -24,6 +24,8 @@ from notify.notifier import Notifier
 
 BACK = "The outbox works again: events are kept on disk."
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def backend() -> MemoryBackend:
@@ -150,8 +152,9 @@ def test_a_disk_that_fails_in_the_middle_is_told_at_once(
         assert {ticket.durable for ticket in tickets} == {False}
         assert broken(notifier) == "the disk is full"
     look_after(notifier)
-    until(lambda: broken(notifier) is None)
+    until(lambda: BACK in alerts(backend))
 
+    assert broken(notifier) is None
     assert notifier.trade("d").durable
     notifier.close(LONG)
     assert [message for message in backend.messages if len(message) == 1] == ["a", "b", "c", "d"]
@@ -164,6 +167,7 @@ def test_a_directory_that_somebody_removed_is_made_again(
 ) -> None:
     notifier = begin(notifiers, state, backend)
     assert notifier.trade("a").durable
+    until(lambda: waits("housekeeping", "_run"))  # for a minute
     shutil.rmtree(state)
 
     look_after(notifier)
@@ -217,6 +221,7 @@ def test_what_waits_is_on_disk_again_when_somebody_has_removed_it(state: Path) -
     with Notifier({"discord": hanging}, outbox=Outbox(state)) as notifier:
         waiting = notifier.trade("waiting")
         assert waiting.durable
+        until(lambda: waits("housekeeping", "_run"))  # for a minute
         shutil.rmtree(state)
 
         assert not notifier.trade("unlucky").durable

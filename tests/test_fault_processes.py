@@ -22,6 +22,8 @@ PRELUDE = f"""
 import os, signal, sys, time
 signal.alarm({WATCHDOG})
 import notify
+from notify.delivery.outbox import writer
+writer._PATIENCE = 10.0  # seconds, where 50 ms are too few on a busy machine
 
 class Lines:
     durable = True

@@ -18,7 +18,7 @@ from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import State, Verdict
 from notify.testing import FakeClock
 
-PATIENCE = 5.0  # seconds that a thread may take to do what it is about to
+PATIENCE = 30.0  # seconds that a thread may take to do what it is about to
 INTERVAL = 30.0
 
 
@@ -144,18 +144,18 @@ def test_no_strategy_is_looked_at_twice_at_the_same_time(looks: Looks, clock: Fa
 
 def test_workers_are_started_as_they_are_needed(looks: Looks, clock: FakeClock) -> None:
     names = [f"strategy-{number}" for number in range(10)]
-    before = threading.active_count()
+    before = set(threading.enumerate())
     poller = polling(looks, clock, fleet(*names))
     for round_ in (0, 1):
         for number in range(10):
             turn(looks, clock, round_ * INTERVAL + number * 0.05)
 
-    assert threading.active_count() - before == 2  # one that hands out, and one that looks
+    assert len(set(threading.enumerate()) - before) == 2  # one that hands out, and one that looks
 
     looks.held = set(names)
     clock.advance(INTERVAL)
     looks.wait_for(lambda: sum(looks.at_once.values()) == 10)
-    assert threading.active_count() - before == 11
+    assert len(set(threading.enumerate()) - before) == 11
     looks.let_go()
     poller.close()
 
@@ -306,10 +306,10 @@ def test_strategies_that_answer_and_that_do_not_are_told_apart() -> None:
             Strategy(id="hanging", name="Hanging", url=f"http://{hanging.authority}"),
             Strategy(id="crashed", name="Crashed", url=f"http://{crashed.authority}"),
         ]
-        seen = looked_at(strategies, deadline_seconds=0.5)
+        seen = looked_at(strategies, deadline_seconds=1.0)
 
     assert seen["crashed"].verdict.state is State.CRASHED
-    assert (seen["hanging"].verdict.state, seen["hanging"].verdict.reason) == (State.OFFLINE, "no answer within 0.5 s")
+    assert (seen["hanging"].verdict.state, seen["hanging"].verdict.reason) == (State.OFFLINE, "no answer within 1 s")
 
 
 def test_name_lookups_that_hang_are_held_against_no_other_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,11 +328,11 @@ def test_name_lookups_that_hang_are_held_against_no_other_strategy(monkeypatch: 
     strategies = [Strategy(id=str(number), name="", url="http://hangs.example") for number in range(5)]
     with raw(answer) as server:
         vega = Strategy(id="vega", name="Vega", url=f"http://{server.authority}")
-        seen = looked_at([*strategies, vega], deadline_seconds=0.2)
+        seen = looked_at([*strategies, vega], deadline_seconds=1.0)
         let.set()
 
     assert seen["vega"].verdict.state is State.CRASHED
-    assert seen["0"].verdict.reason == "no answer within 0.2 s"
+    assert seen["0"].verdict.reason == "no answer within 1 s"
 
 
 def test_a_strategy_that_answers_a_huge_number_is_judged_all_the_same() -> None:

@@ -26,6 +26,8 @@ from notify.testing import FakeClock
 HOUR = 3600.0
 logger = logging.getLogger("rpc")
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @contextmanager
 def speaking(
@@ -166,7 +168,8 @@ def test_people_are_told_the_count_at_the_interval(clock: FakeClock) -> None:
         assert notifier.flush(LONG)
         clock.advance(HOUR)
 
-        summary = people.wait_for(2)[1]
+        summary = people.wait_for(2, LONG)[1]
+        assert notifier.flush(LONG)  # or the lane may not have counted it yet
         assert summary.message == "node 0 is down × 412"
         assert summary.body == "First 00:00:00 UTC, last 00:00:00 UTC."
         assert (summary.level, summary.topic, summary.logger) == (logging.ERROR, "log", "rpc")
@@ -179,7 +182,8 @@ def test_who_can_change_messages_is_told_every_30_seconds_and_nobody_else(clock:
         down(10)
         assert notifier.flush(LONG)
         clock.advance(30)
-        counted = chat.wait_for(2)[1]
+        counted = chat.wait_for(2, LONG)[1]
+        assert notifier.flush(LONG)
         assert (counted.matter and (counted.matter.phase, counted.matter.count)) == (Phase.COUNTED, 10)
         down(1)
         clock.advance(29)
@@ -503,7 +507,8 @@ def test_who_interrupts_it_is_sent(clock: FakeClock) -> None:
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
 
 
-def test_nobody_waits_long_for_who_holds_it(clock: FakeClock) -> None:
+def test_nobody_waits_long_for_who_holds_it(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notify.delivery.folding.front._PATIENCE", 0.05)  # seconds, as it is elsewhere
     people = People()
     with speaking(clock, people=people) as notifier:
         notifier.notify("down", key="rpc", level=logging.ERROR)
@@ -554,7 +559,135 @@ def test_a_notifier_that_is_given_no_time_loses_no_count(clock: FakeClock, state
 
 
 def test_who_speaks_of_another_program_remembers_nothing_beside_its_outbox(clock: FakeClock, state: Path) -> None:
-    with Notifier({"people": People(durable=True)}, outbox=Outbox(state), clock=clock, remembers=False) as notifier:
+    with Notifier(
+        {"people": People(durable=True)}, outbox=Outbox(state, clock=clock), clock=clock, remembers=False
+    ) as notifier:
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
 
     assert not (state / "matters.jsonl").exists()
+
+
+# ---- what is urgent, and what came before it
+
+
+class HangingPeople(Hanging):
+    """People who read nothing for now."""
+
+    folds = True
+
+
+def go_out_and_in_again(notifier: Notifier) -> None:
+    notifier.notify("gas is out", key="gas", level=logging.ERROR)
+    notifier.resolve("gas")
+    notifier.notify("gas is out again", key="gas", level=logging.ERROR)
+
+
+IN_ORDER = ["gas is out", "Resolved: gas is out", "gas is out again"]
+
+
+def test_the_end_of_a_matter_is_not_overtaken_by_its_next_beginning(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.trade("ordinary")
+        go_out_and_in_again(notifier)
+        until(lambda: notifier.stats()["people"]["accepted"] == 5)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", *IN_ORDER, "ordinary"]
+
+
+def test_what_replaces_a_message_is_not_overtaken_by_what_replaces_it_in_turn(clock: FakeClock) -> None:
+    people = HangingPeople()
+    with speaking(clock, people=people) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        notifier.notify("fine", key="positions", update=True)
+        notifier.notify("FAILING", key="positions", level=logging.ERROR, update=True)
+        until(lambda: notifier.stats()["people"]["accepted"] == 3)
+        people.let.set()
+        assert notifier.flush(LONG)
+
+    assert [event.message for event in people.events] == ["busy", "fine", "FAILING"]
+
+
+def test_nor_is_it_after_a_restart(clock: FakeClock, state: Path) -> None:
+    people = HangingPeople(durable=True)
+    with speaking(clock, state, people=people, close_in=0) as notifier:
+        notifier.trade("busy")
+        assert people.called.wait(LONG)
+        go_out_and_in_again(notifier)
+    people.let.set()
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later):
+        assert [event.message for event in later.wait_for(3)] == IN_ORDER
+
+
+def test_an_alarm_after_an_end_that_had_to_wait_is_told(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = People()
+    with speaking(clock, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        folding: Folding = notifier._pipeline._folding
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with folding._alone():
+                held.set()
+                go_on.wait(LONG)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert held.wait(LONG)
+        find = folding._grouping.find
+
+        def find_when_nobody_holds_it(matter_id: str) -> object:
+            going = find(matter_id)  # who waited for the lock in vain has not yet left the note that it has ended
+            go_on.set()
+            thread.join(LONG)
+            return going
+
+        with monkeypatch.context() as patched:
+            patched.setattr(folding._grouping, "find", find_when_nobody_holds_it)
+            assert notifier.resolve("gas").wait(LONG) == {"people": DELIVERED}
+
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
+        assert notifier.notify("gas is out", key="gas", level=logging.ERROR).wait(LONG) == {"people": FOLDED}
+    assert people.messages[:3] == ["gas is out", "Resolved: gas is out", "gas is out"]
+
+
+def test_an_alarm_that_ended_while_the_disk_failed_is_told_when_it_comes_again_after_a_restart(
+    clock: FakeClock, state: Path
+) -> None:
+    people = People(durable=True)
+    journal = state / "matters.jsonl"
+    with speaking(clock, state, people=people) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert notifier.flush(LONG)
+        until(lambda: notifier._pipeline._folding._grouping._changed == {})  # it is noted
+        journal.rename(state / "meanwhile")
+        journal.mkdir()
+        notifier.resolve("gas")
+        folding: Folding = notifier._pipeline._folding
+        until(lambda: folding._journal is not None and folding._journal.lacks_all)
+        journal.rmdir()
+        (state / "meanwhile").rename(journal)
+        clock.advance(61)  # a minute until the disk is tried again
+
+    later = People(durable=True)
+    with speaking(clock, state, people=later) as notifier:
+        notifier.notify("gas is out", key="gas", level=logging.ERROR)
+        assert [event.message for event in later.wait_for(1)] == ["gas is out"]
+
+
+def test_where_nothing_outlives_the_process_what_has_ended_is_forgotten(clock: FakeClock) -> None:
+    with speaking(clock, people=People()) as notifier:
+        for number in range(100):
+            notifier.notify("down", key=f"node {number}", level=logging.CRITICAL)
+            notifier.resolve(f"node {number}")
+        assert notifier.flush(LONG)
+
+        until(lambda: not notifier._pipeline._folding._grouping._changed)

@@ -23,6 +23,8 @@ from notify.testing.fake_discord import FakeDiscord
 PATIENCE = 30.0  # seconds for what takes less than one
 logger = logging.getLogger("rpc")
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def discord() -> Iterator[FakeDiscord]:
@@ -154,9 +156,11 @@ BEGIN = """
 import logging
 from pathlib import Path
 from notify.backends.discord import DiscordBackend
-from notify.delivery.outbox import Outbox
+from notify.delivery.folding import front
+from notify.delivery.outbox import Outbox, writer
 from notify.notifier import Notifier
 
+front._PATIENCE = writer._PATIENCE = 10.0  # seconds, where 50 ms are too few on a busy machine
 url, state = sys.argv[1:]
 notifier = Notifier({"discord": DiscordBackend(url)}, outbox=Outbox(Path(state)))
 

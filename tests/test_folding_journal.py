@@ -1,7 +1,10 @@
 """What was announced, on disk: read again, damaged, from another version, on a disk that fails."""
 
 import json
+import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,90 @@ def test_what_somebody_else_tells_of_the_directory_is_not_told_again(state, caps
 
     assert journal.lacks_all
     assert capsys.readouterr().err == ""
+
+
+# ---- what ends while the disk fails
+
+
+@contextmanager
+def failing(directory: Path) -> Iterator[None]:
+    """Have the file fail, and be as it was afterwards."""
+    (directory / NAME).rename(directory / "meanwhile")
+    (directory / NAME).mkdir()
+    yield
+    (directory / NAME).rmdir()
+    (directory / "meanwhile").rename(directory / NAME)
+
+
+def test_what_ends_while_the_disk_fails_is_not_alive_for_the_next(directory):
+    journal, _ = opened(directory)
+    journal.write({"a": {"count": 1}, "b": {"count": 1}, "c": {"count": 1}}, {}, 0.0)
+    with failing(directory):
+        journal.write({"a": None}, {}, 100.0)
+        journal.write({"b": {"count": 2}, "c": {"count": 1}}, {}, 160.0)
+
+    journal.write({"b": {"count": 2}}, {}, 220.0)  # all there is: c has ended, and nobody has said so here
+
+    assert opened(directory)[1].matters == {"b": {"count": 2}}
+
+
+def test_what_an_earlier_process_has_left_and_ends_while_the_disk_fails_is_not_alive_for_the_next(directory):
+    opened(directory)[0].write({"a": {}}, {}, 0.0)
+    journal, _ = opened(directory)
+    with failing(directory):
+        journal.write({"a": None}, {}, 100.0)
+
+    journal.write({}, {}, 160.0)
+
+    assert opened(directory)[1].matters == {}
+
+
+def test_what_was_written_in_part_and_has_ended_since_is_not_alive_for_the_next(directory, monkeypatch, capsys):
+    journal, _ = opened(directory)
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:-5]))
+        journal.write({"a": {}, "b": {}}, {"chat": [1]}, 0.0)
+    assert opened(directory)[1].matters == {"a": {}, "b": {}}
+
+    journal.write({}, {}, 60.0)
+
+    assert opened(directory)[1] == Found()
+    assert "what was announced cannot be noted on disk: the disk is full" in capsys.readouterr().err
+
+
+def test_what_ends_again_and_again_on_a_disk_that_fails_for_long_is_not_remembered_for_ever(directory):
+    journal, _ = opened(directory)
+    (directory / NAME).mkdir()
+
+    for number in range(20):
+        journal.write({f"{number} {each}": {} for each in range(1000)}, {}, 60.0 * number)
+
+    assert len(journal._there) <= 2 * module._MATTERS
+
+
+def test_a_digest_that_was_told_while_the_disk_failed_is_not_told_by_the_next(directory):
+    journal, _ = opened(directory)
+    journal.write({}, {"chat": [1]}, 0.0)
+    with failing(directory):
+        journal.write({}, {}, 100.0)
+
+    journal.write({}, {}, 160.0)
+
+    assert opened(directory)[1].held == {}
+
+
+def test_a_file_that_was_made_unusable_meanwhile_is_put_aside_when_it_would_be_made_smaller(
+    directory, monkeypatch, capsys
+):
+    journal, _ = opened(directory)
+    (directory / NAME).write_text('{"notify": "matters", "version": 2}\n')  # by a later version that has begun
+    monkeypatch.setattr(module, "_LARGE", 10)
+
+    journal.write({"a": {}}, {}, 0.0)
+
+    (aside,) = directory.glob("matters-*.damaged.jsonl")
+    assert aside.read_text().startswith('{"notify": "matters", "version": 2}\n')
+    assert "it is from another version" in capsys.readouterr().err
+    assert journal.lacks_all  # what was in it is written again
+    assert journal.is_ready(5.0)

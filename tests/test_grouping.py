@@ -534,3 +534,17 @@ def test_what_is_on_its_way_when_the_process_dies_is_said_by_the_next():
 
     matters.told("rpc", lost=False)
     assert due(restarted(matters, 40), 2 * EDIT_EVERY) == []
+
+
+def test_all_there_is_says_also_what_has_ended_since_the_last_changes():
+    matters = grouping()
+    happen(matters, RPC, 0)
+    happen(matters, GAS, 0)
+    matters.changes()
+    matters.resolve("gas")
+
+    everything = matters.everything()
+
+    assert everything.keys() == {"rpc", "gas"}
+    assert everything["gas"] is None
+    assert matters.changes() == {}

@@ -10,6 +10,9 @@ from lanes import LONG
 
 from notify.backends.memory import MemoryBackend
 from notify.capture import handler as handler_module
+from notify.capture.handler import IntakeHandler
+from notify.capture.ring import RingBuffer
+from notify.delivery.intake import CAPACITY, HEAVY, Intake
 from notify.event import Event
 from notify.levels import TRADE
 from notify.notifier import Notifier
@@ -265,3 +268,75 @@ def test_a_filter_may_put_another_record_in_the_place_of_one(notifier: Notifier,
 
     assert notifier.flush()
     assert backend.messages == ["another"]
+
+
+# ---- what is heavy
+
+LARGE = "x" * 100_000
+
+
+def deep_error() -> BaseException:
+    def down(levels: int) -> None:
+        if levels:
+            down(levels - 1)
+        raise ValueError("deep")
+
+    try:
+        down(600)
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"msg": LARGE},
+        {"msg": "%s of %s", "args": (LARGE, 1)},
+        {"hash": LARGE},
+        {f"field {number}": "x" * 1000 for number in range(100)},
+        {"rows": [{"price": "1" * 1000}] * 100},
+        {"stack_info": LARGE},
+        {"exc_text": LARGE},
+        {"exc_info": ValueError(LARGE)},
+        {"exc_info": deep_error()},  # of 600 frames, each of 200 bytes
+        {"msg": {"event": "from structlog", "stack": LARGE}},
+        {"msg": {"event": "from structlog", "answer": LARGE[:30_000], "again": LARGE[:70_000]}},  # cut at 32,768
+        {"msg": {"event": "from structlog", "exc_info": ValueError(LARGE)}},
+    ],
+    ids=[
+        "message",
+        "argument",
+        "field",
+        "fields",
+        "nested",
+        "stack",
+        "text",
+        "error",
+        "frames",
+        "event",
+        "dict",
+        "raised",
+    ],
+)
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+def test_a_heavy_record_fills_the_intake_sooner_than_one_that_is_light(level: int, parts: dict[str, Any]) -> None:
+    intake = Intake()
+    handler = IntakeHandler(intake, RingBuffer())
+
+    handler.handle(logging.makeLogRecord({"levelno": level, **parts}))
+
+    assert 60_000 // HEAVY < len(intake) < 150_000 // HEAVY
+    assert len(intake.take(9)) == 1
+
+
+def test_a_loop_that_logs_large_records_is_stopped_before_the_memory_is_full() -> None:
+    intake = Intake()
+    handler = IntakeHandler(intake, RingBuffer())
+    record = logging.makeLogRecord({"msg": LARGE, "levelno": logging.INFO})
+
+    for _ in range(1500):
+        handler.handle(record)
+
+    # 100,000 places of 1,024 code points; each record takes 98 of them.
+    assert intake.stats()["pending"] == -(-CAPACITY // 98)
+    assert intake.dropped["intake full"] == 1500 - -(-CAPACITY // 98)

@@ -96,6 +96,7 @@ class Lost:
 
     level = logging.INFO
     ticket = None
+    weight = 0
 
     def event(self) -> NoReturn:
         raise AssertionError("no event is needed to count it")

@@ -7,13 +7,14 @@ import time
 import pytest
 
 from notify.delivery import intake as intake_module
-from notify.delivery.intake import Intake, Kept
+from notify.delivery.intake import CAPACITY, HEAVY, Intake, Kept
 from notify.event import Event
 from notify.levels import TRADE
 
 
 class Draft:
     ticket = None
+    weight = 0
 
     def __init__(self, number: int = 0, level: int = logging.INFO) -> None:
         self.number = number
@@ -259,7 +260,9 @@ def test_a_forked_child_forgets_what_its_parent_had(monkeypatch: pytest.MonkeyPa
 
     assert (len(intake), intake.take_parked()) == (0, [])
     intake.wake()
-    assert not waited_in_vain(intake)  # though its parent had not seen the last wake
+    begin = time.monotonic()
+    intake.wait(LONG)
+    assert time.monotonic() - begin < LONG / 2  # though its parent had not seen the last wake
     assert waited_in_vain(intake)  # and of that one the child knows nothing
 
 
@@ -287,3 +290,89 @@ def test_who_was_given_the_counts_does_not_see_them_change() -> None:
     intake.accept(Draft())
 
     assert (before, intake.dropped) == ({}, {"closed": 1})
+
+
+# ---- what is heavy
+
+
+def heavy(number: int, places: int, level: int = logging.INFO) -> Draft:
+    draft = Draft(number, level)
+    draft.weight = (places - 1) * HEAVY  # and one that every draft takes
+    return draft
+
+
+def test_what_is_heavy_takes_more_places_so_that_few_fill_the_intake() -> None:
+    intake = Intake()
+    intake.capacity = 20
+
+    accepted = [intake.accept(heavy(number, 10)) for number in range(3)]
+
+    assert accepted == [True, True, False]
+    assert intake.dropped == {"intake full": 1}
+
+
+def test_an_event_of_many_megabytes_is_taken_while_there_is_room_for_a_small_one() -> None:
+    intake = Intake()
+
+    assert intake.accept(heavy(1, intake.capacity + 1))
+    assert not intake.accept(Draft(2))
+
+
+def test_what_is_heavy_is_taken_once_and_in_its_order_and_leaves_no_place_behind() -> None:
+    intake = Intake()
+    for number, places in enumerate((1, 3, 1, 1000, 2)):
+        intake.accept(heavy(number, places))
+
+    assert intake.stats()["pending"] == 5  # events, and not the 1007 places that they take
+    assert [draft.number for draft in intake.take(3)] == [0, 1, 2]  # type: ignore[attr-defined]  # our Draft
+    assert [draft.number for draft in intake.take(3)] == [3, 4]  # type: ignore[attr-defined]  # our Draft
+    assert len(intake) == 0
+
+
+def test_a_flood_of_heavy_events_leaves_room_for_important_ones() -> None:
+    intake = Intake(wake_level=TRADE)
+    while intake.accept(heavy(0, 1000)):
+        pass
+
+    assert len(intake) == CAPACITY
+    assert intake.accept(heavy(1, 1000, TRADE))
+
+
+def test_what_is_heavy_and_on_disk_is_parked_when_there_is_no_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = Event(id="1", time=0.0, message="x" * 10 * HEAVY, level=TRADE)
+
+    class Disk(Keeper):
+        def keep(self, draft: Draft) -> Kept:
+            return Kept(event, None, stored=True)
+
+    intake = Intake(keeper=Disk())  # type: ignore[arg-type]  # our Draft
+    intake.capacity, intake._reserve = 11, 0
+
+    assert [intake.accept(Draft(level=TRADE)) for _ in range(2)] == [True, False]
+    assert len(intake) == 11
+    assert [kept.made for kept in intake.take_parked()] == [event]
+
+
+def test_places_of_many_threads_are_all_given_back_and_a_child_has_none_of_its_parents() -> None:
+    intake = Intake(wake_level=100)
+    intake.capacity = 500  # so that some are refused
+
+    def say() -> None:
+        for number in range(1000):
+            intake.accept(heavy(number, 1 + number % 7))
+
+    callers = [threading.Thread(target=say) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    taken = 0
+    while any(caller.is_alive() for caller in callers):
+        taken += len(intake.take(10))
+    for caller in callers:
+        caller.join()
+    taken += len(intake.take(10_000))
+
+    assert len(intake) == 0
+    assert taken + intake.dropped["intake full"] == 4 * 1000
+    intake.accept(heavy(1, 10))
+    intake.forget()
+    assert len(intake) == 0

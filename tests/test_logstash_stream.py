@@ -192,7 +192,7 @@ def test_a_peer_that_does_not_read_costs_no_more_than_the_deadline(monkeypatch: 
         with pytest.raises(TimeoutError):
             sender.send([BIG])
 
-        assert time.monotonic() - began < 2.0  # seconds; the rest is for a busy machine
+        assert time.monotonic() - began < 9.0  # seconds; the rest is for a busy machine
 
 
 def test_a_write_that_timed_out_is_not_continued_on_the_same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,4 +316,4 @@ def test_a_slow_tls_reader_does_not_stretch_the_deadline(
         with pytest.raises(TimeoutError):
             sender.send([BIG])
 
-        assert time.monotonic() - began < 3.0  # seconds; the rest is for a busy machine
+        assert time.monotonic() - began < 9.0  # seconds; the rest is for a busy machine

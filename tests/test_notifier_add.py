@@ -378,7 +378,7 @@ def test_a_child_may_set_up_whatever_its_parent_was_setting_up_when_it_was_forke
     held.wait()
     pid = os.fork()
     if pid == 0:
-        signal.alarm(5)  # seconds: it would wait for ever
+        signal.alarm(30)  # seconds: it would wait for ever
         notify.setup({**QUIET, "NOTIFY_STATE_DIR": str(state)}, signals=False).close(0)
         os._exit(0)
     _, status = os.waitpid(pid, 0)

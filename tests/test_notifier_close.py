@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from children import ended, running
 from lanes import LONG, Hanging, until
 
 from notify.backends.memory import MemoryBackend
@@ -159,12 +160,13 @@ def test_close_keeps_its_deadline(hanging: Hanging, backend: MemoryBackend) -> N
     notifier = Notifier({"hanging": hanging, "healthy": backend})
     ticket = notifier.notify("stuck")
     assert hanging.called.wait(LONG)
+    until(lambda: ticket.wait(0).get("healthy") == DELIVERED)
 
     notifier.close(0.01)  # returns, though send() does not
 
     assert ticket.wait(0) == {"hanging": PENDING, "healthy": DELIVERED}
     assert notifier.stats()["hanging"]["pending"] == 1
-    assert backend.closed
+    until(lambda: backend.closed)
 
 
 def test_close_does_not_wait_for_an_attempt_that_is_due_after_its_deadline():
@@ -455,3 +457,102 @@ def test_a_signal_handler_may_close_the_notifier_wherever_it_interrupts_it(
     run = subprocess.run(command, capture_output=True, text=True, timeout=LONG)
 
     assert (run.returncode, run.stdout) == (0, "closed\n"), run.stderr
+
+
+# ---- forks in the middle of something
+
+A_TICKET_IN_A_CHILD = """
+from notify.backends.memory import MemoryBackend
+from notify.notifier import Notifier
+
+notifier = Notifier({"memory": MemoryBackend()})
+ticket = notifier.trade("of the parent")
+ticket.wait(20)
+lock, held, let = notifier._pipeline._lock, threading.Event(), threading.Event()
+
+def hold():
+    with lock:
+        held.set()
+        let.wait(20)
+
+if sys.argv[1] == "another thread":
+    threading.Thread(target=hold).start()
+    held.wait(20)
+    child = os.fork()
+else:  # as a signal handler that has interrupted it
+    with lock:
+        child = os.fork()
+if not child:
+    signal.alarm(20)
+    say(ticket.wait(0.1))
+    said = notifier.trade("of the child")
+    say(said.wait(10))
+    os._exit(0)
+let.set()
+say("ended", os.waitpid(child, 0)[1])
+notifier.close()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("holder", ["another thread", "the one that forks"])
+def test_a_ticket_of_the_parent_can_be_waited_for_in_a_child_whoever_held_the_lock_when_it_was_forked(
+    holder: str,
+) -> None:
+    with running(A_TICKET_IN_A_CHILD, arguments=[holder]) as process:
+        end = ended(process)
+
+    # An end by the alarm would be 14.
+    assert end.lines == ["{'memory': 'delivered'}", "{'memory': 'delivered'}", "ended 0"], end.complaints
+
+
+FORKED_WHILE_A_LANE_WRITES = """
+from pathlib import Path
+from notify.backends.memory import MemoryBackend
+from notify.notifier import Notifier
+from notify.rules.routing import Route
+
+notifier = Notifier({"stdout": MemoryBackend()})  # before anything of the outbox was imported
+
+from notify.delivery.outbox import Outbox
+
+outbox, memory = Outbox(Path(sys.argv[1])), MemoryBackend(durable=True)
+notifier.add("discord", memory, Route(), outbox=outbox)
+notifier.trade("of the parent")
+notifier.flush(20)
+held, let = threading.Event(), threading.Event()
+
+def hold():
+    with outbox.locks.lanes:
+        held.set()
+        let.wait(20)
+
+if sys.argv[2] == "slow":  # so that the fork waits for it in vain
+    threading.Thread(target=hold).start()
+    held.wait(20)
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    memory.clear()
+    ticket = notifier.trade("of the child")
+    # That the disk is out of use may be told, too.
+    say(notifier.flush(10), "of the child" in memory.messages, ticket.durable, outbox.broken)
+    os._exit(0)
+let.set()
+say("ended", os.waitpid(child, 0)[1])
+notifier.close()
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("disk", "durable", "broken"),
+    [("slow", False, "the process was forked in the middle of a write"), ("quick", True, None)],
+)
+def test_a_child_of_a_notifier_that_is_older_than_the_outbox_delivers(
+    tmp_path: Path, disk: str, durable: bool, broken: str | None
+) -> None:
+    with running(FORKED_WHILE_A_LANE_WRITES, arguments=[tmp_path / "state", disk]) as process:
+        end = ended(process)
+
+    assert end.lines == [f"True True {durable} {broken}", "ended 0"], end.complaints

@@ -651,3 +651,9 @@ def test_fields_from_an_endless_generator_are_cut() -> None:
     kept = keep_fields(Endless())  # type: ignore[arg-type]  # that is the point
 
     assert kept["99"] == MAX_ITEMS - 1
+
+
+def test_names_that_become_one_in_json_lose_no_value():
+    kept = keep({"legs": {1: "a", "1": "b", None: "c", "null": "d", "1'": "e"}})
+
+    assert jsonable(kept) == {"legs": {"1": "a", "1'": "b", "null": "c", "null'": "d", "1''": "e"}}

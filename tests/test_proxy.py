@@ -28,7 +28,7 @@ pytestmark = pytest.mark.process
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 PASSWORD = "c4nary-password"
 TOKEN = base64.b64encode(f"operator:{PASSWORD}".encode()).decode()
-QUICK = 1.0  # seconds that an answer may take while others misbehave; it takes some milliseconds
+QUICK = 4.0  # seconds that an answer may take while others misbehave; it takes some milliseconds
 PATHS = ["/", "/ping", "/status", "/healthz", "/metrics", "/metadata", "/nothing"]
 
 # What a client may say to seem somebody else. Each value has this mark in it.
@@ -342,7 +342,7 @@ def test_clients_that_drip_their_headers_never_reach_the_program(house: House, m
     asked = time.monotonic()
     answers = [proxy.ask("vega.example.com", "/ping").status for proxy in (house.tls, house.plain)]
     took = time.monotonic() - asked
-    deadline = time.monotonic() + 8  # read_header is 5 s
+    deadline = time.monotonic() + 30  # read_header is 5 s
     for connection in crowd:
         drip_until_closed(connection, deadline)
 

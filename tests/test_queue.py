@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notify.delivery.queue import Entry, LaneQueue
-from notify.event import Attachment, Event, ExceptionInfo
+from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase
 
 
 def entry(name: str, level: int = logging.INFO, size: int = 0, *, stored: bool = False) -> Entry:
@@ -154,7 +157,7 @@ def test_one_entry_that_would_leave_no_room_for_others_does_not_fit(size: int, f
 def test_many_entries_are_put_at_once_and_make_room_once() -> None:
     queue = LaneQueue(capacity=3)
 
-    dropped = queue.put(entry(name, level) for name, level in zip("abcde", (20, 40, 20, 20, 30), strict=True))
+    dropped = queue.put([entry(name, level) for name, level in zip("abcde", (20, 40, 20, 20, 30), strict=True)])
 
     assert names(dropped) == "a c"
     assert names(queue.take(9)) == "b d e"
@@ -274,3 +277,134 @@ def test_what_is_in_flight_is_not_discarded() -> None:
 
     assert names(queue.discard({"a", "b"})) == "b"
     assert names(queue.acknowledge(1)) == "a"
+
+
+# ---- what belongs to one matter keeps its order
+
+
+def told(name: str, matter: str, level: int = logging.INFO) -> Entry:
+    event = Event(id=name, time=0.0, message="", level=level, matter=Matter(matter, Phase.ANNOUNCED))
+    return Entry.of(event, None)
+
+
+def test_an_urgent_entry_takes_along_what_waits_of_its_matter() -> None:
+    queue = filled(entry("a"), told("resolved", "gas"), entry("b"), told("fine", "pos"), entry("c", logging.ERROR))
+
+    queue.put([told("again", "gas", logging.ERROR)])
+
+    assert names(queue.take(9)) == "c resolved again a b fine"
+
+
+def test_what_came_with_an_urgent_entry_and_before_it_is_taken_along_and_what_came_after_it_is_not() -> None:
+    queue = LaneQueue()
+
+    queue.put([entry("a"), told("1", "gas"), told("2", "gas", logging.ERROR), entry("b"), told("3", "gas")])
+
+    assert names(queue.take(9)) == "1 2 a b 3"
+
+
+def test_what_is_given_back_comes_before_the_urgent_entry_of_its_matter_that_came_meanwhile() -> None:
+    queue = filled(entry("a"), told("resolved", "gas"))
+    queue.take(2)
+    queue.put([told("again", "gas", logging.ERROR)])
+
+    queue.give_back()
+
+    assert names(queue.take(9)) == "resolved again a"
+
+
+def test_what_was_taken_along_is_given_back_to_where_it_was() -> None:
+    queue = filled(told("resolved", "gas"), told("again", "gas", logging.ERROR), entry("a", logging.ERROR))
+    queue.take(1)
+
+    queue.give_back()
+
+    assert names(queue.take(9)) == "resolved again a"
+
+
+def test_what_is_older_comes_before_the_urgent_entries_of_its_matter_when_it_is_brought_forward() -> None:
+    queue = filled(told("again", "gas", logging.ERROR), entry("new", logging.ERROR), entry("old"))
+    queue.put([told("out", "gas", logging.ERROR), told("resolved", "gas"), entry("older")])
+
+    queue.bring_forward({"out", "resolved", "older"})
+
+    assert names(queue.take(9)) == "out resolved again new older old"
+
+
+def test_where_order_matters_nothing_is_taken_along() -> None:
+    queue = filled(entry("a"), told("resolved", "gas"), in_order=True)
+    queue.put([told("again", "gas", logging.ERROR)])
+    queue.take(2)
+
+    queue.give_back()
+
+    assert names(queue.take(9)) == "a resolved again"
+
+
+def test_of_a_long_line_what_was_looked_at_is_not_looked_at_again() -> None:
+    looks = 0
+
+    class Counted(Event):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "matter"
+            return super().__getattribute__(name)
+
+    ordinary = [Entry.of(Counted(id=str(at), time=0.0, message="", level=logging.INFO), None) for at in range(1000)]
+    queue = filled(*ordinary)
+
+    for at in range(100):
+        queue.put([told(f"urgent {at}", "gas", logging.ERROR)])
+
+    assert looks == 1000  # and not for each of the hundred
+
+
+@given(st.data())
+def test_of_one_matter_nothing_overtakes_anything_whatever_happens(data: st.DataObject) -> None:
+    queue = LaneQueue(in_order=data.draw(st.booleans()))
+    said = st.lists(st.tuples(st.sampled_from(["", "gas", "pos"]), st.sampled_from([logging.INFO, logging.ERROR])))
+    put: list[Entry] = []
+    done: list[Entry] = []
+
+    def acknowledge(count: int) -> None:
+        done.extend(queue.acknowledge(count))
+        queue.give_back()
+
+    for _ in range(data.draw(st.integers(1, 8))):
+        new: list[Entry] = []
+        for matter, level in data.draw(said):
+            name = str(len(put) + len(new))
+            new.append(told(name, matter, level) if matter else entry(name, level))
+        queue.put(new)
+        put += new
+        queue.take(data.draw(st.integers(0, 6)))
+        if data.draw(st.booleans()):
+            acknowledge(data.draw(st.integers(0, 6)))
+    queue.give_back()
+    queue.take(len(put))
+    acknowledge(len(put))
+
+    def of(matter: str, entries: Sequence[Entry]) -> str:
+        return names([each for each in entries if each.event.matter is not None and each.event.matter.id == matter])
+
+    assert len(done) == len(put)
+    for matter in ("gas", "pos"):
+        assert of(matter, done) == of(matter, put)
+
+
+def test_many_urgent_entries_that_come_at_once_look_through_a_long_line_once() -> None:
+    looks = 0
+
+    class Counted(Event):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "matter"
+            return super().__getattribute__(name)
+
+    ordinary = [Entry.of(Counted(id=str(at), time=0.0, message="", level=logging.INFO), None) for at in range(1000)]
+    queue = filled(*ordinary, *(told(f"{at}", f"matter {at}") for at in range(100)))
+
+    queue.put([told(f"{at} again", f"matter {at}", logging.ERROR) for at in range(100)])
+
+    assert looks == 2 * 1000  # for what they are of, and to move those that are among them
+    assert names(queue.take(100)) == " ".join(map(str, range(100)))

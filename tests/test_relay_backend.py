@@ -190,11 +190,11 @@ def test_redis_that_was_killed_is_waited_for_and_found_again(server: RedisServer
 def test_a_connection_that_the_server_has_ended_costs_no_attempt(
     server: RedisServer, backend: RelayBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notify.backends.relay.backend.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("notify.backends.relay.backend.REQUEST_SECONDS", 1.0)
     backend.send([event(1)])
     server.stop()
     server.start()
-    threading.Event().wait(0.4)  # seconds: past the deadline of the last request
+    threading.Event().wait(1.1)  # seconds: past the deadline of the last request
 
     assert backend.send([event(2)]) == 1
 
@@ -275,12 +275,12 @@ class Dripping:
 
 
 def test_a_slow_redis_costs_its_deadline_and_no_event(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notify.backends.relay.backend.REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr("notify.backends.relay.backend.REQUEST_SECONDS", 1.0)
     drip = Dripping(server, every=0.0)
     with raw(drip) as between:
         backend = RelayBackend(f"redis://{between.authority}", ORIGIN)
         assert backend.send([event(1)]) == 1
-        drip.every = 0.01  # an answer of some 50 bytes takes half a second now
+        drip.every = 0.05  # an answer of some 50 bytes takes two seconds and a half now
 
         with pytest.raises(RetryLater, match="no answer in time"):
             backend.send([event(2)])

@@ -12,6 +12,7 @@ import pytest
 from children import python, running
 from raw_server import raw, silent
 from redis_server import RedisServer, running_redis
+from services import eventually
 
 import notify
 from notify.backends.relay.backend import RelayBackend
@@ -232,7 +233,10 @@ def test_while_redis_is_away_nothing_is_lost_and_the_order_is_kept(server: Redis
             level = logging.ERROR if number % 10 == 0 else notify.TRADE
             notifier.notify(f"number {number}", level=level, topic="trade")
         assert not notifier.flush(2.0)  # seconds: two or three attempts
-        assert notifier.stats()["relay"]["last_error"] == "Redis was not reached: connection refused"
+        # The first attempt may have lost the connection that was killed.
+        eventually(
+            lambda: notifier.stats()["relay"]["last_error"] == "Redis was not reached: connection refused", "it says so"
+        )
         server.start()
         assert notifier.flush(LONG)
 
@@ -245,6 +249,8 @@ def test_what_a_killed_program_has_said_is_published_by_the_next(server: RedisSe
     server.kill()
     script = """
         import notify
+        from notify.delivery.outbox import writer
+        writer._PATIENCE = 10.0  # seconds, where 50 ms are too few on a busy machine
         notifier = notify.setup()
         for number in range(20):
             ticket = notifier.trade(f"number {number}")
@@ -273,7 +279,7 @@ def test_with_a_wrong_password_the_lane_stops_and_the_others_are_told(tmp_path: 
         env = {**QUIET, "NOTIFY_RELAY_URL": server.url.replace("://", f"://:{CANARY}@")}
         with notify.setup(env=env, backends={"memory": memory}) as notifier:
             notifier.trade("Bought")
-            told = memory.wait_for(2, LONG)[-1].message
+            (told,) = [event.message for event in memory.wait_for(2, LONG) if event.topic == "alert"]
 
         assert told == (
             "relay takes no messages any more: Redis refuses the name or the password. It is tried again every ten "
@@ -299,7 +305,7 @@ def test_a_redis_that_hangs_costs_the_caller_nothing() -> None:
 
     # Two rows on disk are some hundred microseconds, and Redis would cost its deadline of 5 s.
     assert sorted(took)[100] < 0.02
-    assert max(took) < 1.0
+    assert max(took) < 4.0
 
 
 @pytest.mark.process

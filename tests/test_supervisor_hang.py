@@ -20,13 +20,17 @@ class ScriptedMark:
 
     def __init__(self) -> None:
         self.at: float | None = 1000.0
-        self.running = True
+        self.running = self.alive = True
+        self.pid = 1
 
     def progress_at(self) -> float | None:
         return self.at
 
     def is_running(self) -> bool:
         return self.running
+
+    def is_alive(self) -> bool:
+        return self.alive
 
     def gives_stacks(self) -> bool:
         return False
@@ -153,7 +157,7 @@ class DeafChild:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
 
-    def kill(self, signum: int) -> None:
+    def kill(self, signum: int, pid: int) -> None:
         pass
 
     def wait(self, timeout: float) -> None:
@@ -290,3 +294,49 @@ def test_a_program_that_has_another_use_for_the_signal_keeps_it():
         stacks.signal.signal(stacks.SIGNAL, before)
 
     assert got == [stacks.SIGNAL]
+
+
+# ---- behind a wrapper
+
+
+def test_a_program_that_its_wrapper_has_started_anew_does_not_hang_before_its_first_progress(scene, capfd):
+    scene.pass_time(95)  # of 100 s
+    scene.mark.pid, scene.mark.at = 2, None
+
+    assert scene.pass_time(95) == 0
+    scene.mark.at = 5000.0
+    assert scene.pass_time(100) == 0
+    assert scene.pass_time(10) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_program_that_has_died_behind_its_wrapper_does_not_hang(scene):
+    scene.mark.alive = False
+
+    assert scene.pass_time(300) == 0
+
+
+def test_a_hang_that_ended_with_the_program_is_told_to_have_ended_when_the_next_one_makes_progress(scene):
+    assert scene.pass_time(150) == 1
+    scene.mark.pid, scene.mark.at = 2, None
+    scene.pass_time(50)
+    assert len(scene.said) == 1
+    scene.mark.at = 5000.0
+    scene.pass_time(5)
+
+    assert scene.said[1:] == ["my-strategy goes on: it made no progress for 3 min 20 s"]
+
+
+def test_a_mark_of_a_program_behind_the_child_is_found_and_the_childs_own_goes_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SUPERVISOR", str(os.getpid()))
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    marker = RunMarker(tmp_path / "state")
+    marker.begin()
+
+    behind = Mark(tmp_path / "state", 1)
+    assert behind.found()
+    assert (behind.pid, behind.is_childs_own, behind.is_alive()) == (os.getpid(), False, True)
+    own = Mark(tmp_path / "state", os.getpid())
+    assert own.found()
+    assert (own.pid, own.is_childs_own) == (os.getpid(), True)
+    marker.end()

@@ -278,9 +278,9 @@ def test_trouble_at_telegram_or_on_the_way_is_a_reason_to_retry(telegram, backen
 
 def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
     telegram.answer_with(HANG)
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=2.0)
 
-    with pytest.raises(RetryLater, match=r"no answer within 0.2 s"):
+    with pytest.raises(RetryLater, match=r"no answer within 2 s"):
         backend.send([event()])
     clock.advance(1)
     assert backend.send([event()]) == 1
@@ -290,7 +290,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(telegram, clock):
 @pytest.mark.parametrize("reply", [DRIP, Reply(200, b"", keeps=True)])
 def test_a_message_that_was_taken_is_not_sent_again_for_want_of_a_whole_answer(telegram, clock, reply):
     telegram.answer_with(reply)
-    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=0.2)
+    backend = TelegramBackend(TOKEN, CHAT_ID, base=telegram.base, limiter=ProcessLimiter(clock), deadline_seconds=2.0)
 
     assert backend.send([event()]) == 1
     backend.close()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from lanes import LONG, Hanging, Scripted, until
+from lanes import LONG, Hanging, Scripted, until, waits
 from outboxes import an_event, opened
 
 from notify.backends.memory import MemoryBackend
@@ -87,6 +87,7 @@ def test_what_did_not_fit_is_told_once_with_its_number_and_reason(
     routes = {"slow": Route(topics=parse_topics("!alert"))}
     people = MemoryBackend()
     notifier = Notifier({"slow": hanging, "people": people}, routes=routes)
+    until(lambda: waits("housekeeping", "_run"))  # for a minute, so that it says nothing before the last is dropped
     notifier.notify("in flight")
     assert hanging.called.wait(LONG)
     for number in range(5):

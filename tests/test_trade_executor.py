@@ -460,7 +460,7 @@ def test_at_the_end_of_the_program_the_handler_of_telegram_waits_for_nobody(exec
     began = time.monotonic()
     handler.close()  # as logging does at exit
 
-    assert time.monotonic() - began < 1.0  # second; it would wait for five
+    assert time.monotonic() - began < 4.0  # seconds; it would wait for five
 
 
 @pytest.mark.parametrize("exc_info", [(), (1,), (None, "text", None)])
@@ -509,7 +509,7 @@ def test_a_configuration_of_logging_in_the_middle_waits_for_no_destination(execu
     began = time.monotonic()
     logging.shutdown([weakref.ref(handler)])  # as dictConfig() does with all handlers there are
 
-    assert time.monotonic() - began < 1.0  # second; it would wait for five
+    assert time.monotonic() - began < 4.0  # seconds; it would wait for five
     executor.notifier.close(0)
 
 

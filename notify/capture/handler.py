@@ -7,7 +7,7 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture.ring import LONGEST_NAME, RingBuffer
 from notify.capture.snapshot import Snapshot
-from notify.delivery.intake import Intake
+from notify.delivery.intake import HEAVY, Intake
 from notify.plain import came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
 from notify.threads import idents
@@ -63,7 +63,8 @@ class IntakeHandler(logging.Handler):
                 if name == ASYNCIO and _is_said(record):
                     return True
             intake = self._intake
-            if snapshot.level < intake.wake_level and len(intake.waiting) < intake.capacity:
+            is_light = snapshot.level < intake.wake_level and snapshot.weight < HEAVY
+            if is_light and len(intake.waiting) < intake.capacity:
                 intake.waiting.append(snapshot)
             else:
                 snapshot.note_template(record)

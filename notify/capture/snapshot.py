@@ -30,6 +30,7 @@ from notify.plain import (
     safe_repr,
     safe_str,
 )
+from notify.plain import weight as weight_of
 from notify.reported import report_of
 from notify.rules.fingerprint import Subject, subject_of_log
 
@@ -58,7 +59,18 @@ class Snapshot:
     """
 
     __slots__ = (
-        *("_body", "_created", "_extras", "_is_reported", "_origin", "_template", "exception", "level", "message"),
+        *(
+            "_body",
+            "_created",
+            "_extras",
+            "_is_reported",
+            "_origin",
+            "_template",
+            "exception",
+            "level",
+            "message",
+            "weight",
+        ),
     )
 
     ticket: Ticket | None = None
@@ -92,9 +104,11 @@ class Snapshot:
         if type(self.message) is not str:  # "%s" of a string of the program's own class may be one itself
             self.message = str.__str__(self.message)
         self.level = level if type(level) is int else _number(level, logging.INFO)
+        weight = len(self.message)
         self.exception = None
         if exc_info is not None and (raised := _raised(exc_info)) is not None:
             self.exception = raised
+            weight += raised.weight
         elif self._body is None:
             self._body = exc_text  # a record that came through a socket or a pickle has its traceback as text only
         extras: dict[Any, object] = {}
@@ -105,12 +119,22 @@ class Snapshot:
         try:
             for name in names:
                 value = attributes[name]
-                extras[name] = value if type(value) in SCALARS else keep(value)
+                kind = type(value)
+                if kind is str:
+                    weight += len(value)
+                elif kind not in SCALARS:
+                    value = keep(value)
+                    weight += weight_of(value)
+                extras[name] = value
         except Exception:  # noqa: BLE001 - a class that cannot be hashed, of which there is none by accident
             extras[name] = safe_repr(value)
             extras.update((other, safe_repr(attributes[other])) for other in names)
+        self.weight = weight
+        """About how many characters of text it has: thousands may wait."""
         if event_dict is not None:
             self._add_parts(event_dict)
+        if self._body is not None:
+            self.weight += weight_of(self._body)
         if context.bound if context.is_known else _STRUCTLOG in _modules:
             self._add_fields(context.fields())
 
@@ -120,11 +144,14 @@ class Snapshot:
         self._body = body_of(event_dict) or self._body
         if self.exception is None and (exception := exception_of(event_dict)) is not None:
             self.exception = Raised(exception)
+            self.weight += self.exception.weight
         self._add_fields({name: event_dict[name] for name in event_dict if not _is_part(name)})
 
     def _add_fields(self, fields: dict[Any, object]) -> None:
-        for name, value in keep_fields(fields).items():
+        kept = keep_fields(fields)
+        for name, value in kept.items():
             self._extras.setdefault(name, value)
+        self.weight += weight_of(kept)
 
     @property
     def time(self) -> float:

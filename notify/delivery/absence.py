@@ -110,7 +110,11 @@ class Absence:
         handed: list[Entry] = []
         left: list[Entry] = []
         counted: list[Entry] = []
+        unwanted: list[Entry] = []
         for entry in batch:
+            if entry.but_not_to == to.name:
+                unwanted.append(entry)
+                continue
             matter = entry.event.matter
             if matter is not None and matter.phase is Phase.COUNTED:
                 counted.append(entry)  # it changes a message that only the destination has
@@ -132,7 +136,7 @@ class Absence:
         _settle(handed, to.name, PENDING)  # before anybody can say better
         if handed:
             to.put(handed)  # and not yet taken out here: who waits must never find it nowhere
-        self._lane.handed_over([*handed, *left], counted, to.name)
+        self._lane.handed_over([*handed, *left], counted, unwanted, to.name)
 
     def forget_told(self) -> None:
         """Note that what was handed over comes back: the stand-in was told nothing of it. For any thread."""

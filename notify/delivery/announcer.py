@@ -25,7 +25,9 @@ class Announcer:
         self.lanes: Sequence[Lane] = ()
         """All there are, as soon as they have been made."""
 
-    def say(self, text: str, *, level: int = logging.WARNING, but_not_to: str = "", also_to: str | None = None) -> None:
+    def say(
+        self, text: str, *, level: int = logging.WARNING, but_not_to: str | None = None, also_to: str | None = None
+    ) -> None:
         """Tell *text*, which must hold no credentials; to the lane *also_to* whatever that one wants."""
         now = self._clock.time()
         event = Event(
@@ -37,6 +39,9 @@ class Announcer:
             logger="notify",
             source=Source(process=os.getpid(), thread=threading.current_thread().name),
         )
-        for lane in self.lanes:
-            if lane.name == also_to or (lane.name != but_not_to and lane.route.wants(event)):
-                lane.put([Entry.of(event, None)])
+        lanes = [
+            lane for lane in self.lanes if lane.name == also_to or (lane.name != but_not_to and lane.route.wants(event))
+        ]
+        to = frozenset(lane.name for lane in lanes)  # whoever stands in for one of them knows whether it has it anyway
+        for lane in lanes:
+            lane.put([Entry.of(event, None)._replace(to=to, but_not_to=but_not_to)])

@@ -14,6 +14,9 @@ from notify.delivery.ticket import CLOSED, FOLDED, HANDED_OVER, Ticket
 if TYPE_CHECKING:
     from notify.delivery.absence import Home
 
+ABOUT_STAND_IN = "about its fallback"
+"""The reason to drop what a lane was told of the one that would get it in its place."""
+
 
 class Holdings:
     """A queue, what is on disk for want of room in it, and the counts. Thread-safe.
@@ -118,15 +121,20 @@ class Holdings:
 
     # ---- while the destination is gone
 
-    def handed_over(self, entries: Sequence[Entry], counted: Sequence[Entry], to: str) -> None:
-        """Note that all that was taken is settled: *entries* by the lane *to*, *counted* as part of a message."""
+    def handed_over(
+        self, entries: Sequence[Entry], counted: Sequence[Entry], unwanted: Sequence[Entry], to: str
+    ) -> None:
+        """Note that all that was taken is settled: *entries* by the lane *to*, *counted* as part of a message, and
+        what is *unwanted* there, being about it, by nobody.
+        """
         with self._lock:
-            self._queue.acknowledge(len(entries) + len(counted))
+            self._queue.acknowledge(len(entries) + len(counted) + len(unwanted))
             self._queue.give_back()
             self._tally.handed_over += len(entries)
             self._tally.folded += len(counted)
             self._settle(entries, HANDED_OVER + to)
             self._settle(counted, FOLDED)
+            self._drop(unwanted, ABOUT_STAND_IN)
 
     def guests(self) -> list[Entry]:
         """Return what is here in the place of other lanes."""

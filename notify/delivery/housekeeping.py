@@ -241,7 +241,7 @@ class Housekeeping:
         self._announcer.say(
             f"Not delivered to {destination}: {_events(count)} ({reason}).",
             # Who refuses events may refuse this one too, and so on.
-            but_not_to=destination if reason == "rejected" else "",
+            but_not_to=destination if reason == "rejected" else None,
         )
 
 

@@ -1,6 +1,7 @@
 """An event that is made already, as the intake takes it."""
 
 from notify.delivery.intake import Draft
+from notify.delivery.queue import Entry
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.rules.fingerprint import Subject, subject_of_event
@@ -30,6 +31,11 @@ class Made(Draft):
     def level(self) -> int:
         """Severity, in logging's numbers."""
         return self._event.level
+
+    @property
+    def weight(self) -> int:
+        """About how many characters of text and bytes of files it has."""
+        return Entry.of(self._event, None).weight
 
     def event(self) -> Event:
         """Return the event."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from notify import diagnostics
-from notify.backend import Backend, durable, edits, remember_in
+from notify.backend import Backend, edits, remember_in
 from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.dispatcher import Dispatcher
@@ -21,7 +21,7 @@ from notify.delivery.intake import NOT_MADE, Draft, Intake
 from notify.delivery.lane import Lane
 from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
-from notify.delivery.write_ahead import WriteAhead
+from notify.delivery.write_ahead import WriteAhead, durable_among
 from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
 from notify.plain import class_name
@@ -78,7 +78,7 @@ class Pipeline:
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}
-        self._durable = _durable(backends, self._routes) if outbox is not None else set()
+        self._durable = durable_among(backends, self._routes) if outbox is not None else set()
         self._outbox = outbox
         self._durable_level = durable_level
         self._redact = redact
@@ -179,7 +179,7 @@ class Pipeline:
                 self._folding.remember_in(_journal(outbox, self._clock))
         self._routes = {**self._routes, name: route}  # first: what is forked meanwhile has a route for each backend
         self._backends = {**self._backends, name: backend}
-        self._durable = _durable(self._backends, self._routes) if self._outbox is not None else set()
+        self._durable = durable_among(self._backends, self._routes) if self._outbox is not None else set()
         self._folding.add(name, backend, route)
         if edits(backend):
             remember_in(backend, self._folding.posted(name))
@@ -205,6 +205,11 @@ class Pipeline:
 
         What is *closed*, or was about to be by a thread that does not exist here, begins nothing and refuses all.
         """
+        if self._outbox is not None:
+            self._outbox.begin_in_child()  # first: a thread that does not exist here may have its locks
+        if not self._lock._is_owned():  # type: ignore[attr-defined]  # the thread that has it does not exist here
+            # Tickets of the parent are waited for with it. Python does the same with locks of its own.
+            self._settled._at_fork_reinit()  # type: ignore[attr-defined]  # not for the public
         self.intake.forget()
         self._folding.begin_in_child()
         if not (closed or self._closed):
@@ -316,7 +321,7 @@ class Pipeline:
         """Return counts per lane, and what the intake and the outbox have to tell."""
         counts = {}
         intake = self.intake.stats()
-        if intake["accepted"] or intake["last_error"]:
+        if intake["accepted"] or intake["pending"] or intake["last_error"]:
             counts["intake"] = intake
         if self._outbox is not None:
             counts["outbox"] = self._outbox.stats()
@@ -327,7 +332,11 @@ class Pipeline:
         self._dispatcher.stop(max(_LAST_MOMENT, deadline - time.monotonic()))
         for draft in self.intake.clear():  # only when the dispatcher hangs, or could never be started
             if draft.ticket is not None:
-                self._refuse(draft.event(), draft.ticket)
+                try:
+                    self._refuse(draft.event(), draft.ticket)
+                except Exception as error:  # noqa: BLE001 - as in `_take`; the rest must end all the same
+                    draft.ticket.routed(dict.fromkeys(self._routes, f"dropped: {self.intake.refusal}"))
+                    diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
         self._folding.save(now_or_never=True)
         for lane in self.lanes:
             lane.stop()
@@ -373,17 +382,6 @@ class Pipeline:
         return not any(
             lane.pending() and (remaining is None or lane.next_attempt_in() <= remaining) for lane in self.lanes
         )
-
-
-def _durable(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> set[str]:
-    """Return the backends whose events are worth keeping on disk: those that say so, and who stands in for them."""
-    found: set[str] = set()
-    for name, backend in backends.items():
-        standing_in: str | None = name if durable(backend) else None
-        while standing_in is not None and standing_in in routes and standing_in not in found:
-            found.add(standing_in)
-            standing_in = routes[standing_in].fallback
-    return found
 
 
 def _journal(outbox: "Outbox", clock: Clock) -> Journal:

@@ -5,8 +5,10 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 
 from collections import deque
 from collections.abc import Collection, Container, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from notify import plain
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.levels import severity
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 CAPACITY = 50_000  # events; 45 MB at the 900 bytes of a waiting event
 MAX_BYTES = 64 * 2**20  # of text and attachments, so that a few thousand long tracebacks cannot fill the memory
-
-_ITEM = 32  # bytes of a place in a list, with the number or the head of the text that is there
 
 
 class Entry(NamedTuple):
@@ -32,6 +32,7 @@ class Entry(NamedTuple):
         to: the backends that get it, whatever their routes want; None: as the routes have it.
         repeats: backends that fold count it, and get nothing of it.
         home: the lane whose destination is gone, and in whose place another has it.
+        but_not_to: the backend that does not get it, in whoever's place; None: there is none.
     """
 
     event: Event
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
     to: Collection[str] | None = None
     repeats: bool = False
     home: "Home | None" = None
+    but_not_to: str | None = None
 
     @classmethod
     def of(cls, event: Event, ticket: Ticket | None, *, stored: bool = False) -> Self:
@@ -52,7 +54,7 @@ class Entry(NamedTuple):
             if kind is str:
                 weight += len(value)  # type: ignore[arg-type]  # it is one
             elif kind is not int and kind is not float:
-                weight += _weight(value)
+                weight += plain.weight(value)
         if event.body:
             weight += len(event.body)
         if event.exception is not None:
@@ -62,20 +64,14 @@ class Entry(NamedTuple):
         if event.attachments:
             weight += sum(len(attachment.data) for attachment in event.attachments)
         # Past the named tuple's own __new__, which costs as much as all of the above.
-        return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None))
-
-
-def _weight(value: object) -> int:
-    """Return about how much text there is in a kept value; `notify.plain` has bounded its items."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_weight, value)) + sum(map(_weight, value.values())) + _ITEM * len(value)
-    return sum(map(_weight, value)) + _ITEM * len(value) if isinstance(value, list | tuple) else 0
+        return tuple.__new__(cls, (event, ticket, weight, stored, None, False, None, None))
 
 
 class LaneQueue:
     """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged.
+
+    Of one matter nothing overtakes anything: an urgent entry takes along what waits of its matter. Its end would
+    otherwise be told after it has begun again.
 
     Args:
         capacity: events that may wait.
@@ -94,6 +90,9 @@ class LaneQueue:
         self._ordinary: deque[Entry] = deque()
         self._taken: deque[Entry] = deque()
         self._bytes = 0
+        # So that not the whole line is looked through for each urgent entry: what it has told of, and perhaps more.
+        self._ordinary_matters: set[str] = set()
+        self._looked_at = 0  # entries at the front of the ordinary line, at most, whose matters are among these
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._ordinary) + len(self._taken)
@@ -107,16 +106,25 @@ class LaneQueue:
         """Say whether *entry* leaves room for others, at least in an empty queue."""
         return entry.weight <= self._shed_to_bytes
 
-    def put(self, entries: Iterable[Entry]) -> list[Entry]:
+    def put(self, entries: Collection[Entry]) -> list[Entry]:
         """Add *entries*, which fit, and return what had to make room for them.
 
         That is what is on disk, too, and then the rest, of each the oldest of the least severe.
         """
         ordinary, urgent = self._ordinary, self._ordinary if self._in_order else self._urgent
         weight = 0
+        since: int | None = None
         for entry in entries:
             # What may be TRADE_HIGH, which some programs register above CRITICAL, is looked at more closely.
-            (urgent if entry.event.level >= URGENT and is_urgent(entry.event) else ordinary).append(entry)
+            if entry.event.level >= URGENT and is_urgent(entry.event):
+                if entry.event.matter is not None and urgent is not ordinary:
+                    if since is None:
+                        since = self._make_way(entries)
+                    else:  # what has come since then
+                        self._take_along({entry.event.matter.id}, since)
+                urgent.append(entry)
+            else:
+                ordinary.append(entry)
             weight += entry.weight
         self._bytes += weight
         if len(self) > self._capacity or self._bytes > self._max_bytes:
@@ -126,9 +134,11 @@ class LaneQueue:
     def take(self, limit: int) -> list[Entry]:
         """Return the next entries, *limit* at most. They stay in the queue until `acknowledge` or `give_back`."""
         taken = self._taken
+        waiting = len(self._ordinary)
         for line in (self._urgent, self._ordinary):
             for _ in range(min(limit - len(taken), len(line))):
                 taken.append(line.popleft())
+        self._looked_at = max(0, self._looked_at - (waiting - len(self._ordinary)))
         return list(taken)
 
     def acknowledge(self, count: int) -> list[Entry]:
@@ -139,9 +149,17 @@ class LaneQueue:
 
     def give_back(self) -> None:
         """Put what was taken and not acknowledged back to the front, in its order."""
+        if not self._taken:
+            return
+        matters = _matters(self._urgent)  # of which something may have come meanwhile
         while self._taken:
             entry = self._taken.pop()
-            self._line_of(entry).appendleft(entry)
+            if self._is_urgent(entry, matters):
+                self._urgent.appendleft(entry)
+                matters |= _matters([entry])
+            else:
+                self._ordinary.appendleft(entry)
+                self._looked_at = 0
 
     def taken(self) -> list[Entry]:
         """Return what was taken and is neither acknowledged nor given back."""
@@ -174,12 +192,17 @@ class LaneQueue:
         return self._discard([entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids])
 
     def bring_forward(self, ids: Collection[str]) -> None:
-        """Put the waiting entries of these events before the others of their line, in their order."""
-        for line in (self._urgent, self._ordinary):
-            found = [entry for entry in line if entry.event.id in ids]
-            rest = [entry for entry in line if entry.event.id not in ids]
-            line.clear()
-            line.extend((*found, *rest))
+        """Put the waiting entries of these events before the others of their line, in their order.
+
+        Where an urgent entry of the same matter is among the others, they come before that.
+        """
+        found = [entry for entry in (*self._urgent, *self._ordinary) if entry.event.id in ids]
+        urgent = [entry for entry in self._urgent if entry.event.id not in ids]
+        ordinary = [entry for entry in self._ordinary if entry.event.id not in ids]
+        matters = _matters(urgent)
+        self._urgent = deque([*(entry for entry in found if self._is_urgent(entry, matters)), *urgent])
+        self._ordinary = deque([*(entry for entry in found if not self._is_urgent(entry, matters)), *ordinary])
+        self._looked_at = 0
 
     def discard_guests(self, ids: Container[str], home: "Home") -> list[Entry]:
         """Remove and return the waiting entries of these events that are here in the place of *home*."""
@@ -192,6 +215,7 @@ class LaneQueue:
         left = [*self._urgent, *self._ordinary]
         self._urgent.clear()
         self._ordinary.clear()
+        self._looked_at = 0
         self._bytes = sum(entry.weight for entry in self._taken)
         return left
 
@@ -200,8 +224,36 @@ class LaneQueue:
         self._keep_without(gone)
         return gone
 
-    def _line_of(self, entry: Entry) -> deque[Entry]:
-        return self._urgent if is_urgent(entry.event) and not self._in_order else self._ordinary
+    def _is_urgent(self, entry: Entry, matters: Container[str]) -> bool:
+        """Say whether *entry* goes before what is ordinary: for itself, or to come before others of its matter."""
+        if self._in_order:
+            return False
+        matter = entry.event.matter
+        return is_urgent(entry.event) or (matter is not None and matter.id in matters)
+
+    def _make_way(self, coming: Collection[Entry]) -> int:
+        """Put what is ordinary, of matters of which urgent entries are *coming*, behind what is urgent.
+
+        All at once, since the line may be long. Returns how many are left in it.
+        """
+        ordinary = self._ordinary
+        if len(self._ordinary_matters) > len(ordinary):  # most of them are out of date
+            self._ordinary_matters.clear()
+            self._looked_at = 0
+        self._ordinary_matters |= _matters(islice(reversed(ordinary), len(ordinary) - self._looked_at))
+        matters = self._ordinary_matters & _matters(entry for entry in coming if is_urgent(entry.event))
+        if matters:
+            self._ordinary_matters -= matters
+            self._take_along(matters, 0)
+        self._looked_at = len(ordinary)
+        return len(ordinary)
+
+    def _take_along(self, matters: Container[str], since: int) -> None:
+        """Put what is ordinary of *matters* behind what is urgent. The first *since* of the line stay."""
+        ordinary = self._ordinary
+        for entry in [ordinary.pop() for _ in range(len(ordinary) - since)][::-1]:
+            matter = entry.event.matter
+            (self._urgent if matter is not None and matter.id in matters else ordinary).append(entry)
 
     def _shed(self) -> list[Entry]:
         """Remove and return entries until a tenth is free again, first those that are not lost by that."""
@@ -217,5 +269,10 @@ class LaneQueue:
 
     def _keep_without(self, gone: Iterable[Entry]) -> None:
         marked = {id(entry) for entry in gone}
+        self._looked_at = 0
         self._ordinary = deque(entry for entry in self._ordinary if id(entry) not in marked)
         self._urgent = deque(entry for entry in self._urgent if id(entry) not in marked)
+
+
+def _matters(entries: Iterable[Entry]) -> set[str]:
+    return {entry.event.matter.id for entry in entries if entry.event.matter is not None}

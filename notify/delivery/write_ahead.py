@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
+from notify.backend import Backend, durable
 from notify.delivery.folding.judged import Judged
 from notify.delivery.intake import Draft, Kept
 from notify.event import Event
@@ -12,6 +13,17 @@ from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
     from notify.delivery.outbox import Outbox
+
+
+def durable_among(backends: Mapping[str, Backend], routes: Mapping[str, Route]) -> set[str]:
+    """Return the backends whose events are worth keeping on disk: those that say so, and who stands in for them."""
+    found: set[str] = set()
+    for name, backend in backends.items():
+        standing_in: str | None = name if durable(backend) else None
+        while standing_in is not None and standing_in in routes and standing_in not in found:
+            found.add(standing_in)
+            standing_in = routes[standing_in].fallback
+    return found
 
 
 class WriteAhead:

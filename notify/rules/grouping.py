@@ -233,8 +233,8 @@ class Grouping:
         return {subject_id: self.find(subject_id) for subject_id in changed}
 
     def everything(self) -> dict[str, dict[str, object] | None]:
-        """Return all that there is, as `changes` does."""
-        self._changed = dict.fromkeys([*self._named, *self._others])
+        """Return all that there is, as `changes` does, and what has ended since that was called."""
+        self._changed |= dict.fromkeys([*self._named, *self._others])
         return self.changes()
 
     def restore(self, plain: Mapping[str, object], now: float) -> None:

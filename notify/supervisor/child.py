@@ -120,14 +120,20 @@ class Child:
                 return None
             self._handle(info)
 
-    def kill(self, signum: int) -> None:
+    def kill(self, signum: int, pid: int | None = None) -> None:
         """Send a signal of our own, which does not count as told. Does nothing once `wait` has returned an ending.
 
         A child that has become another user's may be out of our reach. That is said on stderr.
+
+        Args:
+            signum: the signal.
+            pid: of a program that runs behind the child, and gets the signal in its place.
         """
         if self._ending is None:
             try:
-                os.kill(self.pid, signum)
+                os.kill(self.pid if pid is None else pid, signum)
+            except ProcessLookupError:
+                pass  # not the child, whom nobody else can wait for
             except PermissionError:
                 diagnostics.report("signal", f"{_named(signum)!r} may not be sent to the program: it is another user's")
 

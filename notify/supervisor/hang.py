@@ -1,4 +1,4 @@
-"""Says that the child hangs, with the stacks that it has written down, and when it goes on."""
+"""Says that the program hangs, with the stacks that it has written down, and when it goes on."""
 
 import logging
 
@@ -21,10 +21,11 @@ _SILENT = "The stacks are not known: the program did not write them down within 
 
 
 class HangWatch:
-    """Looks at the progress that one child notes. For the main thread.
+    """Looks at the progress that one child, or a program behind it, notes. For the main thread.
 
-    Nothing is said before the child has noted any: a program that does not use this package, or never calls
-    `run_state.refresh()`, does not hang, and only stderr is told that this watch is of no use.
+    Nothing is said before the program has noted any: a program that does not use this package, or never calls
+    `run_state.refresh()`, does not hang, and only stderr is told that this watch is of no use. The same goes for a
+    program that a wrapper, such as a shell, has started anew.
 
     Args:
         notifier: says it: a hang at level ERROR, once, and its end.
@@ -44,6 +45,7 @@ class HangWatch:
         """Seconds between two looks."""
         self._looked_at = self._progress_seen_at = notifier.clock.monotonic()
         self._silence = 0.0
+        self._pid = mark.pid
         self._progress_at: float | None = None
         self._hangs = False
 
@@ -53,6 +55,9 @@ class HangWatch:
         self._silence += looks.counted(now - self._looked_at, self.interval)
         self._looked_at = now
         progress_at = self._mark.progress_at()
+        if self._mark.pid != self._pid:
+            self._pid = self._mark.pid
+            self._progress_at, self._silence = None, 0.0
         if progress_at is None:
             progress_at = self._progress_at  # a mark that is gone is no progress
         if progress_at != self._progress_at:
@@ -67,7 +72,7 @@ class HangWatch:
             diagnostics.report("hang", "--hang-after: the program notes no progress, so nobody can tell if it hangs")
             self._silence = float("-inf")
             return False
-        if not self._mark.is_running():
+        if not (self._mark.is_running() and self._mark.is_alive()):
             return False
         self._hangs = True
         self._tell(now)
@@ -93,7 +98,7 @@ class HangWatch:
         if self._mark.is_stopped():  # it would write them down as soon as it goes on, when nobody waits for them
             return _STOPPED
         self._mark.stacks(take=True)  # what it wrote too late the last time
-        self._child.kill(SIGNAL)
+        self._child.kill(SIGNAL, self._mark.pid)
         deadline = self._notifier.clock.monotonic() + _STACKS
         written = ""
         while self._notifier.clock.monotonic() < deadline and self._child.wait(_PAUSE) is None:

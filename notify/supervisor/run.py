@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,8 +35,11 @@ from notify.supervisor.signals import STOPPING, Signals
 from notify.supervisor.streams import Streams
 
 _ABORTING = 10.0  # seconds that a program which hangs has to die of SIGABRT
+_PASSING_ON = 1.0  # seconds that a wrapper has to end when its program has died
 # Seconds in which what has ended the child may reach us too: a service manager sends it to one after the other.
 _SENT_TO_BOTH = 1.0
+_PUTTING_AWAY = 0.5  # seconds for a program to end after its wrapper: what it needs to say so, if it is heard at once
+_PAUSE = 0.01  # seconds between two looks at that
 _ALL_LINES = 65_536  # of stderr: no more are kept, as these are bytes
 _NAME = 60  # code points of a directory's name: the 255 bytes of a file system, of four for one at worst
 
@@ -155,15 +159,23 @@ class Run:
         ending: Ending | None = None
         if (hang_after := self._program.hang_after) is not None:
             watch = HangWatch(self._notifier, self._child, self._mark, self._program.name, hang_after)
-            while not self._hung and (ending := self._child.wait(watch.interval)) is None:
+            while ending is None and (ending := self._child.wait(watch.interval)) is None:
                 with _reporting("whether the program hangs is not known"):
                     self._hung = watch.look() and self._program.kill_hung
-        if self._hung:
-            self._child.kill(signal.SIGABRT)  # by which a program writes down where it is
-            if (ending := self._child.wait(_ABORTING)) is None:
-                self._child.kill(signal.SIGKILL)
+                if self._hung:
+                    ending = self._end_hung()
         while ending is None:
             ending = self._child.wait()
+        return ending
+
+    def _end_hung(self) -> Ending | None:
+        """End the program, and return how the child ended; None when that is a wrapper which goes on."""
+        self._child.kill(signal.SIGABRT, self._mark.pid)  # by which a program writes down where it is
+        if (ending := self._child.wait(_ABORTING)) is None:
+            if self._mark.is_childs_own or self._mark.is_alive():
+                self._child.kill(signal.SIGKILL, self._mark.pid)
+            ending = self._child.wait(None if self._mark.is_childs_own else _PASSING_ON)
+        self._hung = ending is not None
         return ending
 
     def _is_oom_kill(self, ending: Ending) -> bool:
@@ -177,12 +189,26 @@ class Run:
         return wait_for_stop(self._signals, _SENT_TO_BOTH if by_stopping else 0.0) is not None
 
     def _has_said_that_it_stops(self, ending: Ending) -> bool:
-        """Say whether a program with a mark died of what it announces itself: a signal that only it was sent."""
-        return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._mark.is_running() and not self._hung
+        """Say whether a program with a mark died of what it announces itself: a signal that we were not sent."""
+        return ending.signal in (signal.SIGTERM, signal.SIGINT) and not self._hung and self._has_put_away(ending)
 
     def _says_itself_how_it_ends(self, ending: Ending) -> bool:
         """Say whether a program with a mark has told that it stops, or would have if it had come to that."""
-        return ending.returncode == 0 or not self._mark.is_running()
+        return (ending.returncode == 0 and self._mark.is_childs_own) or self._has_put_away(ending)
+
+    def _has_put_away(self, ending: Ending) -> bool:
+        """Say whether a program with a mark has come to the end of its run, as it does when it is told to stop.
+
+        Behind a wrapper only an end since then counts, and it may take the program a little longer than the wrapper. If
+        only the wrapper was told, the program lives on, and says nothing.
+        """
+        if self._mark.is_childs_own:
+            return not self._mark.is_running()
+        since = self._notifier.clock.time() - (ending.seconds_since_told or 0.0) - _SENT_TO_BOTH
+        give_up = time.monotonic() + _PUTTING_AWAY
+        while self._mark.is_alive() and time.monotonic() < give_up:
+            time.sleep(_PAUSE)
+        return self._mark.has_ended(since)
 
     def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> None:
         pid = self._child.pid

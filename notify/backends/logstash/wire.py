@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from notify.event import Event
 from notify.levels import level_name
-from notify.plain import SCALARS, clean, jsonable, keep, keep_fields, safe_repr, safe_str
+from notify.plain import LONG, SCALARS, clean, jsonable, keep, keep_fields, safe_repr, safe_str
 
 ECS_VERSION = "8.11.0"
 
@@ -22,8 +22,6 @@ _RESERVED = frozenset({"@metadata", "truncated", "original_bytes"})
 _SPECIAL = _SECRET | _RESERVED
 
 _CALLS = 1024  # log calls of which what their documents have in common is remembered
-
-_LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: it is looked up for each event
@@ -165,7 +163,7 @@ def _add_fields(document: Document, fields: Mapping[str, object]) -> None:
     for name, value in (fields if type(fields) is dict else keep_fields(fields)).items():
         kind = type(value)
         if kind is int:
-            if not -_LONG <= value < _LONG:  # type: ignore[operator]  # it is one
+            if not -LONG <= value < LONG:  # type: ignore[operator]  # it is one
                 value = _plain(value)
         elif kind not in SCALARS:
             value = _plain(value)

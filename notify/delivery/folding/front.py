@@ -91,7 +91,7 @@ class Folding:
         self._saved_at = clock.monotonic()
         self._lock = threading.RLock()
         self._is_inside = False
-        self._ended: list[str] = []  # by who has interrupted us
+        self._ended: list[str] = []  # by who has interrupted us, or waited in vain
         if journal is not None:
             self._restore(journal)
 
@@ -237,6 +237,10 @@ class Folding:
         """Note what has changed where it outlives the process: announcements at once, counts now and then."""
         journal, grouping = self._journal, self._grouping
         if journal is None:
+            if grouping.pressing:
+                with self._alone() as alone:
+                    if alone:
+                        grouping.take_changes()  # nobody asks for them, and they would be ever more
             return
         at = self._clock.monotonic()
         if not (grouping.pressing or now_or_never or at - self._saved_at >= _SAVE_EVERY):
@@ -278,14 +282,18 @@ class Folding:
                 return
             self._is_inside = True
             try:
+                self._end_matters()  # of who could not have it, and came too late for the one before
                 yield True
             finally:
-                while self._ended:
-                    self._grouping.resolve(self._ended.pop())
+                self._end_matters()
                 self._is_inside = False
         finally:
             if held:
                 self._lock.release()
+
+    def _end_matters(self) -> None:
+        while self._ended:
+            self._grouping.resolve(self._ended.pop())
 
     def _wanted_by(self, level: int, topic: str) -> frozenset[str]:
         remembered = self._wanted  # replaced when there is one more backend

@@ -5,6 +5,7 @@ write at a time: each reads what there is when it begins, and the last word of a
 a loss of power costs what was announced lately, which is then announced again.
 """
 
+import errno
 import json
 import os
 import threading
@@ -61,9 +62,10 @@ class Journal:
         self._now = now
         self._is_told = is_told
         self._told_held = False  # and not yet that there is nothing any more
+        self._there: set[str] = set()  # matters that the file may have as going on
         self._posted: dict[str, Posted] = {}
         self.lacks_all = False
-        """Whether what was written before may be missing, since the disk has failed."""
+        """Whether what was written before may be missing: the disk has failed, or the file was put aside."""
 
     def posted(self, backend: str) -> Posted:
         """Return what *backend* has noted, and where it notes more."""
@@ -77,6 +79,7 @@ class Journal:
         try:
             found, damaged = self._read()
             self._told_held = bool(found.held)
+            self._there = set(found.matters)
             if damaged:
                 self._put_aside(damaged, found)
             elif self._added > _LARGE:
@@ -95,21 +98,29 @@ class Journal:
         """Add what has changed.
 
         Args:
-            changes: matters by id, None for one that has ended.
+            changes: matters by id, None for one that has ended; all there are when it `lacks_all`.
             held: all that a storm has held back.
             at: monotonic seconds.
         """
+        # What has ended while the disk failed, and is alive in what was written before that.
+        ended = self._there - changes.keys() if self.lacks_all else set()
+        changes = {**dict.fromkeys(ended), **changes}
         lines: list[dict[str, object]] = [{"matter": name, "is": plain} for name, plain in changes.items()]
         if held or self._told_held:
             lines.append({"held": held})
-        self._told_held = bool(held)
+        going_on = {name for name, plain in changes.items() if plain is not None}
         try:
             with self._lock:
                 self._append(lines)
+                self._there = (self._there - changes.keys()) | going_on
+                self._told_held = bool(held)
+                self._failed_at, self.lacks_all = None, False
                 if self._added > _LARGE:
-                    self._begin_anew(self._read()[0])
-            self._failed_at, self.lacks_all = None, False
+                    self._make_smaller()
         except (OSError, StateDirError) as error:
+            if len(self._there) <= _MATTERS:
+                self._there |= going_on  # some may have been written
+            self._told_held = self._told_held or bool(held)
             self._fail(error, at)
 
     def _note(self, backend: str, name: str, value: str | None) -> None:
@@ -127,7 +138,7 @@ class Journal:
             if os.fstat(descriptor).st_size == 0:
                 data = f"{json.dumps(_HEAD)}\n".encode() + data
             if os.write(descriptor, data) < len(data):
-                raise OSError("the disk is full")
+                raise OSError(errno.ENOSPC, "the disk is full")
             self._added += len(data)
         finally:
             os.close(descriptor)
@@ -154,6 +165,14 @@ class Journal:
         unread = sum(not _take(line, found) for line in lines if line)
         # The end of one line may be missing for each process that was killed, and they are few.
         return found, "it is damaged" if unread > 1 + len(lines) // 10 else ""
+
+    def _make_smaller(self) -> None:
+        found, why = self._read()
+        if why:
+            self._put_aside(why, found)
+            self.lacks_all = True
+        else:
+            self._begin_anew(found)
 
     def _put_aside(self, why: str, found: Found) -> None:
         stamp = datetime.fromtimestamp(self._now, UTC).strftime("%Y-%m-%dT%H%M%S")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from notify import diagnostics
 from notify.delivery.intake import Draft
+from notify.delivery.queue import Entry
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
 from notify.levels import severity
@@ -48,6 +49,11 @@ class Judged:
         self.passed = passed
         self.to = to
 
+    @property
+    def weight(self) -> int:
+        """About how many characters of text and bytes of files it has."""
+        return self._draft.weight
+
     def event(self) -> Event:
         """Make the event."""
         event = self._draft.event()
@@ -72,6 +78,11 @@ class Addressed:
         self.level = level
         self.ticket: Ticket | None = ticket
         self.to = to
+
+    @property
+    def weight(self) -> int:
+        """About how many characters of text and bytes of files it has."""
+        return Entry.of(self._event, None).weight
 
     def event(self) -> Event:
         """Return the event."""

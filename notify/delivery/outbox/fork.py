@@ -117,6 +117,7 @@ class Forked(Protocol):
 
 
 _living: WeakSet[Forked] = WeakSet()
+_begun_in = os.getpid()
 _held: dict[int, list[tuple[Forked, bool]]] = {}  # by thread: two threads may fork at once
 
 
@@ -146,7 +147,16 @@ def _in_parent() -> None:
             outbox.locks.release()
 
 
-def _in_child() -> None:
+def begin_in_child() -> None:
+    """Have every outbox begin with nothing, once in a forked child.
+
+    Python asks for it after a fork, but of what is to be done then in the order in which that was registered: who is
+    older than this module, and uses an outbox, asks first.
+    """
+    global _begun_in
+    if _begun_in == os.getpid():
+        return
+    _begun_in = os.getpid()
     taken = {id(outbox) for outbox, taken in _held.get(get_ident(), ()) if taken}
     _held.clear()
     for outbox in list(_living):  # one that `_before` never saw belongs to a program that forks behind Python's back
@@ -158,4 +168,4 @@ def _in_child() -> None:
             outbox.locks.renew()
 
 
-os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=begin_in_child)

@@ -22,7 +22,7 @@ from notify.delivery.outbox.errors import NotFlushed, StoreBusy, StoreError, Sto
 from notify.delivery.outbox.file import NAME, make_ready
 from notify.delivery.outbox.health import Health
 from notify.delivery.outbox.limits import Dropped, Limits
-from notify.delivery.outbox.row import Name, Row, in_parts, rows_of
+from notify.delivery.outbox.row import Name, in_parts, rows_of, rows_or_none
 from notify.delivery.outbox.store import Store
 from notify.delivery.outbox.upkeep import LOG_BYTES, Numbers, Upkeep, counted, tidy_up
 from notify.delivery.outbox.writer import Writer
@@ -131,7 +131,7 @@ class Outbox:
         given = list(events)
         with self.locks.lanes:
             for event in given:
-                for row in _rows_or_none(event, to):
+                for row in rows_or_none(event, to):
                     self._acknowledgements.move((destination, event.id), row)
             self._acknowledge(destination, [event.id for event in given], None)
 
@@ -146,7 +146,7 @@ class Outbox:
     def store_again(self, destination: str, events: Sequence[Event]) -> set[str]:
         """Write *events* into a new file, as theirs was removed, and return the ids of those that are on disk now."""
         stored: set[str] = set()
-        rows = [(row, len(row.payload)) for event in events for row in _rows_or_none(event, destination)]
+        rows = [(row, len(row.payload)) for event in events for row in rows_or_none(event, destination)]
         with self._trying():
             store = self._store()
             mark = self._writer.mark()
@@ -378,6 +378,10 @@ class Outbox:
             store.close()
         self._writer.disconnect()
 
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked child, if that was not done yet. For who does so before Python asks for it."""
+        fork.begin_in_child()
+
     def be_child(self, *, clean: bool) -> None:
         """Begin with nothing to deliver, in a forked child. Not *clean*: without the disk, for good."""
         self._acknowledgements.clear()
@@ -391,10 +395,3 @@ class Outbox:
                 store.abandon()
             self._for_good = True
             self._failed(StoreError("the process was forked in the middle of a write"))
-
-
-def _rows_or_none(event: Event, destination: str) -> list[Row]:
-    try:
-        return rows_of(event, [destination])
-    except Exception:  # noqa: BLE001 - an event made by hand may hold anything
-        return []

@@ -84,6 +84,14 @@ def rows_of(event: Event, destinations: Sequence[str]) -> list[Row]:
     ]
 
 
+def rows_or_none(event: Event, destination: str) -> list[Row]:
+    """Return the row of *event*, or none when it cannot have one. Never raises an Exception."""
+    try:
+        return rows_of(event, [destination])
+    except Exception:  # noqa: BLE001 - an event made by hand may hold anything
+        return []
+
+
 def in_parts(
     sized: Iterable[tuple[T, int]], *, count: int = AT_ONCE, size: int = BYTES_AT_ONCE
 ) -> Iterator[list[tuple[T, int]]]:
