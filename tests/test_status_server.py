@@ -43,7 +43,7 @@ def test_its_threads_are_few_daemons_and_ours(server: StatusServer) -> None:
     own = [thread for thread in threading.enumerate() if thread.name.startswith("notify-status")]
 
     assert len(own) == 5  # one that holds the connections, one for /ping, three for the rest
-    assert all(thread.daemon and threads.is_ours(thread.ident) for thread in own)
+    assert all(thread.daemon and thread.ident in threads.idents for thread in own)
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it_and_leaves_nothing_behind(server: StatusServer) -> None:

@@ -132,7 +132,7 @@ def test_the_destinations_of_the_environment_wait_for_the_call_that_asks_for_the
     assert current_notifier() is None
     executor.to_telegram()
 
-    assert executor.notifier.stats().keys() - {"outbox"} == {"telegram"}
+    assert executor.notifier.stats().keys() - {"intake", "outbox"} == {"telegram"}
     assert executor.notifier.status_url is None
 
 
