@@ -282,8 +282,8 @@ def test_what_is_in_flight_is_not_discarded() -> None:
 # ---- what belongs to one matter keeps its order
 
 
-def told(name: str, matter: str, level: int = logging.INFO) -> Entry:
-    event = Event(id=name, time=0.0, message="", level=level, matter=Matter(matter, Phase.ANNOUNCED))
+def told(name: str, matter: str, level: int = logging.INFO, *, at: float = 0.0) -> Entry:
+    event = Event(id=name, time=at, message="", level=level, matter=Matter(matter, Phase.ANNOUNCED))
     return Entry.of(event, None)
 
 
@@ -408,3 +408,12 @@ def test_many_urgent_entries_that_come_at_once_look_through_a_long_line_once() -
 
     assert looks == 2 * 1000  # for what they are of, and to move those that are among them
     assert names(queue.take(100)) == " ".join(map(str, range(100)))
+
+
+def test_an_alarm_that_comes_back_from_disk_does_not_take_along_its_end_which_is_younger() -> None:
+    queue = filled(told("end", "gas", at=2.0), told("older", "gas", at=0.5))
+
+    queue.put([told("alarm", "gas", logging.ERROR, at=1.0)])
+    queue.put([told("next alarm", "gas", logging.ERROR, at=3.0)])
+
+    assert names(queue.take(9)) == "older alarm end next alarm"

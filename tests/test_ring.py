@@ -1,12 +1,15 @@
 import logging
 import sys
 import threading
+import time
 import tracemalloc
 
 import pytest
 
+from notify.capture.handler import IntakeHandler
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
+from notify.delivery.intake import Intake
 
 
 def snapshot(message: str, **attributes: object) -> Snapshot:
@@ -136,3 +139,14 @@ def test_how_much_is_kept_of_a_message_may_be_chosen() -> None:
     whole, cut = (record.message for record in ring.records())
     assert whole == "x" * 1000
     assert len(cut) <= 1000
+
+
+def test_a_record_whose_time_is_no_float_keeps_the_time_at_which_it_was_said() -> None:
+    ring = RingBuffer()
+    handler = IntakeHandler(Intake(), ring)
+
+    handler.handle(logging.makeLogRecord({"msg": "m", "created": 3}))
+    (before,), (after,) = ring.records(), ring.records()
+
+    assert before.time == after.time
+    assert time.time() - before.time < 60  # seconds: now, as that is no time

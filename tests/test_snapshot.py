@@ -587,3 +587,16 @@ def test_a_record_whose_parts_will_not_be_looked_at_is_an_event(odd: dict[str, o
 
     assert snapshot.event().exception is None
     assert snapshot.event().message.startswith("said") or "msg" in odd
+
+
+def test_what_a_record_of_the_programs_own_class_has_as_properties_is_asked_of_it() -> None:
+    class Record(logging.LogRecord):
+        @property
+        def levelno(self) -> int:
+            return logging.ERROR
+
+        @levelno.setter
+        def levelno(self, value: int) -> None:
+            pass
+
+    assert Snapshot(Record("strategy", 20, "strategy.py", 1, "m", (), None)).level == logging.ERROR

@@ -50,14 +50,15 @@ class IntakeHandler(logging.Handler):
         try:
             # No call that can be done without: on a thread that has just woken up, each costs its caller a microsecond.
             snapshot = Snapshot(record)
-            message, name = snapshot.message, snapshot._origin[0]
+            message, name, created = snapshot.message, snapshot._origin[0], snapshot._created
             if (
                 snapshot.exception is None
                 and len(message) <= self._longest
+                and type(created) is float
                 and type(name) is str
                 and len(name) <= LONGEST_NAME
             ):
-                self._remember((snapshot._created, snapshot.level, name, message, None))
+                self._remember((created, snapshot.level, name, message, None))
             else:
                 self._ring.append(snapshot)
                 if name == ASYNCIO and _is_said(record):

@@ -45,9 +45,9 @@ class RingBuffer:
     def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
         self.longest = longest
         # Plain tuples: to make a named one costs the caller of a log call five times as much.
-        self._records: deque[tuple[object, int, str, str, Outline | None]] = deque(maxlen=capacity)
+        self._records: deque[tuple[float, int, str, str, Outline | None]] = deque(maxlen=capacity)
         self.add = self._records.append
-        """Takes what `Remembered` has; the time may be odd. The logging handler adds by this what has no exception and
+        """Takes what `Remembered` has; the time may be none. The logging handler adds by this what has no exception and
         is short, which saves it a call."""
 
     def __len__(self) -> int:
@@ -71,10 +71,9 @@ class RingBuffer:
         return tuple(map(_line, records[max(0, len(records) - count) :]))
 
 
-def _remembered(kept: tuple[object, int, str, str, Outline | None]) -> Remembered:
+def _remembered(kept: tuple[float, int, str, str, Outline | None]) -> Remembered:
     created, level, logger, message, exception = kept
-    moment = created if type(created) is float and 0 <= created < _FAR else time.time()
-    return Remembered(moment, level, clean(logger), message, exception)
+    return Remembered(created if 0 <= created < _FAR else 0.0, level, clean(logger), message, exception)
 
 
 def _line(record: Remembered) -> str:

@@ -81,9 +81,11 @@ class Snapshot:
         try:
             self._origin = _origin_of(attributes)
             message, args, level, self._created, exc_info, exc_text, self._body = _parts_of(attributes)
-        except KeyError:  # a filter has removed one of them
-            self._origin = tuple(map(attributes.get, _ORIGIN))
-            message, args, level, self._created, exc_info, exc_text, self._body = map(attributes.get, _PARTS)
+        except KeyError:  # a filter has removed one of them, or it is a property of the program's own class
+            self._origin = tuple(getattr(record, name, None) for name in _ORIGIN)
+            message, args, level, self._created, exc_info, exc_text, self._body = (
+                getattr(record, name, None) for name in _PARTS
+            )
         event_dict: dict[Any, object] | None = None
         try:
             # getMessage() without its call, and without its str() of what is a str already.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from notify import diagnostics, threads
 from notify.delivery.announcer import Announcer
 from notify.delivery.comparison import compare
+from notify.delivery.holdings import ABOUT_STAND_IN
 from notify.delivery.intake import Intake
 from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
@@ -234,7 +235,8 @@ class Housekeeping:
 
     def _tell_new_drops(self, destination: str, dropped: Counter[str]) -> None:
         for reason, count in (dropped - self._told.get(destination, Counter())).items():
-            self._tell_dropped(destination, reason, count)
+            if reason != ABOUT_STAND_IN:  # all others were told of that, and this would be dropped there for the same
+                self._tell_dropped(destination, reason, count)
         self._told[destination] = dropped
 
     def _tell_dropped(self, destination: str, reason: str, count: int) -> None:

@@ -143,8 +143,9 @@ class Intake:
         if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
             self._refuse(draft)
             return False
-        self.waiting.extend((*repeat(None, draft.weight // HEAVY), draft))
-        if important:
+        places = draft.weight // HEAVY
+        self.waiting.extend((*repeat(None, places), draft))
+        if important or places:  # what is heavy would soon leave no room for others
             self.wake()
         return True
 

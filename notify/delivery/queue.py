@@ -4,7 +4,7 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 """
 
 from collections import deque
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -121,7 +121,7 @@ class LaneQueue:
                     if since is None:
                         since = self._make_way(entries)
                     else:  # what has come since then
-                        self._take_along({entry.event.matter.id}, since)
+                        self._take_along({entry.event.matter.id: entry.event.time}, since)
                 urgent.append(entry)
             else:
                 ordinary.append(entry)
@@ -241,19 +241,35 @@ class LaneQueue:
             self._ordinary_matters.clear()
             self._looked_at = 0
         self._ordinary_matters |= _matters(islice(reversed(ordinary), len(ordinary) - self._looked_at))
-        matters = self._ordinary_matters & _matters(entry for entry in coming if is_urgent(entry.event))
-        if matters:
-            self._ordinary_matters -= matters
-            self._take_along(matters, 0)
+        coming_at: dict[str, float] = {}
+        for entry in coming:
+            matter = entry.event.matter
+            if matter is not None and matter.id in self._ordinary_matters and is_urgent(entry.event):
+                coming_at[matter.id] = max(entry.event.time, coming_at.get(matter.id, 0.0))
+        if coming_at:
+            self._ordinary_matters -= coming_at.keys()
+            self._ordinary_matters |= self._take_along(coming_at, 0)
         self._looked_at = len(ordinary)
         return len(ordinary)
 
-    def _take_along(self, matters: Container[str], since: int) -> None:
-        """Put what is ordinary of *matters* behind what is urgent. The first *since* of the line stay."""
+    def _take_along(self, coming_at: Mapping[str, float], since: int) -> set[str]:
+        """Put what is ordinary behind what is urgent, where it is older than what is *coming_at* a time of its matter.
+
+        What is urgent may be the older one, when it comes back from disk. The first *since* of the line stay. Returns
+        the matters of which something younger stays.
+        """
         ordinary = self._ordinary
+        stay = set()
         for entry in [ordinary.pop() for _ in range(len(ordinary) - since)][::-1]:
             matter = entry.event.matter
-            (self._urgent if matter is not None and matter.id in matters else ordinary).append(entry)
+            if matter is None or matter.id not in coming_at:
+                ordinary.append(entry)
+            elif entry.event.time <= coming_at[matter.id]:
+                self._urgent.append(entry)
+            else:
+                ordinary.append(entry)
+                stay.add(matter.id)
+        return stay
 
     def _shed(self) -> list[Entry]:
         """Remove and return entries until a tenth is free again, first those that are not lost by that."""

@@ -110,7 +110,7 @@ if what == 'answered' then
     local left, counted_until = tonumber(ARGV[8]) - under_way, now + math.min(tonumber(ARGV[9]), LONGEST)
     if hook.bucket ~= ARGV[10] and now < hook.counted_until then
       -- Said of another kind of requests: what was said of the first kind still holds.
-      note(hook, 'left', math.min(hook.left, left))
+      note(hook, 'left', math.min(hook.left, left), 'counted_until', math.max(hook.counted_until, counted_until))
     else
       note(hook, 'left', left, 'counted_until', counted_until, 'bucket', ARGV[10])
     end
