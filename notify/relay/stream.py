@@ -61,6 +61,8 @@ class Taken(NamedTuple):
         duplicates: how many were there for the second time.
         caught_up: whether all that was pending for this worker has been read.
         end: of the stream, when there is nothing more.
+        is_elsewhere: whether this is another server than the last time, or one that was started again: it may know
+            less. Nothing was read.
     """
 
     found: Sequence[Found]
@@ -68,6 +70,7 @@ class Taken(NamedTuple):
     duplicates: int
     caught_up: bool
     end: str | None
+    is_elsewhere: bool
 
 
 class Settled(NamedTuple):
@@ -103,16 +106,27 @@ class Stream:
         self._client = client
         self._worker = worker
         self._lease = lease
+        self._run = b""  # of the server that was asked last
         self._scripts = {name: script(client, name) for name in _SCRIPTS}
 
-    def join(self) -> None:
-        """Begin to be one of the workers."""
-        self._call("join", self._lease)
+    def join(self) -> bool:
+        """Begin to be one of the workers. Says whether there was no group of them: then all that it knew is gone."""
+        return bool(self._call("join", self._lease))
 
     def take(self, cursor: str, most: int) -> Taken:
         """Renew the lease, and return what is this worker's behind *cursor*, *most* entries at most."""
-        found, at, duplicates, caught_up, end = self._call("take", self._lease, cursor, most, _MOST_BYTES)
-        return Taken(_found(found), at.decode(), duplicates, bool(caught_up), None if end is None else end.decode())
+        known = self._run
+        found, at, duplicates, caught_up, end, self._run = self._call(
+            "take", self._lease, cursor, most, _MOST_BYTES, known
+        )
+        return Taken(
+            _found(found),
+            at.decode(),
+            duplicates,
+            bool(caught_up),
+            None if end is None else end.decode(),
+            is_elsewhere=known not in (b"", self._run),
+        )
 
     def wait(self, end: str, seconds: float) -> None:
         """Wait until there is something behind *end*, *seconds* at most."""

@@ -184,6 +184,10 @@ class Worker:
         asked_at = self._fence.now()
         taken = self._stream.take(self._cursor, _AT_ONCE if is_roomy else 0)
         self._fence.renewed(asked_at)
+        if taken.is_elsewhere:  # what was settled or parked may be unknown there, behind the cursor
+            self._hands.is_unsure = True
+            self._fence.moved()
+            return
         self.counts["taken"] += len(taken.found)
         self.counts["duplicates"] += taken.duplicates
         self._deliver(taken.found)
