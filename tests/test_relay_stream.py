@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis as redis_package
@@ -259,6 +260,48 @@ def test_a_server_that_was_emptied_costs_the_lease_and_a_new_one_is_there_at_onc
         one.take("0-0", 10)
 
     assert join("another").take("0-0", 10).found == []
+
+
+@pytest.mark.parametrize("lost", [("DEL", EVENTS), ("XGROUP", "DESTROY", EVENTS, "notify")])
+def test_a_group_that_is_made_anew_binds_nobody_to_what_the_old_one_had_in_hand(client, join, lost) -> None:  # noqa: F811
+    one, other = join("one"), join("other")
+    published(client, "a 1", "b 1")
+    (found, _) = one.take("0-0", 10).found
+    one.park("discord", [found.entry])
+    client.execute_command(*lost)
+
+    third = join("third")
+
+    for worker in (one, other):  # one that noticed nothing would never read what comes to it behind its cursor
+        with pytest.raises(LeaseLost):
+            worker.take("0-0", 10)
+    published(client, "a 2")
+    taken = third.take("0-0", 10).found
+    assert taken[-1].fields[b"executor"] == b"a"
+    third.settle([Settled(each.entry, each.executor) for each in taken])
+    assert {key for key in client.scan_iter() if b":seen:" not in key} == {b"notify:events", b"notify:workers"}
+
+
+def test_who_joins_learns_whether_there_was_a_group(server: RedisServer, client) -> None:  # noqa: F811
+    one, other = (Stream(server.client(protocol=2), name) for name in ("one", "other"))
+
+    assert (one.join(), other.join()) == (True, False)
+
+
+@pytest.mark.process
+def test_a_server_that_was_started_again_between_two_looks_is_noticed_before_anything_is_read(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as own:
+        stream = Stream(own.client(protocol=2), "one")
+        stream.join()
+        assert not stream.take("0-0", 10).is_elsewhere
+        own.stop()
+        own.start()
+        published(own.client(), "a 1")
+
+        looks = [stream.take("0-0", 10) for _ in range(3)]
+
+    assert [each.is_elsewhere for each in looks] == [True, False, False]
+    assert [len(each.found) for each in looks] == [0, 1, 1]
 
 
 def test_one_of_all_workers_says_what_concerns_them_all(client, join) -> None:  # noqa: F811
