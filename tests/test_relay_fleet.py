@@ -213,6 +213,26 @@ def test_a_worker_that_is_told_to_end_does_so_in_five_seconds_and_others_go_on_a
     slow.close()
 
 
+def test_a_worker_that_is_told_to_end_while_redis_hangs_does_so_in_five_seconds_too(tmp_path: Path) -> None:
+    slow = Receiver(pause=0.1)
+    with running_redis(tmp_path) as redis, fleet(redis.url, tmp_path, slow) as some:
+        ending = some.work()
+        some.publish(20, _EACH, processes=1)
+        some.published(timeout=60)
+        eventually(lambda: slow.events, "it delivers")
+        with redis.hanging():
+            began = time.monotonic()
+            ending.terminate()
+            assert ending.wait(30) == 0
+            assert time.monotonic() - began < 5.0  # as promised
+        some.work()
+        eventually(lambda: set(slow.texts()) == expected(20, _EACH), "another has taken over", timeout=30)
+
+        assert repeated(slow.texts()) <= _BATCH  # what arrived and could not be noted
+        assert disordered(slow.texts()) == []
+    slow.close()
+
+
 def test_one_outage_of_all_is_one_message_that_counts_executors_and_repeats(tmp_path: Path) -> None:
     receiver = Receiver()
     edits_soon = "from notify.rules import grouping; grouping.EDIT_EVERY = 4.0"  # of the thirty seconds that it is

@@ -1,8 +1,10 @@
 """A relay's worker as a service: one life after the other, until it is told to end."""
 
+import math
 import os
 import secrets
 import threading
+import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _OLDEST = 7  # whose scripts may say that they run when the memory is full
 CLOSING = 4.0  # seconds that are left for what is in hand when the service is told to end
+_GOODBYE = 0.3  # more, to leave what is not delivered to others
 _AGAIN = 2.0  # seconds between two looks for a server that is not there yet
 _LOOK_SECONDS = 1.0  # that the server may take when its numbers are asked for over HTTP
 
@@ -47,6 +50,22 @@ class Destinations(NamedTuple):
 
     backends: dict[str, Backend]
     routes: dict[str, Route]
+
+
+class Stop(threading.Event):
+    """Set when the service is told to end, which it does by then whether Redis answers or not."""
+
+    ends_at = math.inf
+    """When nobody waits for Redis any more, in monotonic seconds."""
+
+    def set(self) -> None:
+        """Have the service end. May be called by a signal handler."""
+        self.ends_at = min(self.ends_at, time.monotonic() + CLOSING + _GOODBYE)
+        super().set()
+
+    def left(self) -> float:
+        """Return the seconds that are left for what is in hand, once it is set."""
+        return max(0.0, self.ends_at - _GOODBYE - time.monotonic())
 
 
 def address_of(config: Settings) -> Address:
@@ -106,7 +125,7 @@ class Service:
 
     Args:
         config: the settings.
-        client: of the server.
+        client: of the server, which waits for nothing when `Stop.ends_at` is over.
         first: where to, as it was opened to see whether that can be done.
         redactor: takes secrets out of events and texts.
         run_state: refreshed with each look at the stream.
@@ -122,7 +141,7 @@ class Service:
         self._run_state = run_state
         self._worker: Worker | None = None
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Work until *stop* is set; then deliver what is in hand, for four seconds at most."""
         while not stop.is_set():
             self._live(stop)
@@ -139,7 +158,7 @@ class Service:
             client.close()
         return told
 
-    def _live(self, stop: threading.Event) -> None:
+    def _live(self, stop: Stop) -> None:
         to, self._destinations = self._destinations or open_destinations(self._config), None
         share(to.backends, self._client)
         name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -174,7 +193,7 @@ class Service:
             diagnostics.report("relay lost", f"{error}: it begins anew")
             worker.close(0.0)
         else:
-            worker.close(CLOSING)
+            worker.close(stop.left())
 
 
 def numbers(overview: Overview) -> dict[str, Any]:
