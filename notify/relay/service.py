@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _OLDEST = 7  # whose scripts may say that they run when the memory is full
 CLOSING = 4.0  # seconds that are left for what is in hand when the service is told to end
 _GOODBYE = 0.3  # more, to leave what is not delivered to others
+_LOOK_EVERY = 0.05  # seconds between two looks whether it is to end
 _AGAIN = 2.0  # seconds between two looks for a server that is not there yet
 _LOOK_SECONDS = 1.0  # that the server may take when its numbers are asked for over HTTP
 
@@ -53,15 +54,28 @@ class Destinations(NamedTuple):
 
 
 class Stop(threading.Event):
-    """Set when the service is told to end, which it does by then whether Redis answers or not."""
+    """Set when the service is told to end, which it does by then whether Redis answers or not.
+
+    Without a lock: a signal handler that interrupts a `wait` would wait for that of `threading.Event` for ever.
+    """
 
     ends_at = math.inf
     """When nobody waits for Redis any more, in monotonic seconds."""
 
     def set(self) -> None:
-        """Have the service end. May be called by a signal handler."""
+        """Have the service end."""
         self.ends_at = min(self.ends_at, time.monotonic() + CLOSING + _GOODBYE)
-        super().set()
+
+    def is_set(self) -> bool:
+        """Say whether the service is to end."""
+        return self.ends_at < math.inf
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, *timeout* seconds at most; None: for as long as it takes. Say whether it is."""
+        ends_at = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (left := ends_at - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_EVERY))
+        return self.is_set()
 
     def left(self) -> float:
         """Return the seconds that are left for what is in hand, once it is set."""
