@@ -154,6 +154,7 @@ class Service:
         self._redactor = redactor
         self._run_state = run_state
         self._worker: Worker | None = None
+        self._had_group = False
 
     def run(self, stop: Stop) -> None:
         """Work until *stop* is set; then deliver what is in hand, for four seconds at most."""
@@ -199,12 +200,14 @@ class Service:
             redact_text=self._redactor.text,
             clock=SystemClock(),
             lease=LEASE,
+            had_group=self._had_group,
             refreshed=refreshed,
         )
         try:
             worker.run(stop)
         except LeaseLost as error:
             diagnostics.report("relay lost", f"{error}: it begins anew")
+            self._had_group = True
             worker.close(0.0)
         else:
             worker.close(stop.left())
