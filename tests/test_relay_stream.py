@@ -304,6 +304,23 @@ def test_a_server_that_was_started_again_between_two_looks_is_noticed_before_any
     assert [len(each.found) for each in looks] == [0, 1, 1]
 
 
+@pytest.mark.process
+def test_at_a_server_that_was_started_again_nobody_takes_over_before_he_has_looked(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as own:
+        one, other = (Stream(own.client(protocol=2), name, lease=SHORT) for name in ("one", "other"))
+        published(own.client(), "a 1")
+        for stream in (one, other):
+            stream.join()
+        one.take("0-0", 10)
+        other.take("0-0", 0)
+        own.stop()
+        own.start()
+
+        assert other.claim(10, is_sure=True) == ([], 0, False)
+        other.take("0-0", 0)
+        eventually(lambda: other.claim(10, is_sure=True)[0], "its lease has ended")
+
+
 def test_one_of_all_workers_says_what_concerns_them_all(client, join) -> None:  # noqa: F811
     one, other = join("one"), join("other")
 

@@ -161,7 +161,7 @@ class Stream:
         Returns entries, oldest first, which come before all that is taken later; how many were set aside, because
         each worker that had them was killed; and whether there is more.
         """
-        found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure), self._lease)
+        found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure), self._lease, self._run)
         return _found(found), poison, bool(more)
 
     def absolve(self, entries: Sequence[str]) -> None:

@@ -5,7 +5,7 @@
 -- been read, the end of the stream if there is nothing more, the run of this server. No entries when that is another.
 local worker, lease, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+local run = run_of_server()
 if not is_held(worker) then return redis.error_reply(LOST) end
 redis.call('ZADD', workers, seconds() + lease, worker)
 
