@@ -345,6 +345,8 @@ def test_a_full_server_can_be_emptied(tmp_path_factory: pytest.TempPathFactory) 
         one = Stream(full.client(protocol=2), "one")
 
         one.join()
+        one.report(b"{}", seconds=60)  # or `notify relay status` would say that nothing is delivered
+        assert [one.is_first_to_say("discord is gone") for _ in range(2)] == [True, False]
         cursor, taken = "0-0", 0
         while found := (page := one.take(cursor, 50)).found:
             cursor, taken = page.cursor, taken + len(found)

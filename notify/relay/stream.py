@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS
 from notify.errors import NotifyError
-from notify.relay import keys
 from notify.relay.scripts import script
 
 if TYPE_CHECKING:
@@ -179,21 +178,19 @@ class Stream:
 
     def is_first_to_say(self, text: str) -> bool:
         """Say whether none of the workers has said *text* in the last ten minutes."""
-        name = keys.SAID + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        with naming():
-            return bool(self._client.set(name, self._worker, nx=True, ex=_SAID_FOR))
+        return bool(self._call("say", hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), _SAID_FOR))
 
     def report(self, document: bytes, *, seconds: int) -> None:
         """Have *document* told of this worker for so many *seconds*."""
-        with naming():
-            self._client.set(keys.WORKER + self._worker, document, ex=seconds)
+        self._call("report", document, seconds)
 
     def _call(self, name: str, *arguments: object) -> Any:
         with naming():
             return self._scripts[name](args=[self._worker, *arguments])  # type: ignore[list-item]  # redis encodes them
 
 
-_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "absolve", "leave", "trim")
+_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "absolve", "leave", "trim", "say",
+            "report")  # fmt: skip
 
 
 @contextmanager
