@@ -1,5 +1,6 @@
 """Many executors, several workers, and one Redis, all of which are killed while they work."""
 
+import shutil
 import signal
 import threading
 import time
@@ -156,6 +157,29 @@ def test_a_replica_that_takes_over_one_address_is_told_what_it_has_not_heard(tmp
         assert repeated(receiver.texts()) == 0  # the worker that has delivered it lives
         assert disordered(receiver.texts()) == []
         assert taken_over.exists("notify:hands", "notify:inhand") == 0
+    receiver.close()
+
+
+def test_a_redis_that_comes_back_empty_is_told_once_and_the_rest_goes_on(tmp_path: Path) -> None:
+    receiver = Receiver()
+    with running_redis(tmp_path) as redis, fleet(redis.url, tmp_path, receiver) as some:
+        for _ in range(2):
+            some.work()
+        eventually(lambda: redis.client().zcard("notify:workers") == 2, "both are there")
+        redis.kill()
+        shutil.rmtree(tmp_path / "appendonlydir")
+        redis.start()
+        some.publish(20, _EACH, processes=1)
+        some.published(timeout=60)
+        eventually(lambda: set(receiver.texts()) >= expected(20, _EACH), "all has arrived")
+        eventually(lambda: redis.client().zcard("notify:workers") == 2, "both are there again")
+
+        told = [text for text in receiver.texts() if text not in expected(20, _EACH)]
+        assert told == [
+            "The relay's Redis has lost its group of workers, as when it was emptied: what waited there may be gone or "
+            "come twice."
+        ]
+        assert repeated(receiver.texts()) == 0
     receiver.close()
 
 
