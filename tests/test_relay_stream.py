@@ -233,6 +233,19 @@ def test_parked_entries_come_back_in_order_and_only_if_they_wait_still(client, j
     assert left == 1
 
 
+def test_parked_entries_that_somebody_has_deleted_wait_no_longer(client, join) -> None:  # noqa: F811
+    one = join("one")
+    entries = published(client, "a 1", "a 2")
+    one.take("0-0", 10)
+    one.park("discord", entries)
+    client.xtrim(EVENTS, maxlen=1, approximate=False)  # as who makes room in a Redis that is full
+
+    found, left = one.unpark("discord", 10)
+
+    assert ([each.entry for each in found], left) == (entries[1:], 0)
+    assert client.xpending(EVENTS, "notify")["pending"] == 1
+
+
 def test_the_stream_is_trimmed_behind_the_slowest_and_no_further(client, join) -> None:  # noqa: F811
     one = join("one")
     entries = published(client, *(f"a {number}" for number in range(1000)))
