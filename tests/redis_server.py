@@ -1,5 +1,6 @@
 """A real redis-server on loopback that can be killed and started again with what it had."""
 
+import signal
 import subprocess
 import threading
 import time
@@ -74,6 +75,16 @@ class RedisServer:
         self._process.terminate()
         self._process.wait(_END_TIMEOUT)
         self._process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Have it stand still: it takes connections and answers nothing."""
+        assert self._process is not None, "it does not run"
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End it, if it runs, and the clients."""

@@ -88,6 +88,8 @@ class Judge:
     def take(self, most: int = 1000) -> list[tuple[Given, bytes | None, frozenset[str]]]:
         """Return what there is: given, what was noted of it, and who it is for if the relay says it."""
         taken = self.stream.take(self._cursor, most)
+        if taken.is_elsewhere:
+            taken = self.stream.take(self._cursor, most)
         self._cursor = taken.cursor
         return self._given(taken.found)
 

@@ -69,6 +69,23 @@ def test_who_was_away_is_steady_again_when_others_could_have_come_back_too() -> 
     assert not fence.is_steady
 
 
+def test_at_another_server_nobody_is_steady_before_others_could_have_told_it_of_their_leases() -> None:
+    clock = FakeClock()
+    fence = renewed(clock)
+    clock.advance(11)  # seconds, of which a third of a lease has ten
+    fence.renewed(fence.now())
+    clock.advance(9)
+    fence.renewed(fence.now())
+
+    fence.moved()
+    clock.advance(9)
+    fence.renewed(fence.now())
+    assert not fence.is_steady
+
+    clock.advance(2)
+    assert fence.is_steady
+
+
 def test_a_process_that_stood_still_sends_nothing_though_it_was_asked_before() -> None:
     clock, backend = FakeClock(), MemoryBackend()
     fenced = Fenced(backend, renewed(clock))

@@ -1,5 +1,6 @@
 """Many executors, several workers, and one Redis, all of which are killed while they work."""
 
+import shutil
 import signal
 import threading
 import time
@@ -128,6 +129,62 @@ def test_redis_may_be_away_and_clocks_may_differ(tmp_path: Path) -> None:
     receiver.close()
 
 
+def test_a_replica_that_takes_over_one_address_is_told_what_it_has_not_heard(tmp_path: Path) -> None:
+    for name in ("primary", "replica"):
+        (tmp_path / name).mkdir()
+    receiver = Receiver(pause=0.03)  # 300 events a second: the worker waits for that, and not for Redis
+    with (
+        running_redis(tmp_path / "primary", "--repl-diskless-sync-delay", "0") as primary,
+        running_redis(tmp_path / "replica") as replica,
+        fleet(primary.url, tmp_path, receiver) as some,
+    ):
+        port, client = primary.port, replica.client()
+        client.replicaof("127.0.0.1", port)
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", "it is a replica")
+        some.work()
+        some.publish(10, 200, processes=1)
+        some.published(timeout=60)
+        eventually(lambda: receiver.events > 100, "it delivers")
+        last = primary.client().xrevrange("notify:events", count=1)
+        eventually(lambda: client.xrevrange("notify:events", count=1) == last, "the replica has all of it")
+        client.replicaof("NO", "ONE")  # whatever is delivered from now on it does not hear
+        before = receiver.events
+        eventually(lambda: receiver.events > before + 100, "what is delivered is not replicated")
+        primary.kill()
+        client.config_set("port", port)
+        eventually(lambda: set(receiver.texts()) == expected(10, 200), "all has arrived", timeout=60)
+        taken_over = primary.client()
+        eventually(lambda: taken_over.xpending("notify:events", "notify")["pending"] == 0, "all is acknowledged")
+
+        assert repeated(receiver.texts()) == 0  # the worker that has delivered it lives
+        assert disordered(receiver.texts()) == []
+        assert taken_over.exists("notify:hands", "notify:inhand") == 0
+    receiver.close()
+
+
+def test_a_redis_that_comes_back_empty_is_told_once_and_the_rest_goes_on(tmp_path: Path) -> None:
+    receiver = Receiver()
+    with running_redis(tmp_path) as redis, fleet(redis.url, tmp_path, receiver) as some:
+        for _ in range(2):
+            some.work()
+        eventually(lambda: redis.client().zcard("notify:workers") == 2, "both are there")
+        redis.kill()
+        shutil.rmtree(tmp_path / "appendonlydir")
+        redis.start()
+        some.publish(20, _EACH, processes=1)
+        some.published(timeout=60)
+        eventually(lambda: set(receiver.texts()) >= expected(20, _EACH), "all has arrived")
+        eventually(lambda: redis.client().zcard("notify:workers") == 2, "both are there again")
+
+        told = [text for text in receiver.texts() if text not in expected(20, _EACH)]
+        assert told == [
+            "The relay's Redis has lost its group of workers, as when it was emptied: what waited there may be gone or "
+            "come twice."
+        ]
+        assert repeated(receiver.texts()) == 0
+    receiver.close()
+
+
 def test_a_redis_that_is_full_is_emptied_and_takes_the_rest(tmp_path: Path) -> None:
     receiver = Receiver()
     with running_redis(tmp_path, "--maxmemory", "8mb") as redis, fleet(redis.url, tmp_path, receiver) as some:
@@ -178,6 +235,26 @@ def test_a_worker_that_is_told_to_end_does_so_in_five_seconds_and_others_go_on_a
         eventually(lambda: slow.messages[-1][0] == other.pid, "the other goes on", timeout=25)  # a lease takes 30 s
 
         assert repeated(slow.texts()) == 0
+        assert disordered(slow.texts()) == []
+    slow.close()
+
+
+def test_a_worker_that_is_told_to_end_while_redis_hangs_does_so_in_five_seconds_too(tmp_path: Path) -> None:
+    slow = Receiver(pause=0.1)
+    with running_redis(tmp_path) as redis, fleet(redis.url, tmp_path, slow) as some:
+        ending = some.work()
+        some.publish(20, _EACH, processes=1)
+        some.published(timeout=60)
+        eventually(lambda: slow.events, "it delivers")
+        with redis.hanging():
+            began = time.monotonic()
+            ending.terminate()
+            assert ending.wait(30) == 0
+            assert time.monotonic() - began < 5.0  # as promised
+        some.work()
+        eventually(lambda: set(slow.texts()) == expected(20, _EACH), "another has taken over", timeout=30)
+
+        assert repeated(slow.texts()) <= _BATCH  # what arrived and could not be noted
         assert disordered(slow.texts()) == []
     slow.close()
 

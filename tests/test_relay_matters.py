@@ -383,6 +383,27 @@ def test_who_was_too_slow_for_the_lock_judges_again_with_what_others_did_meanwhi
     assert judged[0].folded == {"chat", "pager"}
 
 
+def test_who_needs_longer_than_the_lock_lasts_to_learn_all_comes_to_an_end(client, one, other, monkeypatch):  # noqa: F811
+    publish(client, happened("alpha", "no RPC"))
+    one.work()
+    client.hset("notify:matters", mapping={f"all/{number}": "{}" for number in range(2000)})
+    monkeypatch.setattr("notify.relay.ledger._LOCK_SECONDS", 0.05)
+    follow, slow = Grouping.follow, []
+
+    def slowly(self, changed, now):
+        if len(changed) > 1000:
+            slow.append(len(changed))
+            assert len(slow) < 3, "it begins again and again"
+            time.sleep(0.1)
+        follow(self, changed, now)
+
+    monkeypatch.setattr(Grouping, "follow", slowly)
+    publish(client, happened("beta", "no RPC"))
+
+    assert [each.backend for each in other.work()] == ["machine"]  # who does not fold; the others were told
+    assert len(slow) == 1
+
+
 def test_who_has_lost_the_lease_notes_nothing(client, one, other):  # noqa: F811
     publish(client, happened("alpha", "no RPC"))
     found = one.take()

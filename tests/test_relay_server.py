@@ -45,6 +45,20 @@ def test_a_server_that_says_little_or_nothing_costs_the_deadline_and_no_more(
         client.close()
 
 
+@pytest.mark.parametrize("behaviour", [silent, dripping_redis])
+def test_who_is_told_to_end_while_a_request_waits_waits_no_longer_and_begins_no_other(behaviour: Any) -> None:
+    with raw(behaviour) as server:
+        began = time.monotonic()
+        client = open_client(address_of(server), request_seconds=60, ends_at=lambda: began + SOON)
+
+        for _ in range(2):
+            with pytest.raises((redis.TimeoutError, redis.ConnectionError, TimeoutError)):
+                client.ping()
+
+        assert time.monotonic() - began < SOON + SLACK
+        client.close()
+
+
 @pytest.mark.process
 def test_the_deadline_is_for_a_request_with_its_whole_answer(tmp_path: Path) -> None:
     with running_redis(tmp_path) as server:

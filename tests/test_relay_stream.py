@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis as redis_package
@@ -232,6 +233,19 @@ def test_parked_entries_come_back_in_order_and_only_if_they_wait_still(client, j
     assert left == 1
 
 
+def test_parked_entries_that_somebody_has_deleted_wait_no_longer(client, join) -> None:  # noqa: F811
+    one = join("one")
+    entries = published(client, "a 1", "a 2")
+    one.take("0-0", 10)
+    one.park("discord", entries)
+    client.xtrim(EVENTS, maxlen=1, approximate=False)  # as who makes room in a Redis that is full
+
+    found, left = one.unpark("discord", 10)
+
+    assert ([each.entry for each in found], left) == (entries[1:], 0)
+    assert client.xpending(EVENTS, "notify")["pending"] == 1
+
+
 def test_the_stream_is_trimmed_behind_the_slowest_and_no_further(client, join) -> None:  # noqa: F811
     one = join("one")
     entries = published(client, *(f"a {number}" for number in range(1000)))
@@ -261,6 +275,65 @@ def test_a_server_that_was_emptied_costs_the_lease_and_a_new_one_is_there_at_onc
     assert join("another").take("0-0", 10).found == []
 
 
+@pytest.mark.parametrize("lost", [("DEL", EVENTS), ("XGROUP", "DESTROY", EVENTS, "notify")])
+def test_a_group_that_is_made_anew_binds_nobody_to_what_the_old_one_had_in_hand(client, join, lost) -> None:  # noqa: F811
+    one, other = join("one"), join("other")
+    published(client, "a 1", "b 1")
+    (found, _) = one.take("0-0", 10).found
+    one.park("discord", [found.entry])
+    client.execute_command(*lost)
+
+    third = join("third")
+
+    for worker in (one, other):  # one that noticed nothing would never read what comes to it behind its cursor
+        with pytest.raises(LeaseLost):
+            worker.take("0-0", 10)
+    published(client, "a 2")
+    taken = third.take("0-0", 10).found
+    assert taken[-1].fields[b"executor"] == b"a"
+    third.settle([Settled(each.entry, each.executor) for each in taken])
+    assert {key for key in client.scan_iter() if b":seen:" not in key} == {b"notify:events", b"notify:workers"}
+
+
+def test_who_joins_learns_whether_there_was_a_group(server: RedisServer, client) -> None:  # noqa: F811
+    one, other = (Stream(server.client(protocol=2), name) for name in ("one", "other"))
+
+    assert (one.join(), other.join()) == (True, False)
+
+
+@pytest.mark.process
+def test_a_server_that_was_started_again_between_two_looks_is_noticed_before_anything_is_read(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as own:
+        stream = Stream(own.client(protocol=2), "one")
+        stream.join()
+        assert not stream.take("0-0", 10).is_elsewhere
+        own.stop()
+        own.start()
+        published(own.client(), "a 1")
+
+        looks = [stream.take("0-0", 10) for _ in range(3)]
+
+    assert [each.is_elsewhere for each in looks] == [True, False, False]
+    assert [len(each.found) for each in looks] == [0, 1, 1]
+
+
+@pytest.mark.process
+def test_at_a_server_that_was_started_again_nobody_takes_over_before_he_has_looked(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as own:
+        one, other = (Stream(own.client(protocol=2), name, lease=SHORT) for name in ("one", "other"))
+        published(own.client(), "a 1")
+        for stream in (one, other):
+            stream.join()
+        one.take("0-0", 10)
+        other.take("0-0", 0)
+        own.stop()
+        own.start()
+
+        assert other.claim(10, is_sure=True) == ([], 0, False)
+        other.take("0-0", 0)
+        eventually(lambda: other.claim(10, is_sure=True)[0], "its lease has ended")
+
+
 def test_one_of_all_workers_says_what_concerns_them_all(client, join) -> None:  # noqa: F811
     one, other = join("one"), join("other")
 
@@ -285,6 +358,8 @@ def test_a_full_server_can_be_emptied(tmp_path_factory: pytest.TempPathFactory) 
         one = Stream(full.client(protocol=2), "one")
 
         one.join()
+        one.report(b"{}", seconds=60)  # or `notify relay status` would say that nothing is delivered
+        assert [one.is_first_to_say("discord is gone") for _ in range(2)] == [True, False]
         cursor, taken = "0-0", 0
         while found := (page := one.take(cursor, 50)).found:
             cursor, taken = page.cursor, taken + len(found)

@@ -1,5 +1,6 @@
 """A worker against a real Redis, in this process."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,6 +75,7 @@ def worker(
     lease: float = 30.0,
     routes: Mapping[str, Route] | None = None,
     judging: Judging | None = None,
+    had_group: bool = False,
     **backends: Backend,
 ) -> Worker:
     client = server.client(protocol=2)
@@ -86,6 +88,7 @@ def worker(
         redact_text=str,
         clock=SystemClock(),
         lease=lease,
+        had_group=had_group,
     )
 
 
@@ -359,3 +362,30 @@ def test_a_stand_in_gets_what_the_relay_says_to_who_is_gone_alone(redis: RedisSe
         until(lambda: pending(redis) == 0)
 
     assert said.message in chat.messages
+
+
+def test_that_redis_was_emptied_is_told_by_one_who_was_there_before(redis: RedisServer) -> None:
+    one, other, newcomer = MemoryBackend(), MemoryBackend(), MemoryBackend()
+    was_there = worker(redis, "one", had_group=True, memory=one)
+    with working(was_there):
+        until(lambda: len(one.events) == 1)
+        with working(worker(redis, "other", had_group=True, memory=other), worker(redis, "new", memory=newcomer)):
+            publish(redis, event("a", 1), event("b", 2), event("c", 3))
+            until(lambda: len(one.events + other.events + newcomer.events) == 4)
+
+    (told,) = [each for each in one.events + other.events + newcomer.events if each.topic == "alert"]
+    assert told is one.events[0]
+    assert told.level == logging.ERROR
+    assert told.message == (
+        "The relay's Redis has lost its group of workers, as when it was emptied: what waited there may be gone or "
+        "come twice."
+    )
+
+
+def test_a_relay_that_begins_tells_nobody(redis: RedisServer) -> None:
+    memory = MemoryBackend()
+    with working(worker(redis, "one", memory=memory)):
+        publish(redis, event("a", 1))
+        until(lambda: bool(memory.events))
+
+    assert [each.message for each in memory.events] == ["a 1"]

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,7 +12,7 @@ from notify.cli.strategies import need_network
 from notify.clock import SystemClock
 from notify.env_file import Environment
 from notify.errors import ConfigError
-from notify.relay.service import Service, address_of, open_destinations, refuse_unfit
+from notify.relay.service import Service, Stop, address_of, open_destinations, refuse_unfit
 from notify.run_state import RunState
 from notify.settings import Settings
 
@@ -38,9 +37,10 @@ def work(env: Environment, *, any_redis: bool) -> int:
     search = redactor(config)
     run_state = RunState()
     run_state.executor_id = config.get(settings.EXECUTOR_ID) or "notify-relay"
-    client = open_client(address)
+    stop = Stop()
+    client = open_client(address, ends_at=lambda: stop.ends_at)
     service = Service(config, client, to, redactor=search, run_state=run_state)
-    with _stopping() as stop, ExitStack() as stack:
+    with _set_by_signals(stop), ExitStack() as stack:
         stack.callback(client.close)
         if config.get(settings.HTTP_ENABLED):
             from notify.status.serving import serve, serving  # with the whole server, for who asks for it
@@ -64,9 +64,8 @@ def work(env: Environment, *, any_redis: bool) -> int:
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM and Ctrl-C set. A second one ends the process at once."""
-    stop = threading.Event()
+def _set_by_signals(stop: Stop) -> Iterator[None]:
+    """Have SIGTERM and Ctrl-C set *stop*. A second one ends the process at once."""
 
     def end(number: int, frame: object) -> None:
         stop.set()
@@ -74,7 +73,7 @@ def _stopping() -> Iterator[threading.Event]:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,9 +1,10 @@
 -- Takes over, piece by piece, from a worker that is dead. ARGV: worker, entries at most, bytes, deliveries at most,
--- '1': also from one that has left without a word, seconds of a lease. Returns entries in order, how many were set
--- aside, whether there is more.
+-- '1': also from one that has left without a word, seconds of a lease, the run of the server that the worker knows.
+-- Returns entries in order, how many were set aside, whether there is more.
 local worker, most, most_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local deliveries, is_sure, lease = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 if not is_held(worker) then return redis.error_reply(LOST) end
+if ARGV[7] ~= '' and run_of_server() ~= ARGV[7] then return {{}, 0, 0} end  -- it may not have heard of leases
 
 local now = seconds()
 local found, score

@@ -41,6 +41,10 @@ class Fence:
         self._renewed_at = now
         self._until = asked_at + self._lasts
 
+    def moved(self) -> None:
+        """Note that the server is another one, which may not have heard of the others' leases."""
+        self._steady_since = self._clock.monotonic()
+
     @property
     def is_steady(self) -> bool:
         """Whether the server was there for long enough that others could have renewed their leases, too."""

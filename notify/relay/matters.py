@@ -42,6 +42,7 @@ _FOLLOW_EVERY = 5.0  # seconds: whoever told of a matter may be dead when there 
 _OURS = (Phase.COUNTED, Phase.REMINDED)  # what the relay itself says of a matter
 _Result = TypeVar("_Result")
 _MOST_NAMED = 16_384  # enough for 10,000 executors, most of which are low on gas at a time; a kilobyte each
+_MANY = 1000  # changes, which take some hundredths of a second to learn; all there are take one
 _KEPT = 86400.0  # seconds, at least, that a matter's executors are remembered
 
 
@@ -132,8 +133,7 @@ class SharedFolding:
         """Do *work* while no other worker does any, and return its result when it was noted."""
         while True:
             try:
-                known, plan = self._ledger.begin(asked), Plan()
-                self._follow(known)
+                known, plan = self._begin(asked), Plan()
                 self._settle(asked, known, plan)
                 result = work(known, plan)
                 self._note(plan)
@@ -143,6 +143,16 @@ class SharedFolding:
                 self._forget()
                 raise
             self._forget()
+
+    def _begin(self, asked: Asked) -> Known:
+        """Take the lock, and learn what others have changed."""
+        known = self._ledger.begin(asked)
+        self._follow(known)
+        if len(known.changes) > _MANY:  # on a slow machine the lock is over by now; what has changed since is little
+            self._ledger.commit(Plan())
+            known = self._ledger.begin(asked)
+            self._follow(known)
+        return known
 
     def _forget(self) -> None:
         """Know nothing, and be told everything at the next time."""

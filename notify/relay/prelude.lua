@@ -6,6 +6,11 @@ local function seconds()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
+-- Another one when the server is another, or was started again: it may know less than it did.
+local function run_of_server()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+end
+
 -- Whether nobody has begun to take over from this worker. Nobody may have noticed that its lease is over: then it is
 -- not, because all there was in that time is still there.
 local function is_held(worker)

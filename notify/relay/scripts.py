@@ -27,6 +27,7 @@ _KEYS = {
     "SEEN": keys.SEEN,
     "PARKED": keys.PARKED,
     "WORKER": keys.WORKER,
+    "SAID": keys.SAID,
     "lock": keys.LOCK,
     "matters": keys.MATTERS,
     "log": keys.CHANGES,

@@ -1,8 +1,10 @@
 """A relay's worker as a service: one life after the other, until it is told to end."""
 
+import math
 import os
 import secrets
 import threading
+import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from notify.rules.redaction import Redactor
 
 CLOSING = 4.0  # seconds that are left for what is in hand when the service is told to end
+_GOODBYE = 0.3  # more, to leave what is not delivered to others
+_LOOK_EVERY = 0.05  # seconds between two looks whether it is to end
 _AGAIN = 2.0  # seconds between two looks for a server that is not there yet
 _LOOK_SECONDS = 1.0  # that the server may take when its numbers are asked for over HTTP
 
@@ -46,6 +50,35 @@ class Destinations(NamedTuple):
 
     backends: dict[str, Backend]
     routes: dict[str, Route]
+
+
+class Stop(threading.Event):
+    """Set when the service is told to end, which it does by then whether Redis answers or not.
+
+    Without a lock: a signal handler that interrupts a `wait` would wait for that of `threading.Event` for ever.
+    """
+
+    ends_at = math.inf
+    """When nobody waits for Redis any more, in monotonic seconds."""
+
+    def set(self) -> None:
+        """Have the service end."""
+        self.ends_at = min(self.ends_at, time.monotonic() + CLOSING + _GOODBYE)
+
+    def is_set(self) -> bool:
+        """Say whether the service is to end."""
+        return self.ends_at < math.inf
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, *timeout* seconds at most; None: for as long as it takes. Say whether it is."""
+        ends_at = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (left := ends_at - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_EVERY))
+        return self.is_set()
+
+    def left(self) -> float:
+        """Return the seconds that are left for what is in hand, once it is set."""
+        return max(0.0, self.ends_at - _GOODBYE - time.monotonic())
 
 
 def address_of(config: Settings) -> Address:
@@ -105,7 +138,7 @@ class Service:
 
     Args:
         config: the settings.
-        client: of the server.
+        client: of the server, which waits for nothing when `Stop.ends_at` is over.
         first: where to, as it was opened to see whether that can be done.
         redactor: takes secrets out of events and texts.
         run_state: refreshed with each look at the stream.
@@ -120,8 +153,9 @@ class Service:
         self._redactor = redactor
         self._run_state = run_state
         self._worker: Worker | None = None
+        self._had_group = False
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Work until *stop* is set; then deliver what is in hand, for four seconds at most."""
         while not stop.is_set():
             self._live(stop)
@@ -138,7 +172,7 @@ class Service:
             client.close()
         return told
 
-    def _live(self, stop: threading.Event) -> None:
+    def _live(self, stop: Stop) -> None:
         to, self._destinations = self._destinations or open_destinations(self._config), None
         share(to.backends, self._client)
         name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -165,15 +199,17 @@ class Service:
             redact_text=self._redactor.text,
             clock=SystemClock(),
             lease=LEASE,
+            had_group=self._had_group,
             refreshed=refreshed,
         )
         try:
             worker.run(stop)
         except LeaseLost as error:
             diagnostics.report("relay lost", f"{error}: it begins anew")
+            self._had_group = True
             worker.close(0.0)
         else:
-            worker.close(CLOSING)
+            worker.close(stop.left())
 
 
 def numbers(overview: Overview) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from notify.backends.relay.trouble import trouble
 from notify.backends.relay.wire import EVENTS
 from notify.errors import NotifyError
-from notify.relay import keys
 from notify.relay.scripts import script
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ class Taken(NamedTuple):
         duplicates: how many were there for the second time.
         caught_up: whether all that was pending for this worker has been read.
         end: of the stream, when there is nothing more.
+        is_elsewhere: whether this is another server than the last time, or one that was started again: it may know
+            less. Nothing was read.
     """
 
     found: Sequence[Found]
@@ -68,6 +69,7 @@ class Taken(NamedTuple):
     duplicates: int
     caught_up: bool
     end: str | None
+    is_elsewhere: bool
 
 
 class Settled(NamedTuple):
@@ -103,16 +105,27 @@ class Stream:
         self._client = client
         self._worker = worker
         self._lease = lease
+        self._run = b""  # of the server that was asked last
         self._scripts = {name: script(client, name) for name in _SCRIPTS}
 
-    def join(self) -> None:
-        """Begin to be one of the workers."""
-        self._call("join", self._lease)
+    def join(self) -> bool:
+        """Begin to be one of the workers. Says whether there was no group of them: then all that it knew is gone."""
+        return bool(self._call("join", self._lease))
 
     def take(self, cursor: str, most: int) -> Taken:
         """Renew the lease, and return what is this worker's behind *cursor*, *most* entries at most."""
-        found, at, duplicates, caught_up, end = self._call("take", self._lease, cursor, most, _MOST_BYTES)
-        return Taken(_found(found), at.decode(), duplicates, bool(caught_up), None if end is None else end.decode())
+        known = self._run
+        found, at, duplicates, caught_up, end, self._run = self._call(
+            "take", self._lease, cursor, most, _MOST_BYTES, known
+        )
+        return Taken(
+            _found(found),
+            at.decode(),
+            duplicates,
+            bool(caught_up),
+            None if end is None else end.decode(),
+            is_elsewhere=known not in (b"", self._run),
+        )
 
     def wait(self, end: str, seconds: float) -> None:
         """Wait until there is something behind *end*, *seconds* at most."""
@@ -147,7 +160,7 @@ class Stream:
         Returns entries, oldest first, which come before all that is taken later; how many were set aside, because
         each worker that had them was killed; and whether there is more.
         """
-        found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure), self._lease)
+        found, poison, more = self._call("claim", most, _MOST_BYTES, DELIVERIES, int(is_sure), self._lease, self._run)
         return _found(found), poison, bool(more)
 
     def absolve(self, entries: Sequence[str]) -> None:
@@ -165,21 +178,19 @@ class Stream:
 
     def is_first_to_say(self, text: str) -> bool:
         """Say whether none of the workers has said *text* in the last ten minutes."""
-        name = keys.SAID + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        with naming():
-            return bool(self._client.set(name, self._worker, nx=True, ex=_SAID_FOR))
+        return bool(self._call("say", hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), _SAID_FOR))
 
     def report(self, document: bytes, *, seconds: int) -> None:
         """Have *document* told of this worker for so many *seconds*."""
-        with naming():
-            self._client.set(keys.WORKER + self._worker, document, ex=seconds)
+        self._call("report", document, seconds)
 
     def _call(self, name: str, *arguments: object) -> Any:
         with naming():
             return self._scripts[name](args=[self._worker, *arguments])  # type: ignore[list-item]  # redis encodes them
 
 
-_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "absolve", "leave", "trim")
+_SCRIPTS = ("join", "take", "settle", "park", "unpark", "rescan", "claim", "absolve", "leave", "trim", "say",
+            "report")  # fmt: skip
 
 
 @contextmanager

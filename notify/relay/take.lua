@@ -1,9 +1,11 @@
 -- Renews the lease, and returns what is the worker's to deliver, in the order of the stream.
--- ARGV: worker, seconds of the lease, the last entry that it has read, how many more at most, how many bytes.
+-- ARGV: worker, seconds of the lease, the last entry that it has read, how many more at most, how many bytes, the run
+-- of the server that it knows.
 -- Returns entries, the last one that was looked at, how many duplicates there were, whether all that was pending has
--- been read, the end of the stream if there is nothing more.
+-- been read, the end of the stream if there is nothing more, the run of this server. No entries when that is another.
 local worker, lease, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+local run = run_of_server()
 if not is_held(worker) then return redis.error_reply(LOST) end
 redis.call('ZADD', workers, seconds() + lease, worker)
 
@@ -14,7 +16,7 @@ local function take(entry, fields, is_new)
   bytes = bytes + size_of(fields)
 end
 
-if most == 0 then return {taken, cursor, 0, 0, false} end
+if most == 0 or (ARGV[6] ~= '' and ARGV[6] ~= run) then return {taken, cursor, 0, 0, false, run} end
 
 -- First what others have found meanwhile of executors that this worker has in hand.
 local rest = true
@@ -28,7 +30,7 @@ while rest and not is_full() do
     if is_full() then break end
   end
 end
-if rest then return {taken, cursor, duplicates, 0, false} end
+if rest then return {taken, cursor, duplicates, 0, false, run} end
 
 -- Then what nobody has seen yet.
 local looked, some = 0, 1  -- nobody knows how large they are: sixteen of 8 MB would be 128 MB in one answer
@@ -37,7 +39,7 @@ while not is_full() and looked < most do  -- others wait for the server meanwhil
   some = math.min(16, some * 2)
   local got = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count, 'STREAMS', events, '>')
   if not got then
-    return {taken, cursor, duplicates, 1, redis.call('XINFO', 'STREAM', events)[8]}  -- the id that was given last
+    return {taken, cursor, duplicates, 1, redis.call('XINFO', 'STREAM', events)[8], run}  -- the id that was given last
   end
   for _, each in ipairs(got[1][2]) do
     local entry, fields = each[1], each[2]
@@ -64,4 +66,4 @@ while not is_full() and looked < most do  -- others wait for the server meanwhil
     end
   end
 end
-return {taken, cursor, duplicates, 1, false}
+return {taken, cursor, duplicates, 1, false, run}

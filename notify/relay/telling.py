@@ -34,6 +34,14 @@ class Telling:
             pass
         self._announcer.say(text, level=logging.ERROR, but_not_to=about, also_to=stand_in)
 
+    def emptied(self) -> None:
+        """Tell that Redis has lost what it had: nobody knows what of it was delivered."""
+        self._announcer.say(
+            "The relay's Redis has lost its group of workers, as when it was emptied: what waited there may be gone or "
+            "come twice.",
+            level=logging.ERROR,
+        )
+
     def dropped(self, lanes: Sequence[Lane]) -> None:
         """Tell what lanes have given up since the last time."""
         for lane in lanes:

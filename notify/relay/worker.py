@@ -48,6 +48,7 @@ class Worker:
         redact_text: the same for the reasons that backends give.
         clock: tells the time and waits.
         lease: seconds that a lease lasts.
+        had_group: whether this process has been in the group of workers. That it has to be made again is told then.
         refreshed: called after each look at the stream.
     """
 
@@ -62,11 +63,13 @@ class Worker:
         redact_text: Callable[[str], str],
         clock: Clock,
         lease: float,
+        had_group: bool = False,
         refreshed: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = stream
         self._judging = judging
         self._redact = redact
+        self._had_group = had_group
         self._refreshed = refreshed
         self._fence = Fence(clock, lease)
         self._hands = Hands(stream, backends)
@@ -122,9 +125,11 @@ class Worker:
             try:
                 if not joined:
                     asked_at = self._fence.now()
-                    self._stream.join()
+                    is_new = self._stream.join()
                     self._fence.renewed(asked_at)
                     joined = True
+                    if is_new and self._had_group:
+                        self._telling.emptied()
                 self._round()
                 self._refreshed()
             except Away as error:
@@ -184,6 +189,10 @@ class Worker:
         asked_at = self._fence.now()
         taken = self._stream.take(self._cursor, _AT_ONCE if is_roomy else 0)
         self._fence.renewed(asked_at)
+        if taken.is_elsewhere:  # what was settled or parked may be unknown there, behind the cursor
+            self._hands.is_unsure = True
+            self._fence.moved()
+            return
         self.counts["taken"] += len(taken.found)
         self.counts["duplicates"] += taken.duplicates
         self._deliver(taken.found)

@@ -253,7 +253,7 @@ class _Dead(_Quick):
 
 def _worker(url: str, kinds: str) -> None:
     from notify.backends.relay.server import open_client
-    from notify.relay.service import Destinations, Service, address_of
+    from notify.relay.service import Destinations, Service, Stop, address_of
     from notify.rules.redaction import Redactor
     from notify.rules.routing import Route
     from notify.run_state import RunState
@@ -263,7 +263,7 @@ def _worker(url: str, kinds: str) -> None:
     backends: dict[str, Any] = {kind: {"quick": _Quick, "dead": _Dead}[kind]() for kind in kinds.split(",")}
     to = Destinations(backends, {kind: Route() for kind in backends})
     service = Service(config, open_client(address_of(config)), to, redactor=Redactor(), run_state=RunState())
-    stop = threading.Event()
+    stop = Stop()
     print("ready", flush=True)
     sys.stdin.readline()
     before = time.process_time()

@@ -4,7 +4,8 @@ import functools
 import math
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from notify import threads
 from notify.backends.relay.address import Address
@@ -19,6 +20,8 @@ REQUEST_SECONDS = 10.0
 """For one request and its whole answer, even from a server that drips."""
 
 _OLDEST = 7  # whose scripts may say that they run when the memory is full
+_LOOK_EVERY = 0.2  # seconds between two looks whether it is all to end
+_Received = TypeVar("_Received")
 _OF_ONE_ADDRESS = CONNECT_SECONDS / 2  # so that one that swallows everything leaves time for the next
 
 
@@ -40,8 +43,16 @@ class Server(NamedTuple):
         return f"Redis {self.version}, {kept}, {self.policy}"
 
 
+def _never() -> float:
+    return math.inf
+
+
 def open_client(
-    address: Address, *, request_seconds: float = REQUEST_SECONDS, answer_bytes: float = math.inf
+    address: Address,
+    *,
+    request_seconds: float = REQUEST_SECONDS,
+    answer_bytes: float = math.inf,
+    ends_at: Callable[[], float] = _never,
 ) -> "redis.Redis":
     """Return a client of the server at *address*, which connects when it is used first. Imports redis.
 
@@ -52,6 +63,8 @@ def open_client(
         request_seconds: the deadline of each request; one that asks the server to wait has to wait less.
         answer_bytes: of the answer to one request, at most; then the connection is given up. For who asks for little:
             what sends without end would fill the program's memory until the deadline.
+        ends_at: tells from which moment on, in monotonic seconds, nothing is waited for any more. It may come nearer
+            while a request waits.
     """
     threads.load("redis")
     import redis
@@ -71,6 +84,7 @@ def open_client(
         "socket_timeout": request_seconds,
         "socket_keepalive": True,
         "answer_bytes": answer_bytes,
+        "all_end_at": ends_at,
     }
     if address.tls:
         options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": address.ca_file}
@@ -127,19 +141,17 @@ class _Socket:
         self._inner.settimeout(seconds)
 
     def recv(self, size: int, *flags: int) -> bytes:
-        self._bound()
-        data = self._inner.recv(size, *flags)
+        data = self._within(lambda: self._inner.recv(size, *flags))
         self._count(len(data))
         return data
 
     def recv_into(self, *where: Any) -> int:  # for hiredis
-        self._bound()
-        size = self._inner.recv_into(*where)
+        size = self._within(lambda: self._inner.recv_into(*where))
         self._count(size)
         return size
 
     def sendall(self, data: bytes) -> None:
-        self._bound()
+        self._bound(math.inf)
         self._inner.sendall(data)  # takes its limit for the whole, TLS or not
 
     def _count(self, size: int) -> None:
@@ -147,13 +159,21 @@ class _Socket:
         if self._connection.room < 0:
             raise OSError("the answer is larger than anything that was asked for")
 
-    def _bound(self) -> None:
+    def _within(self, receive: Callable[[], _Received]) -> _Received:
+        while True:
+            self._bound(_LOOK_EVERY)
+            try:
+                return receive()
+            except TimeoutError:  # of one look
+                continue
+
+    def _bound(self, longest: float) -> None:
         if self._limit == 0:  # a look that waits for nothing: whether an idle connection has been ended
             return
-        remaining = self._connection.ends_at - time.monotonic()
+        remaining = self._connection.left()
         if remaining <= 0:
             raise TimeoutError("the deadline of a request is over")
-        self._inner.settimeout(remaining if self._limit is None else min(self._limit, remaining))
+        self._inner.settimeout(min(remaining, longest))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -169,12 +189,18 @@ def _bounded(kind: "type[Connection]") -> "type[Connection]":
         connecting = False
         socket_timeout: float
 
-        def __init__(self, *, answer_bytes: float, **options: Any) -> None:
+        def __init__(self, *, answer_bytes: float, all_end_at: Callable[[], float], **options: Any) -> None:
             self.answer_bytes = answer_bytes
+            self.all_end_at = all_end_at
             super().__init__(**options)
+
+        def left(self) -> float:
+            return min(self.ends_at, self.all_end_at()) - time.monotonic()
 
         def connect(self) -> None:
             if self._sock is None:
+                if self.all_end_at() <= time.monotonic():
+                    raise TimeoutError("nothing is waited for any more")
                 self.ends_at = time.monotonic() + CONNECT_SECONDS
                 self.room = self.answer_bytes
                 self.connecting = True
