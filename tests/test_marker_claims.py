@@ -472,13 +472,16 @@ def test_a_run_that_lives_behind_the_same_wrapper_is_left_alone(state):
     assert len(files(state)) == 2
 
 
-def test_a_run_that_has_reported_its_crash_is_left_to_the_supervisor_and_one_that_ended_well_to_nobody(state):
-    reported = _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
-    well = _left(state, replace(DEAD, supervisor=HERE), add=ENDED)
-
-    assert _claimed_by(MINE, state) == []
-    assert (reported.exists(), well.exists()) == (True, False)
+def test_a_run_that_has_reported_its_crash_is_the_supervisors_until_its_wrapper_has_started_the_program_again(state):
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    assert _claimed_by(None, state) == []
+    assert _claimed_by(replace(MINE, program="clean-up"), state) == []
     assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.REPORTED]
+
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    _left(state, replace(DEAD, supervisor=HERE), add=ENDED)
+    assert _claimed_by(MINE, state) == []
+    assert files(state) == []
 
 
 def test_of_several_runs_the_childs_own_comes_last_and_otherwise_the_one_that_lived_last(state):

@@ -771,7 +771,7 @@ def test_a_stop_that_reaches_a_program_twice_is_told_once(supervision):
 
 # ---- behind a wrapper that outlives the program
 
-# Kills itself, crashes in C, or ends well, as its argument says; under the name of its file.
+# Kills itself, crashes in C, raises, or ends well, as its argument says; under the name of its file.
 MORTAL = f"""{NO_CORE}
 import notify
 notifier = notify.setup()
@@ -779,6 +779,8 @@ if sys.argv[1] == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[1] == "segfault":
     ctypes.string_at(0)
+if sys.argv[1] == "raise":
+    raise ValueError("no price")
 notifier.close()
 """
 KILLED = "was killed: no Python code ran at its end"
@@ -851,6 +853,16 @@ def test_what_a_wrapper_starts_to_clean_up_does_not_tell_of_the_death_that_the_w
 
     assert run.returncode == 137
     assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy ended with exit code 137"]
+    assert marks(supervision) == []
+
+
+def test_a_crash_that_a_program_behind_a_wrapper_has_reported_does_not_hide_how_its_next_run_ends(supervision, bot):
+    run = supervision.run(*shell(f"{bot} raise; {bot} end; exit 3"))
+
+    assert run.returncode == 3
+    crash, death = supervision.titles
+    assert crash.startswith("Crashed in the main thread: ValueError")
+    assert death.startswith("my-strategy ended with exit code 3 after ")
     assert marks(supervision) == []
 
 

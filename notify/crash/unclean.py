@@ -89,7 +89,7 @@ def claim(directory: Path, mine: Run | None = None) -> Iterator[list[UncleanEnd]
     Whoever asks meanwhile, in threads and processes, does not get them. A claimer that dies before it has told
     somebody leaves them to the next one. Runs that a living supervisor waits for are not among them, unless the same
     program has started again under it: then a wrapper, such as a shell, has outlived the run, and the supervisor saw
-    nothing of its end.
+    nothing of its end. A crash that such a run has reported is forgotten, so that it does not stand for a later end.
 
     Args:
         directory: the state directory.
@@ -115,8 +115,6 @@ def claim(directory: Path, mine: Run | None = None) -> Iterator[list[UncleanEnd]
                 if (run is not None and not ours and _is_awaited(run, boot, mine)) or not marker.lock():
                     continue
                 end = marker.end(boot)
-                if end is not None and end.how is How.REPORTED and run is not None and _has_supervisor(run):
-                    continue  # its supervisor is still to learn that the end which a wrapper passes on is reported
                 if ours or end is None or end.how is How.REPORTED:
                     marker.remove()
                 else:
