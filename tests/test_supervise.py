@@ -968,6 +968,30 @@ def test_a_program_that_hangs_behind_a_shell_is_ended_and_told_once(supervision)
     assert "Fatal Python error: Aborted" in death["description"]
 
 
+def test_a_program_that_ends_before_it_is_ended_for_its_hang_is_not_sent_a_signal_that_could_meet_another(supervision):
+    change = """if True:
+    import os, time
+    from notify.supervisor import child, hang
+    kill = child.Child.kill
+    def end_meanwhile(watch):
+        os.kill(watch._mark.pid, 9)
+        while watch._mark.is_alive():
+            time.sleep(0.01)
+        return ""
+    def kill_and_say(self, signum, pid=None):
+        os.write(1, f"sent {signum}\\n".encode())
+        kill(self, signum, pid)
+    hang.HangWatch._stacks, child.Child.kill = end_meanwhile, kill_and_say
+"""
+    wrapped = behind_a_shell(FOREVER, "sleep 0.5; exit 0")
+    run = changed(supervision, change, "--hang-after", "2", "--kill-hung", *wrapped)
+
+    assert (run.returncode, run.stdout) == (0, "")
+    hang, death = supervision.titles
+    assert "my-strategy hangs: " in hang
+    assert death == f"The last run of executor-1 {KILLED}"
+
+
 def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):
     hangs = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(60)"
     (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"if sys.argv[1] == 'hang': {hangs}"))
