@@ -497,6 +497,19 @@ def test_of_several_runs_the_childs_own_comes_last_and_otherwise_the_one_that_li
     assert [end.pid for end in claim_pid(state, child.pid)] == [others[0].pid, others[1].pid, child.pid]
 
 
+def test_of_a_run_that_has_reported_its_crash_its_end_counts_and_is_no_progress(state):
+    other = Process(NOBODY.pid - 1, 1)
+    # The system notes now as the time of its end, months after all of this.
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    _left(state, replace(DEAD, process=other, supervisor=HERE), modified=STARTED + 60)
+
+    killed, reported = claim_pid(state, 1)
+
+    assert (killed.how, killed.last_progress_at, killed.ended_at) == (How.KILLED, STARTED + 60, None)
+    assert (reported.how, reported.last_progress_at) == (How.REPORTED, None)
+    assert reported.ended_at == pytest.approx(time.time(), abs=60.0)  # seconds; a slow test needs one
+
+
 def test_a_lock_that_a_child_forked_in_c_never_lets_go_of_does_not_leave_the_end_to_be_told_again(state, monkeypatch):
     monkeypatch.setattr(unclean, "_PATIENCE", 0.02)  # seconds
     path = _left(state, replace(DEAD, supervisor=process(os.getpid())))

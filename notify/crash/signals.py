@@ -15,8 +15,8 @@ from notify.notifier import Notifier
 
 _Handler = Callable[[int, FrameType | None], object]
 
-# Within the 5 s of guarantee 7, from the signal on: what waits is delivered, then threads and files are put away, and in any case the
-# process ends, whatever hangs.
+# Within the 5 s of guarantee 7, from the signal on: what waits is delivered, then threads and files are put away, and
+# in any case the process ends, whatever hangs.
 _DELIVERY = 4.0
 _END = 4.75
 

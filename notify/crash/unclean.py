@@ -65,6 +65,7 @@ class UncleanEnd:
         fault: what faulthandler wrote, where a run crashed in C.
         boot_id: of the machine's start in which it ran; None where the system does not say.
         facts: what the program has said of its run.
+        ended_at: UTC epoch seconds, of an orderly end; None when there was none.
     """
 
     program: str
@@ -75,11 +76,12 @@ class UncleanEnd:
     fault: str = ""
     boot_id: str | None = None
     facts: Facts = NOTHING_SAID
+    ended_at: float | None = None
 
     @property
     def last_sign_at(self) -> float:
         """When it is known to have lived last, in UTC epoch seconds; 0 when nobody knows."""
-        return max(self.started_at or 0.0, self.last_progress_at or 0.0)
+        return max(self.started_at or 0.0, self.last_progress_at or 0.0, self.ended_at or 0.0)
 
 
 @contextmanager
@@ -204,7 +206,8 @@ class _Marker:
     def end(self, boot: str | None) -> UncleanEnd | None:
         """Return how the run ended, None when that was in an orderly way. *boot*: the present start of the machine."""
         run = self.read()
-        modified = os.fstat(self._descriptor).st_mtime
+        status = os.fstat(self._descriptor)
+        modified = status.st_mtime
         sign = modified if 0 <= modified <= LATEST else None
         fault = self._fault()
         if run is None:  # what a power cut leaves of a file that was not on disk yet
@@ -231,6 +234,7 @@ class _Marker:
             fault=fault,
             boot_id=run.boot_id,
             facts=run.facts,
+            ended_at=status.st_ctime if run.ended else None,
         )
 
     def remove(self) -> None:
