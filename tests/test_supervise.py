@@ -784,6 +784,10 @@ if sys.argv[1] == "raise":
 notifier.close()
 """
 KILLED = "was killed: no Python code ran at its end"
+SO_KILLED = (
+    "{name}, which ran behind it, was killed, or ended by os._exit(): no Python code ran at its end. "
+    "Progress, cycles and version are those of {name}."
+)
 
 
 @pytest.fixture
@@ -841,6 +845,49 @@ def test_the_death_that_a_wrapper_passes_on_is_told_once_and_those_beside_it_too
     assert death.startswith("my-strategy ended with exit code 137 after ")
     assert beside == f"The last run of feed {KILLED}"
     assert marks(supervision) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("exit 5", 5, "ended with exit code 5"),
+        ("sleep 1.5; exit 5", 5, "ended with exit code 5"),
+        ("exit 255", 255, "ended with exit code 255"),  # above those that signals make
+        ("kill -KILL $$", 137, "was killed by SIGKILL"),
+    ],
+)
+def test_a_kill_before_a_wrapper_comes_to_an_end_of_its_own_is_told_with_that(supervision, bot, end, code, said):
+    run = supervision.run(*shell(f"{bot} kill; {end}"))
+
+    assert run.returncode == code
+    (death,) = supervision.embeds
+    assert f"my-strategy {said} after " in death["title"]
+    assert death["description"].replace("\\", "").startswith(SO_KILLED.format(name="bot"))
+    assert marks(supervision) == []
+
+
+def test_an_exit_without_python_behind_a_shell_is_told_once(supervision):
+    run = supervision.run(*behind_a_shell(f"{MARKED}\nos._exit(3)"))
+
+    assert run.returncode == 3
+    (death,) = supervision.embeds
+    assert "my-strategy ended with exit code 3 after " in death["title"]
+    assert death["description"].replace("\\", "") == SO_KILLED.format(name="executor-1")
+
+
+def test_an_exit_code_that_a_signal_makes_is_that_of_the_program_which_it_has_killed(supervision, bot):
+    run = supervision.run(*shell(f"{bot} kill; exit $?"))
+
+    assert run.returncode == 137
+    (death,) = supervision.embeds
+    assert "ran behind it" not in str(death)
+
+
+def test_a_row_of_ends_with_one_exit_code_does_not_hide_that_the_program_was_killed_before(supervision, bot):
+    for way in ("end", "end", "end", "kill"):
+        supervision.run(*shell(f"{bot} {way}; exit 5"))
+
+    assert ["ran behind it" in str(death) for death in supervision.embeds] == [False, False, True]
 
 
 def test_what_a_wrapper_starts_to_clean_up_does_not_tell_of_the_death_that_the_wrapper_passes_on(

@@ -241,12 +241,24 @@ class Run:
             by_oom_killer=by_oom_killer,
             oom_kills=self._oom_kills.count(),
             hung=self._hung,
+            unseen=self._unseen(end, ending),
         )
         every, alike = self._note(death, has_told=has_told)
         if alike.tells:
             told = replace(death, restarts=every.phrase, holds_back=bool(alike.phrase))
             self._ticket = self._notifier.accept(event_of(told))
         self._tell_outlived(ends, is_wanted=False)
+
+    def _unseen(self, end: UncleanEnd | None, ending: Ending) -> str:
+        """Return which program has died behind a wrapper whose own end does not say so.
+
+        An exit code may be that of `os._exit()`, passed on at once, or the wrapper's own, hours later. One report says
+        both.
+        """
+        is_passed_on = ending.signal is None and 0 < ending.exit_code - BY_SIGNAL < signal.NSIG
+        if is_passed_on or self._hung or end is None or end.how is How.REPORTED or end.pid == self._child.pid:
+            return ""
+        return end.program or "a program"
 
     def _claimed(self) -> list[UncleanEnd]:
         return claim_pid(self._program.state_dir, self._child.pid)
