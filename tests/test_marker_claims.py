@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from runs import claimed, files
@@ -519,3 +521,32 @@ def test_a_lock_that_a_child_forked_in_c_never_lets_go_of_does_not_leave_the_end
 
         assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.KILLED]
     assert files(state) == []
+
+
+def test_all_locks_that_are_never_let_go_of_are_waited_for_together(state, monkeypatch):
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(unclean, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    with ExitStack() as copies:
+        for _ in range(5):
+            copy = copies.enter_context(_left(state, replace(DEAD, supervisor=HERE)).open("rb"))
+            fcntl.flock(copy, fcntl.LOCK_EX)
+
+        assert len(claim_pid(state, NOBODY.pid)) == 5
+    assert now[0] == pytest.approx(1.0, abs=0.02)  # seconds: a pause of a hundredth may be over after that
+
+
+def test_what_another_start_is_telling_while_its_disk_is_slow_is_not_told_by_the_supervisor_too(state, monkeypatch):
+    monkeypatch.setattr(unclean, "_PATIENCE", 0.02)  # seconds
+    _left(state, replace(DEAD, supervisor=HERE))
+    with _left(state, MINE).open("rb") as lock:  # of the start that tells: it runs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with claim(state, MINE) as telling:
+            assert claim_pid(state, NOBODY.pid) == []
+
+        assert [end.how for end in telling] == [How.KILLED]
+        assert claim_pid(state, NOBODY.pid) == []
+    assert files(state) == [".fault", ".json"]  # of the start
