@@ -7,8 +7,10 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from runs import claimed, files
@@ -472,13 +474,16 @@ def test_a_run_that_lives_behind_the_same_wrapper_is_left_alone(state):
     assert len(files(state)) == 2
 
 
-def test_a_run_that_has_reported_its_crash_is_left_to_the_supervisor_and_one_that_ended_well_to_nobody(state):
-    reported = _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
-    well = _left(state, replace(DEAD, supervisor=HERE), add=ENDED)
-
-    assert _claimed_by(MINE, state) == []
-    assert (reported.exists(), well.exists()) == (True, False)
+def test_a_run_that_has_reported_its_crash_is_the_supervisors_until_its_wrapper_has_started_the_program_again(state):
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    assert _claimed_by(None, state) == []
+    assert _claimed_by(replace(MINE, program="clean-up"), state) == []
     assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.REPORTED]
+
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    _left(state, replace(DEAD, supervisor=HERE), add=ENDED)
+    assert _claimed_by(MINE, state) == []
+    assert files(state) == []
 
 
 def test_of_several_runs_the_childs_own_comes_last_and_otherwise_the_one_that_lived_last(state):
@@ -494,6 +499,19 @@ def test_of_several_runs_the_childs_own_comes_last_and_otherwise_the_one_that_li
     assert [end.pid for end in claim_pid(state, child.pid)] == [others[0].pid, others[1].pid, child.pid]
 
 
+def test_of_a_run_that_has_reported_its_crash_its_end_counts_and_is_no_progress(state):
+    other = Process(NOBODY.pid - 1, 1)
+    # The system notes now as the time of its end, months after all of this.
+    _left(state, replace(DEAD, supervisor=HERE), add=CRASH_REPORTED + ENDED)
+    _left(state, replace(DEAD, process=other, supervisor=HERE), modified=STARTED + 60)
+
+    killed, reported = claim_pid(state, 1)
+
+    assert (killed.how, killed.last_progress_at, killed.ended_at) == (How.KILLED, STARTED + 60, None)
+    assert (reported.how, reported.last_progress_at) == (How.REPORTED, None)
+    assert reported.ended_at == pytest.approx(time.time(), abs=60.0)  # seconds; a slow test needs one
+
+
 def test_a_lock_that_a_child_forked_in_c_never_lets_go_of_does_not_leave_the_end_to_be_told_again(state, monkeypatch):
     monkeypatch.setattr(unclean, "_PATIENCE", 0.02)  # seconds
     path = _left(state, replace(DEAD, supervisor=process(os.getpid())))
@@ -503,3 +521,32 @@ def test_a_lock_that_a_child_forked_in_c_never_lets_go_of_does_not_leave_the_end
 
         assert [end.how for end in claim_pid(state, NOBODY.pid)] == [How.KILLED]
     assert files(state) == []
+
+
+def test_all_locks_that_are_never_let_go_of_are_waited_for_together(state, monkeypatch):
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(unclean, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    with ExitStack() as copies:
+        for _ in range(5):
+            copy = copies.enter_context(_left(state, replace(DEAD, supervisor=HERE)).open("rb"))
+            fcntl.flock(copy, fcntl.LOCK_EX)
+
+        assert len(claim_pid(state, NOBODY.pid)) == 5
+    assert now[0] == pytest.approx(1.0, abs=0.02)  # seconds: a pause of a hundredth may be over after that
+
+
+def test_what_another_start_is_telling_while_its_disk_is_slow_is_not_told_by_the_supervisor_too(state, monkeypatch):
+    monkeypatch.setattr(unclean, "_PATIENCE", 0.02)  # seconds
+    _left(state, replace(DEAD, supervisor=HERE))
+    with _left(state, MINE).open("rb") as lock:  # of the start that tells: it runs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with claim(state, MINE) as telling:
+            assert claim_pid(state, NOBODY.pid) == []
+
+        assert [end.how for end in telling] == [How.KILLED]
+        assert claim_pid(state, NOBODY.pid) == []
+    assert files(state) == [".fault", ".json"]  # of the start

@@ -745,6 +745,35 @@ def test_an_announcement_that_hangs_does_not_keep_the_process(times: int) -> Non
 
 
 @pytest.mark.process
+def test_an_announcement_that_takes_long_leaves_less_time_to_deliver_and_the_same_to_put_things_away() -> None:
+    with running(
+        BEGIN,
+        HANGS,
+        """
+        def slow(*args, **kwargs):
+            for _ in range(100):  # of 10 ms
+                time.sleep(0.01)
+            return say_it(*args, **kwargs)
+
+        def putting_away(timeout):
+            close(timeout)
+            say("put away")
+
+        signals._DELIVERY, signals._END = 1.5, 2.3  # seconds: all of the former would be over after 2.5
+        notifier = listen(hangs)
+        say_it, notifier.notify = notifier.notify, slow
+        close, notifier.close = notifier.close, putting_away
+        os.kill(os.getpid(), signal.SIGTERM)
+        """,
+    ) as process:
+        said, complaints, code = ended(process)
+
+    assert said[-1] == "put away"
+    assert complaints.startswith("notify: destination: nobody knows what became of 1 of its events: ")
+    assert code == -signal.SIGTERM
+
+
+@pytest.mark.process
 def test_a_child_that_is_forked_while_a_signal_is_announced_is_ended_by_one_of_its_own() -> None:
     with running(
         BEGIN,

@@ -771,7 +771,7 @@ def test_a_stop_that_reaches_a_program_twice_is_told_once(supervision):
 
 # ---- behind a wrapper that outlives the program
 
-# Kills itself, crashes in C, or ends well, as its argument says; under the name of its file.
+# Kills itself, crashes in C, raises, or ends well, as its argument says; under the name of its file.
 MORTAL = f"""{NO_CORE}
 import notify
 notifier = notify.setup()
@@ -779,9 +779,15 @@ if sys.argv[1] == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[1] == "segfault":
     ctypes.string_at(0)
+if sys.argv[1] == "raise":
+    raise ValueError("no price")
 notifier.close()
 """
 KILLED = "was killed: no Python code ran at its end"
+SO_KILLED = (
+    "{name}, which ran behind it, was killed, or ended by os._exit(): no Python code ran at its end. "
+    "Progress, cycles and version are those of {name}."
+)
 
 
 @pytest.fixture
@@ -841,6 +847,49 @@ def test_the_death_that_a_wrapper_passes_on_is_told_once_and_those_beside_it_too
     assert marks(supervision) == []
 
 
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("exit 5", 5, "ended with exit code 5"),
+        ("sleep 1.5; exit 5", 5, "ended with exit code 5"),
+        ("exit 255", 255, "ended with exit code 255"),  # above those that signals make
+        ("kill -KILL $$", 137, "was killed by SIGKILL"),
+    ],
+)
+def test_a_kill_before_a_wrapper_comes_to_an_end_of_its_own_is_told_with_that(supervision, bot, end, code, said):
+    run = supervision.run(*shell(f"{bot} kill; {end}"))
+
+    assert run.returncode == code
+    (death,) = supervision.embeds
+    assert f"my-strategy {said} after " in death["title"]
+    assert death["description"].replace("\\", "").startswith(SO_KILLED.format(name="bot"))
+    assert marks(supervision) == []
+
+
+def test_an_exit_without_python_behind_a_shell_is_told_once(supervision):
+    run = supervision.run(*behind_a_shell(f"{MARKED}\nos._exit(3)"))
+
+    assert run.returncode == 3
+    (death,) = supervision.embeds
+    assert "my-strategy ended with exit code 3 after " in death["title"]
+    assert death["description"].replace("\\", "") == SO_KILLED.format(name="executor-1")
+
+
+def test_an_exit_code_that_a_signal_makes_is_that_of_the_program_which_it_has_killed(supervision, bot):
+    run = supervision.run(*shell(f"{bot} kill; exit $?"))
+
+    assert run.returncode == 137
+    (death,) = supervision.embeds
+    assert "ran behind it" not in str(death)
+
+
+def test_a_row_of_ends_with_one_exit_code_does_not_hide_that_the_program_was_killed_before(supervision, bot):
+    for way in ("end", "end", "end", "kill"):
+        supervision.run(*shell(f"{bot} {way}; exit 5"))
+
+    assert ["ran behind it" in str(death) for death in supervision.embeds] == [False, False, True]
+
+
 def test_what_a_wrapper_starts_to_clean_up_does_not_tell_of_the_death_that_the_wrapper_passes_on(
     supervision, bot, tmp_path
 ):
@@ -851,6 +900,16 @@ def test_what_a_wrapper_starts_to_clean_up_does_not_tell_of_the_death_that_the_w
 
     assert run.returncode == 137
     assert [title.split(" after ")[0] for title in supervision.titles] == ["my-strategy ended with exit code 137"]
+    assert marks(supervision) == []
+
+
+def test_a_crash_that_a_program_behind_a_wrapper_has_reported_does_not_hide_how_its_next_run_ends(supervision, bot):
+    run = supervision.run(*shell(f"{bot} raise; {bot} end; exit 3"))
+
+    assert run.returncode == 3
+    crash, death = supervision.titles
+    assert crash.startswith("Crashed in the main thread: ValueError")
+    assert death.startswith("my-strategy ended with exit code 3 after ")
     assert marks(supervision) == []
 
 
@@ -954,6 +1013,30 @@ def test_a_program_that_hangs_behind_a_shell_is_ended_and_told_once(supervision)
     assert "my-strategy hangs: " in hang["title"]
     assert "my-strategy hung and was ended after " in death["title"]
     assert "Fatal Python error: Aborted" in death["description"]
+
+
+def test_a_program_that_ends_before_it_is_ended_for_its_hang_is_not_sent_a_signal_that_could_meet_another(supervision):
+    change = """if True:
+    import os, time
+    from notify.supervisor import child, hang
+    kill = child.Child.kill
+    def end_meanwhile(watch):
+        os.kill(watch._mark.pid, 9)
+        while watch._mark.is_alive():
+            time.sleep(0.01)
+        return ""
+    def kill_and_say(self, signum, pid=None):
+        os.write(1, f"sent {signum}\\n".encode())
+        kill(self, signum, pid)
+    hang.HangWatch._stacks, child.Child.kill = end_meanwhile, kill_and_say
+"""
+    wrapped = behind_a_shell(FOREVER, "sleep 0.5; exit 0")
+    run = changed(supervision, change, "--hang-after", "2", "--kill-hung", *wrapped)
+
+    assert (run.returncode, run.stdout) == (0, "")
+    hang, death = supervision.titles
+    assert "my-strategy hangs: " in hang
+    assert death == f"The last run of executor-1 {KILLED}"
 
 
 def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):

@@ -103,6 +103,23 @@ def test_what_is_not_known_of_a_death_is_no_field():
     assert {"signal", "core_dumped", "last_progress"}.isdisjoint(fields)
 
 
+@pytest.mark.parametrize(
+    ("fault", "how"),
+    [
+        ("", "was killed, or ended by os._exit(): no Python code ran at its end"),
+        (
+            'Fatal Python error: Aborted\n\nThread 0x1 (most recent call first):\n  File "a.py", line 1 in f\n',
+            "crashed in C",
+        ),
+    ],
+)
+def test_a_program_that_may_have_died_long_before_its_wrapper_is_named_first_and_is_what_the_facts_are_of(fault, how):
+    event = event_of(death(5, unseen="bot", fault=fault, facts=Facts(cycles=3)))
+
+    said = f"bot, which ran behind it, {how}. Progress, cycles and version are those of bot."
+    assert event.body.split("\n")[:2] == [said, "It ended after 3 cycles."]
+
+
 def test_the_last_thirty_lines_of_stderr_go_with_it():
     event = event_of(death(1, stderr=tuple(f"line {number}" for number in range(100))))
 
@@ -164,6 +181,7 @@ def test_a_death_of_a_row_says_that_not_each_is_told():
     ("one", "kind"),
     [
         (death(3), "exit-3"),
+        (death(3, unseen="bot"), "exit-3-unseen"),
         (death(-11), "SIGSEGV"),
         (death(-40), "signal-40"),
         (death(-9, by_oom_killer=True), "oom"),

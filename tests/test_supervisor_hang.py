@@ -1,12 +1,15 @@
 """The watch of a child's progress: when it speaks, how often, and what it takes for a hang."""
 
 import os
+import time
 
 import pytest
 
 from notify.backends.memory import MemoryBackend
 from notify.crash import stacks
+from notify.crash.identity import boot_id, process
 from notify.crash.marker import RunMarker
+from notify.crash.run_file import Run, encode
 from notify.notifier import Notifier
 from notify.supervisor.hang import HangWatch
 from notify.supervisor.mark import Mark
@@ -340,3 +343,56 @@ def test_a_mark_of_a_program_behind_the_child_is_found_and_the_childs_own_goes_b
     assert own.found()
     assert (own.pid, own.is_childs_own) == (os.getpid(), True)
     marker.end()
+
+
+def test_the_mark_is_the_childs_own_as_soon_as_there_is_one_though_a_helper_was_first_and_lives(tmp_path, monkeypatch):
+    helper = process(1)  # lives as long as the machine
+    runs = tmp_path / "state" / "runs"
+    runs.mkdir(mode=0o700, parents=True)
+    runs.parent.chmod(0o700)
+    path = runs / f"{helper.pid}-00000000.json"
+    path.write_bytes(encode(Run("helper", helper, 1000.0, boot_id(), process(os.getpid()))))
+    path.chmod(0o600)
+    mark = Mark(tmp_path / "state", os.getpid())
+    assert mark.found()
+    assert (mark.pid, mark.is_childs_own) == (helper.pid, False)
+
+    monkeypatch.setenv("NOTIFY_SUPERVISOR", str(os.getpid()))
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    marker = RunMarker(tmp_path / "state")
+    marker.begin()
+
+    assert mark.found()
+    assert (mark.pid, mark.is_childs_own, mark.run()) == (os.getpid(), True, marker.run)
+    marker.end()
+
+
+def test_of_two_programs_behind_a_wrapper_the_one_that_is_watched_stays_the_same_while_it_lives(tmp_path):
+    runs = tmp_path / "state" / "runs"
+    runs.mkdir(mode=0o700, parents=True)
+    runs.parent.chmod(0o700)
+    mark = Mark(tmp_path / "state", 2**31)  # no process has this number
+    for number, one in enumerate((process(1), process(os.getppid()))):
+        path = runs / f"{one.pid}-0000000{number}.json"
+        path.write_bytes(encode(Run("bot", one, 1000.0 + number, boot_id(), process(os.getpid()))))
+        path.chmod(0o600)
+        assert mark.found()
+
+    assert mark.pid == 1
+
+
+# ---- the end of a run
+
+
+def test_the_end_of_a_run_is_no_progress_and_is_known_by_when_it_came(marker, clock, tmp_path):
+    mark = Mark(tmp_path / "state", os.getpid())
+    clock.advance(1.0)
+    marker.progress()
+    noted = mark.progress_at()
+
+    before = time.time()
+    marker.end()
+
+    assert mark.progress_at() == noted
+    assert mark.has_ended(before - 1.0)  # the kernel's clock for files is some milliseconds behind
+    assert not mark.has_ended(time.time() + 1.0)

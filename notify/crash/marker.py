@@ -48,7 +48,7 @@ class RunMarker:
     """A file that says that this process runs, and whose lock the process holds for as long as it does.
 
     The system drops the lock however the process dies. `unclean.claim` then finds the file, and says how it ended. The
-    file's modification time is that of the last progress.
+    file's modification time is that of the last progress, also when the run has ended.
 
     No method raises for what is wrong with the state directory; without a file they do nothing. All are safe in any
     thread and in signal handlers. A forked child has no marker, and its copy does nothing: a program that becomes a
@@ -126,7 +126,9 @@ class RunMarker:
         self._next_progress = max(self._next_progress, now - (_IN_A_ROW - 1) * _INTERVAL) + _INTERVAL
         self._progress_at = self._clock.time()
         self._note_facts()
-        self._set_time()
+        path = self._path
+        if path is not None:
+            self._set_time(path)
 
     def crash_reported(self, *, stands: bool = True) -> None:
         """Note that a crash is reported, so that a supervisor need not. `progress` cancels it.
@@ -153,6 +155,7 @@ class RunMarker:
         try:
             if self._supervised and self._lock:
                 _append(path, CRASH_REPORTED + ENDED if self._ends_of_a_crash() else ENDED)
+                self._set_time(path)
             else:  # also what is being made, by whom a signal handler has interrupted that ends it
                 _remove(path)
             fault_file, self._fault_file = self._fault_file, None
@@ -205,7 +208,7 @@ class RunMarker:
         if path is not None:
             with suppress(*_FailedToMark):  # then it is reported once more, by the supervisor
                 _append(path, line)
-            self._set_time()
+            self._set_time(path)
 
     def _note_facts(self) -> None:
         path, facts = self._path, self._facts()
@@ -219,11 +222,9 @@ class RunMarker:
             finally:
                 os.close(descriptor)
 
-    def _set_time(self) -> None:
-        path = self._path
-        if path is not None:
-            with suppress(OSError):
-                os.utime(path, (self._progress_at, self._progress_at), follow_symlinks=False)
+    def _set_time(self, path: Path) -> None:
+        with suppress(OSError):
+            os.utime(path, (self._progress_at, self._progress_at), follow_symlinks=False)
 
     def _let_go(self) -> None:
         with suppress(IndexError):

@@ -15,8 +15,8 @@ from notify.notifier import Notifier
 
 _Handler = Callable[[int, FrameType | None], object]
 
-# Within the 5 s of guarantee 7: what waits is delivered, then threads and files are put away, and in any case the
-# process ends, whatever hangs.
+# Within the 5 s of guarantee 7, from the signal on: what waits is delivered, then threads and files are put away, and
+# in any case the process ends, whatever hangs.
 _DELIVERY = 4.0
 _END = 4.75
 
@@ -127,11 +127,12 @@ class _Handling:
             self._late = signum  # it is putting things away, such as the mark of the run, and comes to `end` next
         else:
             try:
+                began = time.monotonic()
                 in_time = ours and _end_later(signum)  # first, for the disk may hang, too
                 if ours:
                     self._announce(signum)
                 if in_time:  # otherwise nobody could keep it from hanging; what is durable is on disk
-                    self._deliver()
+                    self._deliver(began)
             finally:  # also when a handler of another signal raises meanwhile
                 signal.signal(signum, signal.SIG_DFL)
                 _die(signum)
@@ -156,10 +157,11 @@ class _Handling:
             if other != signum:
                 signal.raise_signal(other)
 
-    def _deliver(self) -> None:
+    def _deliver(self, began: float) -> None:
         self._end_by_second()
+        spent = time.monotonic() - began  # the disk may be slow to take the announcement
         # In this thread: the locks that it may hold are re-entrant, but another would wait for them.
-        self._notifier.close(_DELIVERY)
+        self._notifier.close(max(0.0, _DELIVERY - spent))
 
     def _end_by_second(self) -> None:
         """Have a second signal end the process at once."""

@@ -30,7 +30,8 @@ _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS 
 _MOST_OF_FAULT = 2 * 2**20  # bytes that are read of a C traceback: 100 threads of 100 frames at most, says faulthandler
 _ROUNDED = 2.0  # seconds: there are file systems that keep the times of files no better
 
-_PATIENCE = 1.0  # seconds for a child that the run has forked as its last deed to let go of its copy of the lock
+# Seconds for children that runs have forked as their last deed to let go of their copies of the locks, all together.
+_PATIENCE = 1.0
 _PAUSE = 0.01  # seconds between two tries
 
 _Unusable = (StateDirError, OSError)
@@ -65,6 +66,7 @@ class UncleanEnd:
         fault: what faulthandler wrote, where a run crashed in C.
         boot_id: of the machine's start in which it ran; None where the system does not say.
         facts: what the program has said of its run.
+        ended_at: UTC epoch seconds, of an orderly end; None when there was none.
     """
 
     program: str
@@ -75,11 +77,12 @@ class UncleanEnd:
     fault: str = ""
     boot_id: str | None = None
     facts: Facts = NOTHING_SAID
+    ended_at: float | None = None
 
     @property
     def last_sign_at(self) -> float:
         """When it is known to have lived last, in UTC epoch seconds; 0 when nobody knows."""
-        return max(self.started_at or 0.0, self.last_progress_at or 0.0)
+        return max(self.started_at or 0.0, self.last_progress_at or 0.0, self.ended_at or 0.0)
 
 
 @contextmanager
@@ -89,7 +92,7 @@ def claim(directory: Path, mine: Run | None = None) -> Iterator[list[UncleanEnd]
     Whoever asks meanwhile, in threads and processes, does not get them. A claimer that dies before it has told
     somebody leaves them to the next one. Runs that a living supervisor waits for are not among them, unless the same
     program has started again under it: then a wrapper, such as a shell, has outlived the run, and the supervisor saw
-    nothing of its end.
+    nothing of its end. A crash that such a run has reported is forgotten, so that it does not stand for a later end.
 
     Args:
         directory: the state directory.
@@ -115,8 +118,6 @@ def claim(directory: Path, mine: Run | None = None) -> Iterator[list[UncleanEnd]
                 if (run is not None and not ours and _is_awaited(run, boot, mine)) or not marker.lock():
                     continue
                 end = marker.end(boot)
-                if end is not None and end.how is How.REPORTED and run is not None and _has_supervisor(run):
-                    continue  # its supervisor is still to learn that the end which a wrapper passes on is reported
                 if ours or end is None or end.how is How.REPORTED:
                     marker.remove()
                 else:
@@ -138,10 +139,12 @@ def claim_pid(directory: Path, pid: int) -> list[UncleanEnd]:
         pid: of the child, which has ended. It may be a wrapper, such as a shell, of programs that have left a marker.
 
     Returns the ends of all these programs, but for those that came to an orderly end without a crash. The last one is
-    the child's own, or else the one that most likely made the wrapper end: of the program that lived last. Never raises
-    for what is wrong with the directory or a file, and reports it on stderr.
+    the child's own, or else the one that most likely made the wrapper end: of the program that lived last. Those that
+    another start of the program tells of at this moment are not among them. Waits for that and for locks that somebody
+    keeps, a second for all. Never raises for what is wrong with the directory or a file, and reports it on stderr.
     """
     boot, here = boot_id(), process(os.getpid())
+    give_up = time.monotonic() + _PATIENCE
     found: list[UncleanEnd] = []
     for path in _markers(directory, _names(directory)):
         with _reporting(path), ExitStack() as closing:
@@ -151,11 +154,12 @@ def claim_pid(directory: Path, pid: int) -> list[UncleanEnd]:
             # Not that of an earlier process with this number, of which the next start tells.
             if run is None or run.supervisor != here or lives(run.process):
                 continue
-            if marker.lock_soon():
-                end = marker.end(boot)
-                marker.remove()
-                if end is not None:
-                    found.append(end)
+            if not marker.lock_soon(give_up) and _may_be_told_of(run, directory):
+                continue
+            end = marker.end(boot)
+            marker.remove()
+            if end is not None:
+                found.append(end)
     return sorted(found, key=lambda end: (end.pid == pid, end.last_sign_at))
 
 
@@ -179,18 +183,15 @@ class _Marker:
         except (BlockingIOError, FileNotFoundError):
             return False
 
-    def lock_soon(self) -> bool:
-        """Take the lock of a run that is known to be over, and say whether nobody else has claimed it.
+    def lock_soon(self, give_up: float) -> bool:
+        """Take the lock, and say whether that was possible until *give_up*, in monotonic seconds.
 
-        Who keeps the lock for more than a second is a child that the run has forked behind Python's back. It is not
-        waited for: if the run stayed there, a later start would tell of it once more.
+        Raises `FileNotFoundError` when somebody else has claimed the run, and told of it.
         """
-        give_up = time.monotonic() + _PATIENCE
         while not self.lock():
-            if not os.path.lexists(self.path):
-                return False
+            self.path.lstat()
             if time.monotonic() >= give_up:
-                return True
+                return False
             time.sleep(_PAUSE)
         return True
 
@@ -206,7 +207,8 @@ class _Marker:
     def end(self, boot: str | None) -> UncleanEnd | None:
         """Return how the run ended, None when that was in an orderly way. *boot*: the present start of the machine."""
         run = self.read()
-        modified = os.fstat(self._descriptor).st_mtime
+        status = os.fstat(self._descriptor)
+        modified = status.st_mtime
         sign = modified if 0 <= modified <= LATEST else None
         fault = self._fault()
         if run is None:  # what a power cut leaves of a file that was not on disk yet
@@ -233,6 +235,7 @@ class _Marker:
             fault=fault,
             boot_id=run.boot_id,
             facts=run.facts,
+            ended_at=status.st_ctime if run.ended else None,
         )
 
     def remove(self) -> None:
@@ -256,8 +259,28 @@ def _is_awaited(run: Run, boot: str | None, mine: Run | None) -> bool:
     """
     if run.boot_id != boot:
         return False
-    has_begun_anew = mine is not None and (run.supervisor, run.program) == (mine.supervisor, mine.program)
+    has_begun_anew = mine is not None and _is_begun_anew(run, by=mine)
     return lives(run.process) or (_has_supervisor(run) and not has_begun_anew)
+
+
+def _may_be_told_of(run: Run, directory: Path) -> bool:
+    """Say whether a start of the same program, under the same supervisor, may be what holds the lock of a dead *run*.
+
+    If there is none, it is a child that the run has forked behind Python's back. Nobody waits for that: if the run
+    stayed there, a later start would tell of it once more.
+    """
+    for path in _markers(directory, _names(directory)):
+        with _reporting(path), ExitStack() as closing:
+            marker = _Marker(path)
+            closing.callback(marker.close)
+            other = marker.read()
+            if other is not None and _is_begun_anew(run, by=other) and lives(other.process):
+                return True
+    return False
+
+
+def _is_begun_anew(run: Run, by: Run) -> bool:
+    return (run.supervisor, run.program) == (by.supervisor, by.program)
 
 
 def _has_supervisor(run: Run) -> bool:

@@ -50,6 +50,9 @@ class Death:
         by_oom_killer: whether the kernel's out-of-memory killer killed it.
         oom_kills: processes of its memory cgroup that were killed so while it ran.
         hung: whether we have ended it, since it hung.
+        unseen: what a program behind it is called that has died without Python, where the end of the child, a wrapper,
+            does not say if it came of that; empty when there is none. The fault, the start, the progress
+            and the facts are those of that program.
         restarts: how often it was started lately, such as `5th start in 10 minutes`; empty when that says nothing.
         holds_back: whether not each of the ends that are like it, and follow it, will be told.
     """
@@ -67,6 +70,7 @@ class Death:
     by_oom_killer: bool = False
     oom_kills: int = 0
     hung: bool = False
+    unseen: str = ""
     restarts: str = ""
     holds_back: bool = False
 
@@ -138,6 +142,8 @@ def event_of(death: Death) -> Event:
     is_file = bool(trace) and trace not in told
     if cycles := death.facts.cycles:
         told.insert(0, f"It ended after {cycles:,} cycle{'' if cycles == 1 else 's'}.")
+    if death.unseen:
+        told.insert(0, _of_unseen(clean(death.unseen), crashed=bool(trace)))
     if death.oom_kills and not death.by_oom_killer:
         killed = "1 process" if death.oom_kills == 1 else f"{death.oom_kills} processes"
         told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
@@ -164,12 +170,18 @@ def kind_of(death: Death) -> str:
     if death.by_oom_killer:
         return "oom"
     signum = death.ending.signal
-    return f"exit-{death.ending.returncode}" if signum is None else signal_name(signum).replace(" ", "-")
+    kind = f"exit-{death.ending.returncode}" if signum is None else signal_name(signum).replace(" ", "-")
+    return f"{kind}-unseen" if death.unseen else kind
 
 
 def signal_name(signum: int) -> str:
     """Return `SIGKILL` and the like; `signal 40` for those without a name."""
     return signum.name if isinstance(signum, signal.Signals) else f"signal {signum}"
+
+
+def _of_unseen(name: str, *, crashed: bool) -> str:
+    how = "crashed in C" if crashed else "was killed, or ended by os._exit(): no Python code ran at its end"
+    return f"{name}, which ran behind it, {how}. Progress, cycles and version are those of {name}."
 
 
 def _fault_in(lines: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

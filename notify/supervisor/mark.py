@@ -18,8 +18,8 @@ _Unusable = (StateDirError, OSError, ValueError)
 class Mark:
     """The mark of one child, or of the program behind a child that is a wrapper, such as a shell.
 
-    Never raises; a program that does not use this package has none. When the program behind a wrapper has died, the
-    mark is that of the one which the wrapper has started next, as soon as there is one.
+    Never raises; a program that does not use this package has none. The child's own goes before. When the program
+    behind a wrapper has died, the mark is that of the one which the wrapper has started next, as soon as there is one.
 
     Args:
         directory: the state directory.
@@ -48,9 +48,10 @@ class Mark:
 
     def found(self) -> bool:
         """Say whether the child, or a program behind it, has marked itself."""
-        if self._process is None or not (self.is_childs_own or self.is_alive()):
+        if self._process is None or not self.is_childs_own:
             found = self._find()
-            if found is not None:
+            # A helper that the child has started may mark itself first.
+            if found is not None and (found[1].pid == self._child or not self.is_alive()):
                 self._path, self._process = found
         return self._path is not None
 
@@ -83,7 +84,7 @@ class Mark:
         if run is None or self._path is None or not run.ended:
             return False
         try:
-            return self._path.stat().st_mtime >= since
+            return self._path.stat().st_ctime >= since  # the other time is that of the last progress
         except OSError:
             return False
 

@@ -170,13 +170,21 @@ class Run:
 
     def _end_hung(self) -> Ending | None:
         """End the program, and return how the child ended; None when that is a wrapper which goes on."""
-        self._child.kill(signal.SIGABRT, self._mark.pid)  # by which a program writes down where it is
+        if not self._kill(signal.SIGABRT):  # by which a program writes down where it is
+            self._hung = False
+            return None
         if (ending := self._child.wait(_ABORTING)) is None:
-            if self._mark.is_childs_own or self._mark.is_alive():
-                self._child.kill(signal.SIGKILL, self._mark.pid)
+            self._kill(signal.SIGKILL)
             ending = self._child.wait(None if self._mark.is_childs_own else _PASSING_ON)
         self._hung = ending is not None
         return ending
+
+    def _kill(self, signum: int) -> bool:
+        """Send the program a signal, and say whether it was still there. Its number may be another's afterwards."""
+        is_there = self._mark.is_childs_own or self._mark.is_alive()
+        if is_there:
+            self._child.kill(signum, self._mark.pid)
+        return is_there
 
     def _is_oom_kill(self, ending: Ending) -> bool:
         return may_be_oom_kill(ending) and not self._hung and self._oom_kills.has_killed(self._child.pid)
@@ -233,12 +241,24 @@ class Run:
             by_oom_killer=by_oom_killer,
             oom_kills=self._oom_kills.count(),
             hung=self._hung,
+            unseen=self._unseen(end, ending),
         )
         every, alike = self._note(death, has_told=has_told)
         if alike.tells:
             told = replace(death, restarts=every.phrase, holds_back=bool(alike.phrase))
             self._ticket = self._notifier.accept(event_of(told))
         self._tell_outlived(ends, is_wanted=False)
+
+    def _unseen(self, end: UncleanEnd | None, ending: Ending) -> str:
+        """Return which program has died behind a wrapper whose own end does not say so.
+
+        An exit code may be that of `os._exit()`, passed on at once, or the wrapper's own, hours later. One report says
+        both.
+        """
+        is_passed_on = ending.signal is None and 0 < ending.exit_code - BY_SIGNAL < signal.NSIG
+        if is_passed_on or self._hung or end is None or end.how is How.REPORTED or end.pid == self._child.pid:
+            return ""
+        return end.program or "a program"
 
     def _claimed(self) -> list[UncleanEnd]:
         return claim_pid(self._program.state_dir, self._child.pid)
