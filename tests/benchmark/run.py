@@ -14,13 +14,14 @@ import sys
 from collections import defaultdict
 from importlib import metadata
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import backlog
 import durable
 import loops
 import measure
 import memory
+import receivers
 import table
 from competitors import BASE, BURSTS, HANDLERS, HANGING, IMPORTS
 from destinations import running
@@ -28,6 +29,8 @@ from measure import Times
 from throughput import EVENTS, Flow, flow
 
 _IMPORTS_A_ROUND = 2
+_LOSSES_A_ROUND = 4
+_TO_RSYSLOG = (BURSTS[0].name, "notify.setup(), Logstash over UDP")
 _DEAR_ROUNDS = 3  # at most, of bursts, trades and crashes: each takes half a minute
 _PACKAGES = ("python-logstash", "python-logstash-async", "loguru", "structlog", "discord-webhook", "apprise")
 
@@ -49,6 +52,7 @@ def main() -> None:
     calls: dict[str, Column] = defaultdict(list)
     imports: dict[str, list[float]] = defaultdict(list)
     flows: dict[str, list[Flow]] = defaultdict(list)
+    losses: dict[str, list[float]] = defaultdict(list)
     trades: list[durable.Times] = []
     stalls: dict[str, list[tuple[float, float]]] = defaultdict(list)
     weights: dict[str, list[float]] = defaultdict(list)
@@ -66,6 +70,9 @@ def main() -> None:
             if round_number <= _DEAR_ROUNDS:
                 for competitor in (competitor for competitor in BURSTS if competitor.installed()):
                     flows[competitor.name].append(flow(competitor))
+                    if competitor.name in _TO_RSYSLOG and receivers.PROGRAM is not None:
+                        lost = [flow(competitor, receivers.rsyslog).lost for _ in range(_LOSSES_A_ROUND)]
+                        losses[competitor.name] += lost
                 trades.append(durable.trade(ports["http"]))
                 for loop in loops.LOOPS:
                     stalls[loop].append(loops.stall(loop, ports["tcp, hanging"]))
@@ -82,6 +89,8 @@ def main() -> None:
             _hanging(calls),
             "### How fast a burst arrives",
             _flows(flows),
+            "### What of such a burst rsyslog loses",
+            _losses(losses),
             "### What a durable `logger.trade` costs its caller",
             _durable(trades),
             "### How long durable trades hold up an event loop while Discord hangs",
@@ -170,6 +179,17 @@ def _flows(flows: dict[str, list[Flow]]) -> str:
             ]
         )
     return f"{EVENTS:,} events from one thread.\n\n{table.markdown(head, rows)}"
+
+
+def _losses(losses: dict[str, list[float]]) -> str:
+    if not losses:
+        return "Left out, because rsyslogd is not installed."
+    rows = [
+        [name, *(f"{value:.2%}".removesuffix("%") for value in (mean(found), max(found)))]
+        for name, found in losses.items()
+    ]
+    bursts = len(next(iter(losses.values())))
+    return f"{bursts} bursts over UDP.\n\n{table.markdown(['', 'lost %', 'the worst burst'], rows)}"
 
 
 def _durable(trades: list[durable.Times]) -> str:

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 from competitors import BURSTS, Competitor
 from counting import counting
@@ -14,6 +16,16 @@ EVENTS = 20_000  # of a burst: less than half of what may wait in front of one o
 _WARM_UP = 200  # calls
 _QUIET = 3.0  # seconds without an arrival after which none is expected: python-logstash-async looks every two
 _SETTLE = 0.3  # seconds for threads to go to rest
+
+
+class Receiver(Protocol):
+    """What has counted what arrived."""
+
+    port: int
+
+    def wait_for(self, count: int, *, quiet: float) -> tuple[int, float]:
+        """Wait until *count* events have arrived in all, or none did for *quiet* seconds; return how many, and when."""
+        ...
 
 
 class Flow(NamedTuple):
@@ -30,13 +42,13 @@ class Flow(NamedTuple):
     processor: float
 
 
-def flow(competitor: Competitor) -> Flow:
-    """Return how a burst of *competitor* went.
+def flow(competitor: Competitor, receiver: Callable[[str], AbstractContextManager[Receiver]] = counting) -> Flow:
+    """Return how a burst of *competitor* went, to a *receiver* for its transport.
 
-    Raises `ValueError` when it does not run.
+    Raises `ValueError` when it does not run, and what the receiver raises.
     """
     with (
-        counting(competitor.to) as counted,
+        receiver(competitor.to) as counted,
         environment() as names,
         subprocess.Popen(
             [sys.executable, __file__, competitor.name, str(counted.port)],

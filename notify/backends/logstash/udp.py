@@ -20,13 +20,13 @@ _KNOWN_FOR = 300.0  # seconds that a name's addresses are good for
 _DOUBTED_FOR = 10.0  # seconds, when nobody listens there: the program may have moved
 
 # The kernel's default receive buffer is 212,992 bytes, and a datagram of 350 bytes takes about 1,280 of them. So there
-# is a burst that fits it, and then a rest: a receiver on the same machine needs the processor meanwhile. Of 20,000 log
-# lines at once an rsyslog beside us, on two cores, lost 0.32 % with a rest of 0.4 ms, 0.26 % with 0.6 and 0.08 % with
-# 0.8, in twelve runs each; of python-logstash's, which does not rest and is slower, 0.17 %, and of its datagrams of
-# 8 kB 15 to 35 %. Less rest where the receiver seems to have had the time since the last burst lost 2 to 10 %.
-_BURST = 65_536  # bytes
+# are bursts of which three fit it, and then a rest: a receiver on the same machine needs the processor meanwhile, and
+# may get it late. Of 20,000 log lines at once an rsyslog beside us, on two cores, lost 0.2 % with these, 0.35 % with
+# bursts and rests of twice the size; of python-logstash's, which does not rest and is slower, 0.4 %, and of its
+# datagrams of 8 kB 15 to 35 %. Less rest where the receiver may have had the time since the last burst lost 2 to 10 %.
+_BURST = 32_768  # bytes
 _DATAGRAM_OVERHEAD = 256  # bytes
-_REST = 0.0008  # seconds
+_REST = 0.0004  # seconds
 
 # What Linux takes in one call and makes datagrams of one size from: 0.9 us for each instead of 3, and the interpreter's
 # lock is let go of once instead of 64 times. Python has no name for it.
@@ -75,7 +75,7 @@ class UdpSender:
             if not taken:
                 return count
             count += taken
-            if self._unrested >= _BURST:
+            if self._unrested > _BURST - LEAST_LIMIT:  # there is hardly room for another
                 self._unrested = 0
                 self._rest(_REST)
         return count
