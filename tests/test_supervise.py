@@ -1039,9 +1039,19 @@ def test_a_program_that_ends_before_it_is_ended_for_its_hang_is_not_sent_a_signa
     assert death == f"The last run of executor-1 {KILLED}"
 
 
+def test_a_program_that_hung_and_then_ended_is_not_said_to_go_on(supervision):
+    script = f"{HANGS.replace('go_on(); time.sleep(1.5)', '')}\nmarker.end()"
+    run = supervision.run("--hang-after", "2", *behind_a_shell(script, "sleep 1; exit 0"))
+
+    assert run.returncode == 0
+    (hang,) = supervision.titles
+    assert hang.startswith("my-strategy hangs: ")
+
+
 def test_a_shell_that_starts_a_hung_program_again_is_not_ended_with_it(supervision, bot, tmp_path):
-    hangs = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(60)"
-    (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"if sys.argv[1] == 'hang': {hangs}"))
+    works = "notifier.run_state.refresh(); time.sleep(1.1); notifier.run_state.refresh(); time.sleep(1)"
+    hangs = "if sys.argv[1] == 'hang': time.sleep(60)"
+    (tmp_path / "bot.py").write_text(MORTAL.replace("notifier.close()", f"{works}\n{hangs}\nnotifier.close()"))
     script = f"{bot} hang; {bot} end; sleep 1; echo went on"
 
     # In place of ten seconds.
