@@ -866,6 +866,21 @@ def test_a_kill_before_a_wrapper_comes_to_an_end_of_its_own_is_told_with_that(su
     assert marks(supervision) == []
 
 
+def test_the_progress_of_what_a_wrapper_starts_to_clean_up_is_not_told_as_that_of_the_killed_program(
+    supervision, bot, tmp_path
+):
+    works = "time.sleep(0.1)\nnotifier.run_state.refresh()\nnotifier.close()"
+    (tmp_path / "clean_up.py").write_text(MORTAL.replace("notifier.close()", works))
+    clean_up = f"{sys.executable} {tmp_path}/clean_up.py"
+
+    run = supervision.run(*shell(f"{bot} kill; {clean_up} end; exit 5"))
+
+    assert run.returncode == 5
+    (death,) = supervision.embeds
+    assert "those of bot" in death["description"]
+    assert "last_progress" not in fields(death)
+
+
 def test_an_exit_without_python_behind_a_shell_is_told_once(supervision):
     run = supervision.run(*behind_a_shell(f"{MARKED}\nos._exit(3)"))
 

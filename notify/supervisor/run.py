@@ -224,7 +224,7 @@ class Run:
         ends = self._claimed()
         end = ends.pop() if ends else None
         known = end or run  # behind a wrapper, such as a shell, only the former; after an orderly end only the latter
-        if progress_at is None and end is not None:
+        if end is not None and (progress_at is None or run is None or run.process.pid != end.pid):
             progress_at = end.last_progress_at
         has_told = end is not None and end.how is How.REPORTED and not self._hung
         self._death = death = Death(
