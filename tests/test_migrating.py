@@ -155,4 +155,4 @@ def test_what_the_page_says_of_callers_is_what_the_benchmark_has_measured() -> N
 def test_what_the_page_says_of_bursts_is_what_the_benchmark_has_measured() -> None:
     ours = arrived("notify.setup(), Logstash over UDP")
 
-    assert ours > 3 * arrived("python-logstash-async, memory, UDP")  # "more than three times as fast"
+    assert ours > 1.5 * arrived("python-logstash-async, memory, UDP")  # "half as fast again"
