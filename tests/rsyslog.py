@@ -12,12 +12,11 @@ from typing import NoReturn
 
 from machine import missing
 
-_PROGRAM = Path("/usr/sbin/rsyslogd")
+PROGRAM = Path("/usr/sbin/rsyslogd")
 _START_TIMEOUT = 10.0  # seconds; it takes half a second
 _LOOK_EVERY = 0.02  # seconds between looks at its output
 
-# useRawMsg: a Logstash event has no syslog header that would have to be taken off first. rcvbufSize: these
-# tests are about what arrives, not about how much the kernel holds while the machine is busy.
+# useRawMsg: a Logstash event has no syslog header that would have to be taken off first.
 _CONFIGURATION = """
 global(workDirectory="{directory}" maxMessageSize="70k")
 module(load="imudp")
@@ -28,7 +27,7 @@ ruleset(name="json") {{
     action(type="mmjsonparse" cookie="" useRawMsg="on")
     action(type="omfile" file="{output}" template="understood")
 }}
-input(type="imudp" address="127.0.0.1" port="{port}" rcvbufSize="4m" ruleset="json")
+input(type="imudp" address="127.0.0.1" port="{port}" {buffer} ruleset="json")
 input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="json")
 """
 
@@ -44,6 +43,10 @@ class Rsyslog:
     def __init__(self, port: int, output: Path) -> None:
         self.port = port
         self._output = output
+
+    def count(self) -> int:
+        """Return how many events it has understood so far."""
+        return self._output.read_bytes().count(b"\n") if self._output.exists() else 0
 
     def events(self) -> list[dict[str, object]]:
         """Return what it has understood so far. Fails on NaN and whatever else is not JSON."""
@@ -64,15 +67,20 @@ class Rsyslog:
 
 
 @contextmanager
-def running_rsyslog(directory: Path) -> Iterator[Rsyslog]:
-    """Run rsyslogd with *directory* for its files. Skips the test where it is not installed, but fails it on CI."""
-    if not _PROGRAM.exists():
-        missing(f"{_PROGRAM} is not installed")
+def running_rsyslog(directory: Path, *, buffer: str | None = "4m") -> Iterator[Rsyslog]:
+    """Run rsyslogd with *directory* for its files. Skips the test where it is not installed, but fails it on CI.
+
+    Its receive *buffer* is large, since tests are about what arrives, not about how much the kernel holds while the
+    machine is busy; None: as the kernel gives it.
+    """
+    if not PROGRAM.exists():
+        missing(f"{PROGRAM} is not installed")
     port, output, configuration = _free_port(), directory / "understood.json", directory / "rsyslog.conf"
-    configuration.write_text(_CONFIGURATION.format(directory=directory, output=output, port=port))
+    size = "" if buffer is None else f'rcvbufSize="{buffer}"'
+    configuration.write_text(_CONFIGURATION.format(directory=directory, output=output, port=port, buffer=size))
     with (directory / "stderr.txt").open("wb") as stderr:
         process = subprocess.Popen(
-            [_PROGRAM, "-n", "-f", configuration, "-i", directory / "rsyslogd.pid"], stderr=stderr, stdout=stderr
+            [PROGRAM, "-n", "-f", configuration, "-i", directory / "rsyslogd.pid"], stderr=stderr, stdout=stderr
         )
         try:
             rsyslog = Rsyslog(port, output)

@@ -1,3 +1,4 @@
+import itertools
 import os
 import re
 from dataclasses import FrozenInstanceError, replace
@@ -118,3 +119,14 @@ def test_an_event_with_a_matter_is_otherwise_the_same_and_as_frozen() -> None:
     assert event.matter is None
     with pytest.raises(FrozenInstanceError):
         changed.message = "up"  # type: ignore[misc]  # the point
+
+
+@pytest.mark.parametrize(
+    ("made", "number"), [(0, "000000"), (0x12345, "012345"), (0xFFFFFF, "ffffff"), (2**24, "000000")]
+)
+def test_the_number_in_an_id_has_six_digits_however_many_were_made(
+    made: int, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notify.event._sequence", itertools.count(made))
+
+    assert new_id(NOW).split("-")[1] == number

@@ -376,3 +376,13 @@ def test_places_of_many_threads_are_all_given_back_and_a_child_has_none_of_its_p
     intake.accept(heavy(1, 10))
     intake.forget()
     assert len(intake) == 0
+
+
+def test_what_is_heavy_wakes_the_dispatcher_since_it_would_soon_leave_no_room_for_others() -> None:
+    intake = Intake()
+
+    intake.accept(heavy(1, 2))
+    began = time.monotonic()
+    intake.wait(LONG)
+
+    assert time.monotonic() - began < LONG / 2  # it does not wait

@@ -1,6 +1,7 @@
 """What waits in front of one backend: who goes first, and who goes when there is no room."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -341,22 +342,27 @@ def test_where_order_matters_nothing_is_taken_along() -> None:
     assert names(queue.take(9)) == "a resolved again"
 
 
-def test_of_a_long_line_what_was_looked_at_is_not_looked_at_again() -> None:
-    looks = 0
+def counted(number: int) -> tuple[Counter[str], list[Entry]]:
+    """Return ordinary entries, and how often each attribute of their events was looked at."""
+    looks: Counter[str] = Counter()
 
     class Counted(Event):
         def __getattribute__(self, name: str) -> Any:
-            nonlocal looks
-            looks += name == "matter"
+            looks[name] += 1
             return super().__getattribute__(name)
 
-    ordinary = [Entry.of(Counted(id=str(at), time=0.0, message="", level=logging.INFO), None) for at in range(1000)]
+    events = [Counted(id=str(at), time=0.0, message="", level=logging.INFO) for at in range(number)]
+    return looks, [Entry.of(event, None) for event in events]
+
+
+def test_of_a_long_line_what_was_looked_at_is_not_looked_at_again() -> None:
+    looks, ordinary = counted(1000)
     queue = filled(*ordinary)
 
     for at in range(100):
         queue.put([told(f"urgent {at}", "gas", logging.ERROR)])
 
-    assert looks == 1000  # and not for each of the hundred
+    assert looks["matter"] == 1000  # and not for each of the hundred
 
 
 @given(st.data())
@@ -393,20 +399,12 @@ def test_of_one_matter_nothing_overtakes_anything_whatever_happens(data: st.Data
 
 
 def test_many_urgent_entries_that_come_at_once_look_through_a_long_line_once() -> None:
-    looks = 0
-
-    class Counted(Event):
-        def __getattribute__(self, name: str) -> Any:
-            nonlocal looks
-            looks += name == "matter"
-            return super().__getattribute__(name)
-
-    ordinary = [Entry.of(Counted(id=str(at), time=0.0, message="", level=logging.INFO), None) for at in range(1000)]
+    looks, ordinary = counted(1000)
     queue = filled(*ordinary, *(told(f"{at}", f"matter {at}") for at in range(100)))
 
     queue.put([told(f"{at} again", f"matter {at}", logging.ERROR) for at in range(100)])
 
-    assert looks == 2 * 1000  # for what they are of, and to move those that are among them
+    assert looks["matter"] == 2 * 1000  # for what they are of, and to move those that are among them
     assert names(queue.take(100)) == " ".join(map(str, range(100)))
 
 

@@ -466,3 +466,11 @@ def test_what_is_said_of_edits_does_not_make_more_messages_pass(client, one, oth
     assert other.acquire(ONE) == 0
     # The edit was taken for a message: whose bucket it is counted in is known by its answer only.
     assert other.acquire(ONE) == about(1.5)
+
+
+def test_an_allowance_of_edits_that_ends_later_is_waited_for_to_its_end(client, one, other):  # noqa: F811
+    for bucket, requests, seconds in (("messages", 2, 1.5), ("edits", 0, 4.0)):
+        said = left(requests, seconds)
+        ask(one, ONE, Answer(200, {**said.headers, "X-RateLimit-Bucket": bucket}, said.body))
+
+    assert other.acquire(ONE) == about(4.0)

@@ -680,13 +680,18 @@ def slow_to_say(notifier):
 """
 
 
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Have a process that is ready announce that it was told to stop, and go on in the middle of that."""
+    wait_for(process, "ready")
+    process.terminate()
+    wait_for(process, "announcing")
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("second", BOTH)
 def test_a_second_signal_while_the_first_is_announced_does_not_lose_the_announcement(second: signal.Signals) -> None:
     with running(BEGIN, SLOW_TO_SAY, 'slow_to_say(listen())\nsay("ready")\nidle()') as process:
-        wait_for(process, "ready")
-        process.terminate()
-        wait_for(process, "announcing")
+        stop(process)
         process.send_signal(second)
         said, complaints, code = ended(process)
 
@@ -707,9 +712,7 @@ def test_the_programs_handlers_hear_of_both_signals_when_the_second_comes_while_
         idle()
         """,
     ) as process:
-        wait_for(process, "ready")
-        process.terminate()
-        wait_for(process, "announcing")
+        stop(process)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
         said = {process.stdout.readline() for _ in range(3)}
@@ -734,9 +737,7 @@ def test_an_announcement_that_hangs_does_not_keep_the_process(times: int) -> Non
         idle()
         """,
     ) as process:
-        wait_for(process, "ready")
-        process.terminate()
-        wait_for(process, "announcing")
+        stop(process)
         if times > 1:
             process.terminate()
         _, complaints, code = ended(process, timeout=10)  # seconds; it takes half of one

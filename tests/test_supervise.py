@@ -823,10 +823,14 @@ def test_a_killed_program_whose_wrapper_ends_well_is_told_once_by_the_supervisor
     assert marks(supervision) == []
 
 
-def test_of_several_programs_that_were_killed_behind_one_wrapper_each_is_told(supervision, bot, tmp_path):
+@pytest.fixture
+def feed(tmp_path):
+    """The command of another program that dies as it is told to."""
     (tmp_path / "feed.py").write_text(MORTAL)
-    feed = f"{sys.executable} {tmp_path}/feed.py"
+    return f"{sys.executable} {tmp_path}/feed.py"
 
+
+def test_of_several_programs_that_were_killed_behind_one_wrapper_each_is_told(supervision, bot, feed):
     run = supervision.run(*shell(f"{bot} kill & {feed} kill & wait; exit 0"))
 
     assert run.returncode == 0
@@ -834,10 +838,7 @@ def test_of_several_programs_that_were_killed_behind_one_wrapper_each_is_told(su
     assert marks(supervision) == []
 
 
-def test_the_death_that_a_wrapper_passes_on_is_told_once_and_those_beside_it_too(supervision, bot, tmp_path):
-    (tmp_path / "feed.py").write_text(MORTAL)
-    feed = f"{sys.executable} {tmp_path}/feed.py"
-
+def test_the_death_that_a_wrapper_passes_on_is_told_once_and_those_beside_it_too(supervision, bot, feed):
     run = supervision.run(*shell(f"{feed} kill & wait; {bot} kill; exit $?"))
 
     assert run.returncode == 137

@@ -211,26 +211,6 @@ def test_a_hundred_threads_tell_a_change_once(gas: Threshold, notifier: Notifier
     assert told(notifier, people) == [("WARNING", "gas price is high: 85 gwei")]
 
 
-def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have(gas: Threshold) -> None:
-    holds, let = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with gas._lock:
-            holds.set()
-            let.wait()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    holds.wait()
-    child = os.fork()
-    if not child:
-        os._exit(0 if gas._lock.acquire(timeout=1) else 1)
-    let.set()
-    holder.join()
-
-    assert os.waitpid(child, 0)[1] == 0
-
-
 def test_its_event_is_said_to_come_from_who_observes(gas: Threshold, notifier: Notifier, people: People) -> None:
     gas.observe(85)
 
@@ -267,8 +247,7 @@ def test_one_that_is_made_for_each_value_leaves_nothing_behind(
     assert [each for each in made if each() is not None] == []
 
 
-@pytest.mark.process
-def test_each_of_many_has_a_lock_of_its_own_in_a_forked_child() -> None:
+def test_a_forked_child_waits_for_none_that_a_thread_holds_which_it_does_not_have() -> None:
     thresholds = [Threshold(f"gas {number}", warn=80, critical=200) for number in range(3)]
     holds, let = threading.Event(), threading.Event()
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from notify.capture.snapshot import Snapshot
 from notify.clip import clip_end
+from notify.clock import is_time
 from notify.exceptions import Outline
 from notify.levels import level_name
 from notify.plain import clean
@@ -13,7 +14,6 @@ from notify.plain import clean
 CAPACITY = 2000  # records, as many as trade-executor keeps
 _MESSAGE = 500  # code points of a message
 LONGEST_NAME = 100  # code points of a logger's name
-_FAR = 1e11  # epoch seconds, in the year 5138
 
 
 class Remembered(NamedTuple):
@@ -73,7 +73,7 @@ class RingBuffer:
 
 def _remembered(kept: tuple[float, int, str, str, Outline | None]) -> Remembered:
     created, level, logger, message, exception = kept
-    return Remembered(created if 0 <= created < _FAR else 0.0, level, clean(logger), message, exception)
+    return Remembered(created if is_time(created) else 0.0, level, clean(logger), message, exception)
 
 
 def _line(record: Remembered) -> str:

@@ -59,19 +59,9 @@ class Snapshot:
     """
 
     __slots__ = (
-        *(
-            "_body",
-            "_created",
-            "_extras",
-            "_is_reported",
-            "_origin",
-            "_template",
-            "exception",
-            "level",
-            "message",
-            "weight",
-        ),
-    )
+        "_body", "_created", "_extras", "_is_reported", "_origin", "_template", "exception", "level", "message",
+        "weight",
+    )  # fmt: skip
 
     ticket: Ticket | None = None
 

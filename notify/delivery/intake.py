@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from notify import diagnostics
-from notify.delivery.queue import Entry
+from notify.delivery.queue import weight
 from notify.delivery.ticket import CLOSED, Ticket
 from notify.event import Event
 
@@ -62,7 +62,7 @@ class Kept(NamedTuple):
     @property
     def weight(self) -> int:
         """About how many characters of text and bytes of files it has."""
-        return Entry.of(self.made, None).weight
+        return weight(self.made)
 
     def event(self) -> Event:
         """Return the event."""

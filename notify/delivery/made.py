@@ -1,7 +1,7 @@
 """An event that is made already, as the intake takes it."""
 
 from notify.delivery.intake import Draft
-from notify.delivery.queue import Entry
+from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.rules.fingerprint import Subject, subject_of_event
@@ -35,7 +35,7 @@ class Made(Draft):
     @property
     def weight(self) -> int:
         """About how many characters of text and bytes of files it has."""
-        return Entry.of(self._event, None).weight
+        return weight(self._event)
 
     def event(self) -> Event:
         """Return the event."""

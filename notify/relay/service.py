@@ -3,7 +3,6 @@
 import math
 import os
 import secrets
-import threading
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +22,7 @@ from notify.relay.matters import SharedFolding
 from notify.relay.report import Reporter
 from notify.relay.share import share
 from notify.relay.stream import LEASE, LeaseLost, Stream
-from notify.relay.worker import Worker
+from notify.relay.worker import Stopping, Worker
 from notify.rules.routing import Route
 from notify.run_state import RunState
 from notify.settings import Settings
@@ -52,14 +51,15 @@ class Destinations(NamedTuple):
     routes: dict[str, Route]
 
 
-class Stop(threading.Event):
+class Stop:
     """Set when the service is told to end, which it does by then whether Redis answers or not.
 
     Without a lock: a signal handler that interrupts a `wait` would wait for that of `threading.Event` for ever.
     """
 
-    ends_at = math.inf
-    """When nobody waits for Redis any more, in monotonic seconds."""
+    def __init__(self) -> None:
+        self.ends_at = math.inf
+        """When nobody waits for Redis any more, in monotonic seconds."""
 
     def set(self) -> None:
         """Have the service end."""
@@ -69,9 +69,9 @@ class Stop(threading.Event):
         """Say whether the service is to end."""
         return self.ends_at < math.inf
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, *timeout* seconds at most; None: for as long as it takes. Say whether it is."""
-        ends_at = math.inf if timeout is None else time.monotonic() + timeout
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is set, *timeout* seconds at most. Say whether it is."""
+        ends_at = time.monotonic() + timeout
         while not self.is_set() and (left := ends_at - time.monotonic()) > 0:
             time.sleep(min(left, _LOOK_EVERY))
         return self.is_set()
@@ -109,7 +109,7 @@ def open_destinations(config: Settings) -> Destinations:
     return Destinations(backends, routes)
 
 
-def refuse_unfit(client: "Redis", stop: threading.Event, *, takes_any: bool) -> None:
+def refuse_unfit(client: "Redis", stop: Stopping, *, takes_any: bool) -> None:
     """Wait until the server answers, and refuse one that may lose what it has, unless any is taken.
 
     Raises `ConfigError` then, for one that is too old, and for one that refuses us.

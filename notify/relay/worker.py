@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from notify import diagnostics
 from notify.backend import Backend
@@ -31,6 +31,18 @@ _WHILE_PARKED = 0.1  # the same while a lane is short of room
 _AGAIN = 0.5  # seconds between two tries to reach the server
 _UNDER_WAY = 1.5  # seconds, of those for closing, that are left for what is being sent to arrive, and be noted
 _LAST_MOMENT = 0.1  # seconds that threads are given to end when no time is left
+
+
+class Stopping(Protocol):
+    """Is set when a worker is to end. `threading.Event` is one."""
+
+    def is_set(self) -> bool:
+        """Say whether it is set."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is set, *timeout* seconds at most. Say whether it is."""
+        ...
 
 
 class Worker:
@@ -117,7 +129,7 @@ class Worker:
             told[name] = counts | {"pending": counts["pending"] + self._parked[name], "parked": self._parked[name]}
         return told
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stopping) -> None:
         """Work until *stop* is set. Raises `LeaseLost` when others have taken over."""
         self._hands.is_unsure = True
         joined = False

@@ -82,6 +82,7 @@ def families_of_delivery(delivery: Mapping[str, Mapping[str, object]]) -> list[F
     Args:
         delivery: `Notifier.stats()`, as strict JSON has it; one of a worker has `notify:events`, too.
     """
+    # `make_app` takes any function for this, and what is too much of it is a text by now.
     delivery = {name: stats for name, stats in delivery.items() if isinstance(stats, Mapping)}
     backends = {name: stats for name, stats in delivery.items() if name not in ("outbox", _RELAY)}
 

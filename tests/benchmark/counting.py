@@ -9,22 +9,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _LOOK_EVERY = 0.05  # seconds
 
 
 class Counted:
-    """What a receiver has seen, as its process tells.
+    """What a receiver has seen.
 
     Args:
-        process: that process.
+        port: where it listens on 127.0.0.1.
+        ask: returns how many events have arrived, and when the last of them did, in monotonic seconds.
     """
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.port = int(process.stdout.readline())
+    def __init__(self, port: int, ask: Callable[[], tuple[int, float]]) -> None:
+        self.port = port
+        self._ask = ask
 
     def wait_for(self, count: int, *, quiet: float) -> tuple[int, float]:
         """Wait until *count* events have arrived in all, or none did for *quiet* seconds.
@@ -40,11 +41,6 @@ class Counted:
                 return arrived, last
             time.sleep(_LOOK_EVERY)
 
-    def _ask(self) -> tuple[int, float]:
-        print(file=self._process.stdin, flush=True)
-        arrived, last = json.loads(self._process.stdout.readline())
-        return arrived, last
-
 
 @contextmanager
 def counting(transport: str) -> Iterator[Counted]:
@@ -52,8 +48,14 @@ def counting(transport: str) -> Iterator[Counted]:
     with subprocess.Popen(
         [sys.executable, __file__, transport], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
+
+        def ask() -> tuple[int, float]:
+            print(file=process.stdin, flush=True)
+            arrived, last = json.loads(process.stdout.readline())
+            return arrived, last
+
         try:
-            yield Counted(process)
+            yield Counted(int(process.stdout.readline()), ask)
         finally:
             process.stdin.close()
 

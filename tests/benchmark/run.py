@@ -70,7 +70,7 @@ def main() -> None:
             if round_number <= _DEAR_ROUNDS:
                 for competitor in (competitor for competitor in BURSTS if competitor.installed()):
                     flows[competitor.name].append(flow(competitor))
-                    if competitor.name in _TO_RSYSLOG and receivers.PROGRAM is not None:
+                    if competitor.name in _TO_RSYSLOG and receivers.IS_HERE:
                         lost = [flow(competitor, receivers.rsyslog).lost for _ in range(_LOSSES_A_ROUND)]
                         losses[competitor.name] += lost
                 trades.append(durable.trade(ports["http"]))

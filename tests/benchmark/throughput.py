@@ -6,26 +6,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from competitors import BURSTS, Competitor
-from counting import counting
+from counting import Counted, counting
 from measure import environment
 
 EVENTS = 20_000  # of a burst: less than half of what may wait in front of one of our backends
 _WARM_UP = 200  # calls
 _QUIET = 3.0  # seconds without an arrival after which none is expected: python-logstash-async looks every two
 _SETTLE = 0.3  # seconds for threads to go to rest
-
-
-class Receiver(Protocol):
-    """What has counted what arrived."""
-
-    port: int
-
-    def wait_for(self, count: int, *, quiet: float) -> tuple[int, float]:
-        """Wait until *count* events have arrived in all, or none did for *quiet* seconds; return how many, and when."""
-        ...
 
 
 class Flow(NamedTuple):
@@ -42,7 +32,7 @@ class Flow(NamedTuple):
     processor: float
 
 
-def flow(competitor: Competitor, receiver: Callable[[str], AbstractContextManager[Receiver]] = counting) -> Flow:
+def flow(competitor: Competitor, receiver: Callable[[str], AbstractContextManager[Counted]] = counting) -> Flow:
     """Return how a burst of *competitor* went, to a *receiver* for its transport.
 
     Raises `ValueError` when it does not run, and what the receiver raises.

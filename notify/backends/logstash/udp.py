@@ -22,8 +22,8 @@ _DOUBTED_FOR = 10.0  # seconds, when nobody listens there: the program may have 
 # The kernel's default receive buffer is 212,992 bytes, and a datagram of 350 bytes takes about 1,280 of them. So there
 # are bursts of which three fit it, and then a rest: a receiver on the same machine needs the processor meanwhile, and
 # may get it late. Of 20,000 log lines at once an rsyslog beside us, on two cores, lost 0.2 % with these, 0.35 % with
-# bursts and rests of twice the size; of python-logstash's, which does not rest and is slower, 0.4 %, and of its
-# datagrams of 8 kB 15 to 35 %. Less rest where the receiver may have had the time since the last burst lost 2 to 10 %.
+# bursts and rests of twice the size; of python-logstash's, which does not rest and is slower, 0.4 %, in eight runs,
+# and of its datagrams of 8 kB 15 to 35 %. Less rest where it may have had the time since the last burst lost 2 to 10 %.
 _BURST = 32_768  # bytes
 _DATAGRAM_OVERHEAD = 256  # bytes
 _REST = 0.0004  # seconds

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from notify import diagnostics
 from notify.delivery.intake import Draft
-from notify.delivery.queue import Entry
+from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
 from notify.levels import severity
@@ -82,7 +82,7 @@ class Addressed:
     @property
     def weight(self) -> int:
         """About how many characters of text and bytes of files it has."""
-        return Entry.of(self._event, None).weight
+        return weight(self._event)
 
     def event(self) -> Event:
         """Return the event."""
