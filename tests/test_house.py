@@ -228,7 +228,6 @@ LOADED_BEFORE = {
     "backends.relay.backend": {"redis"},  # by `open_client`, as all of this package
     "backends.relay.server": {"redis", "redis.backoff", "redis.connection", "redis.retry"},
     "backends.relay.trouble": {"redis"},
-    "backends.relay.wire": {"notify.event_json"},  # with the outbox, which stands in front of it
 }
 BACKENDS = [path for path in MODULES if room(name_of(path)) == "backends"]
 

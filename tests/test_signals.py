@@ -752,7 +752,7 @@ def test_an_announcement_that_takes_long_leaves_less_time_to_deliver_and_the_sam
         HANGS,
         """
         def slow(*args, **kwargs):
-            for _ in range(100):  # of 10 ms
+            for _ in range(300):  # of 10 ms
                 time.sleep(0.01)
             return say_it(*args, **kwargs)
 
@@ -760,7 +760,7 @@ def test_an_announcement_that_takes_long_leaves_less_time_to_deliver_and_the_sam
             close(timeout)
             say("put away")
 
-        signals._DELIVERY, signals._END = 1.5, 2.3  # seconds: all of the former would be over after 2.5
+        signals._DELIVERY, signals._END = 3.5, 6.0  # seconds: all of the former would be over after 6.5
         notifier = listen(hangs)
         say_it, notifier.notify = notifier.notify, slow
         close, notifier.close = notifier.close, putting_away

@@ -1015,7 +1015,7 @@ def test_a_hang_behind_a_shell_is_told_with_the_stacks_and_so_is_its_end(supervi
     hang, end = supervision.embeds
     assert "my-strategy hangs: no progress for 2" in hang["title"]
     assert "in stuck_in_here" in hang["description"].replace("\\", "")
-    assert end["title"].startswith("✅ my-strategy goes on: it made no progress for 3.")
+    assert re.match(r"✅ my-strategy goes on: it made no progress for \d", end["title"])
 
 
 FOREVER = f"{NO_CORE}{MARKED}\nmarker.progress(); time.sleep(1.1); marker.progress(); threading.Event().wait()"
