@@ -27,7 +27,7 @@ SILENT = {
     "SIGKILL": ("kill_me()", -signal.SIGKILL),
     "os._exit": ("os._exit(0)", 0),
     "os._exit in a thread": ("threading.Thread(target=os._exit, args=(3,)).start(); time.sleep(60)", 3),
-    "a signal that nobody handles": ("signal.raise_signal(signal.SIGHUP)", -signal.SIGHUP),
+    "a signal that nobody handles": ("signal.raise_signal(signal.SIGUSR1)", -signal.SIGUSR1),
     "SIGKILL while it ends": ("atexit.register(kill_me)", -signal.SIGKILL),
 }
 
