@@ -65,6 +65,40 @@ def test_our_threads_bear_our_name_and_do_not_keep_the_program_alive() -> None:
     assert (thread.name, thread.daemon) == ("notify-lane-discord", True)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such threads")
+def test_a_thread_of_ours_pushes_no_thread_of_the_program_aside() -> None:
+    policies: list[int] = []
+
+    threads.start("test", lambda: policies.append(os.sched_getscheduler(0))).join()
+
+    assert policies == [os.SCHED_BATCH]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the system has no such programs")
+def test_a_program_that_has_chosen_when_it_runs_has_threads_of_ours_that_run_likewise() -> None:
+    script = """if True:
+        import os
+        from notify import threads
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        threads.start("test", lambda: print(os.sched_getscheduler(0) == os.SCHED_IDLE)).join()
+    """
+
+    assert python("-c", script).stdout == "True\n"
+
+
+def test_a_system_that_does_not_let_us_choose_has_the_thread_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> NoReturn:
+        raise PermissionError
+
+    ran: list[bool] = []
+    monkeypatch.setattr(os, "sched_setscheduler", refuse, raising=False)
+
+    threads.start("test", lambda: ran.append(True)).join()
+
+    assert ran == [True]
+
+
 def test_a_system_without_another_thread_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
