@@ -74,7 +74,7 @@ def test_fault_45_a_long_log_is_begun_anew_although_somebody_writes_all_the_time
 
 
 def test_fault_45_a_log_that_a_reader_keeps_from_being_emptied_does_not_grow_for_good(state, monkeypatch):
-    monkeypatch.setattr(writer, "FULL_LOG", 2 * MIB)
+    monkeypatch.setattr(writer, "FULL_LOG", 5 * MIB)  # more than a lane moves on by itself
     with opened(state) as outbox, closing(sqlite3.connect(state / NAME, isolation_level=None)) as reader:
         outbox.accept(an_event(), ["discord"])
         reader.execute("BEGIN")
@@ -82,12 +82,12 @@ def test_fault_45_a_log_that_a_reader_keeps_from_being_emptied_does_not_grow_for
 
         asked: list[bool] = []
         outbox.wake = lambda: asked.append(True)
-        answers = [outbox.accept(an_event("x" * 100_000), ["discord"]) for _ in range(50)]
+        answers = [outbox.accept(an_event("x" * 100_000), ["discord"]) for _ in range(100)]
         outbox.maintain()
         assert answers[0]
         assert not answers[-1]
         assert asked
-        assert (state / (NAME + "-wal")).stat().st_size < 3 * MIB
+        assert (state / (NAME + "-wal")).stat().st_size < 6 * MIB
 
         reader.execute("COMMIT")
         outbox.maintain()

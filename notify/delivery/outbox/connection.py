@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from notify.delivery.outbox.errors import NotFlushed, StoreDamaged, moved, store_error
+from notify.delivery.outbox.found import look
 
 VERSION = 1  # of the schema, in PRAGMA user_version
 LONG_LOG = 64 * 2**20  # bytes of SQLite's log, from which on those who write wait until it is begun anew
@@ -32,6 +33,7 @@ class Connection:
 
     def __init__(self, path: Path, *, patience: float = 0.0, read_only: bool = False, cut_off: bool = False) -> None:
         self._files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        self._names = [os.fsencode(file) for file in self._files]
         self._patience = patience
         self._log: _Descriptor | None = None
         try:
@@ -55,7 +57,7 @@ class Connection:
             self._execute("PRAGMA wal_autocheckpoint = 0")
             self._execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
             self._execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the log, which is there from here on
-            self._identities = [_identity(file) for file in self._files]
+            self._identities = [_identity(name) for name in self._names]
         except BaseException:
             self.close()
             raise
@@ -164,23 +166,22 @@ class Connection:
 
     def is_in_place(self) -> bool:
         """Say whether the files are where others look for them: somebody may have tidied up."""
-        return [_identity(file) for file in self._files] == self._identities
+        return [_identity(name) for name in self._names] == self._identities
 
     def log_in_place(self) -> int:
         """Return the size of the log, having seen that what was just written is in the files that others find.
 
-        As cheap as that can be told. Raises `StoreError` when it is not.
+        As cheap as that can be told, and with the interpreter lock in hand. Raises `StoreError` when it is not.
         """
         try:
-            file = os.stat(self._files[0])  # noqa: PTH116 - for each event that is kept, and pathlib's costs double
-            log = os.stat(self._files[1])  # noqa: PTH116
+            file, log = look(self._names[0]), look(self._names[1])
         except FileNotFoundError:
             raise moved() from None
         except OSError:  # no permission to look: the files are where they were
             return 0
-        if [(file.st_dev, file.st_ino), (log.st_dev, log.st_ino)] != self._identities[:2]:
+        if [file.identity, log.identity] != self._identities[:2]:
             raise moved()
-        return log.st_size
+        return log.size
 
     # ---- inside
 
@@ -225,9 +226,8 @@ class _Descriptor:
             os.close(self.number)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(name: bytes) -> tuple[int, int] | None:
     try:
-        about = path.stat()
+        return look(name).identity
     except OSError:
         return None
-    return about.st_dev, about.st_ino

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from notify.delivery.outbox.limits import Dropped, Limits, enforce
 from notify.delivery.outbox.store import Store
 
-LOG_BYTES = 2**20  # of SQLite's log, from which on a lane moves it into the file
+LOG_BYTES = 2**22  # of SQLite's log, from which on a lane moves it into the file: about as SQLite itself would
+_FREE_BYTES = 2**20  # of pages without a row that the file keeps: some are soon needed again
 
 
 class Upkeep(NamedTuple):
@@ -52,6 +53,6 @@ def tidy_up(store: Store, limits: Limits, *, now: float, living: Collection[str]
     if written or store.bytes_of_log() > LOG_BYTES:
         store.checkpoint()  # first, so that the log of what is removed does not come on top
     yield from enforce(store, limits, now, living=living)
-    given = store.give_back(max(LOG_BYTES, store.bytes_used() // 4))  # some are soon needed again
+    given = store.give_back(max(_FREE_BYTES, store.bytes_used() // 4))
     if given or store.bytes_of_log() > LOG_BYTES:
         store.checkpoint()

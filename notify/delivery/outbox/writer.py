@@ -17,7 +17,7 @@ FULL_LOG = 256 * 2**20  # bytes of SQLite's log: upkeep is too slow, or a reader
 _PATIENCE = 0.05  # seconds that a caller waits for other threads and processes, all in all
 _LATE_PATIENCE = 1.0  # the same once the outbox is closed: memory is no place to go to any more
 _AGAIN = 1.0  # seconds until upkeep is asked for once more when the log is full
-_LOOK = 0.001  # seconds between two attempts meanwhile
+_LOOK = 0.0002  # seconds between two attempts meanwhile
 
 
 class Writer:
