@@ -54,7 +54,7 @@ def main() -> None:
     flows: dict[str, list[Flow]] = defaultdict(list)
     losses: dict[str, list[float]] = defaultdict(list)
     trades: list[durable.Times] = []
-    stalls: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    stalls: dict[str, list[loops.Stalls]] = defaultdict(list)
     weights: dict[str, list[float]] = defaultdict(list)
     crashes: list[float] = []
     with running() as ports:
@@ -95,7 +95,7 @@ def main() -> None:
             _durable(trades),
             "### How long durable trades hold up an event loop while Discord hangs",
             table.markdown(
-                ["", "p99 ms", "longest ms"],
+                ["", "at the start, p99 ms", "longest", "later, p99 ms", "longest"],
                 [
                     [loop, *(table.number(median(column)) for column in zip(*found, strict=True))]
                     for loop, found in stalls.items()
