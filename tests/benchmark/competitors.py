@@ -220,10 +220,8 @@ def _webhook(ports: Ports, kind: str) -> str:
     return f"http://127.0.0.1:{ports[kind]}/api/webhooks/1/token"
 
 
-BASE = Competitor("logging.NullHandler", _null)
-
 HANDLERS = (
-    BASE,
+    Competitor("logging.NullHandler", _null),
     Competitor("notify, Logstash over UDP", _notify, "notify"),
     Competitor(
         "notify.setup(), Logstash and Discord",

@@ -1,11 +1,12 @@
 """Times calls and imports, each in a process of its own. Run as a script, this is such a process."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +25,17 @@ _ROOT = Path(__file__).parent.parent.parent
 
 
 class Times(NamedTuple):
-    """Microseconds of a call: median and 99th percentile, with a pause before each and without."""
+    """Microseconds of a call: median and 99th percentile, with a pause before each and without.
+
+    The base is what a call costs in the same process at the same time when only a NullHandler gets it.
+    """
 
     paced: float
     paced_p99: float
+    paced_base: float
     burst: float
     burst_p99: float
+    burst_base: float
 
 
 def call(competitor: Competitor, ports: Ports, calls: int) -> Times:
@@ -64,15 +70,40 @@ def output(*arguments: str) -> str:
         ).stdout
 
 
-def _timed(say: Say, calls: int, pause: Callable[[], None] | None) -> tuple[float, float]:
-    now = time.perf_counter_ns
-    times = []
-    for number in range(calls):
-        if pause is not None:
-            pause()
-        before = now()
-        say(number)
-        times.append(now() - before)
+def _base() -> Say:
+    logger = logging.getLogger("nobody")
+    logger.addHandler(logging.NullHandler())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+    def say(number: int) -> None:
+        logger.info("Bought %d of %s", number, "ETH", extra={"pair": "ETH-USDC", "price": 1850.25, "slot": number})
+
+    return say
+
+
+def _paced(say: Say, base: Say, calls: int) -> tuple[float, float, float]:
+    times: list[int] = []
+    base_times: list[int] = []
+    for number in range(calls):  # by turns, so that the machine's mood is the same for both
+        for one, found in ((base, base_times), (say, times)):
+            time.sleep(PAUSE)
+            found.append(_timed(one, number))
+    return *_of(times), _of(base_times)[0]
+
+
+def _burst(say: Say, base: Say, calls: int) -> tuple[float, float, float]:
+    base_times = [_timed(base, number) for number in range(calls)]  # first: it must not wait for what is said below
+    return *_of([_timed(say, number) for number in range(calls)]), _of(base_times)[0]
+
+
+def _timed(say: Say, number: int) -> int:
+    before = time.perf_counter_ns()
+    say(number)
+    return time.perf_counter_ns() - before
+
+
+def _of(times: list[int]) -> tuple[float, float]:
     times.sort()
     return times[len(times) // 2] / 1e3, times[len(times) * 99 // 100] / 1e3
 
@@ -87,9 +118,10 @@ def _main(name: str, ports: str, calls: str) -> None:
     for number in range(warm_up):
         say(number)
     time.sleep(_SETTLE)
-    times = _timed(say, paced, lambda: time.sleep(PAUSE))
+    base = _base()
+    times = _paced(say, base, paced)
     time.sleep(_SETTLE)
-    times += _timed(say, burst, None)
+    times += _burst(say, base, burst)
     print(json.dumps(times), flush=True)
     os._exit(0)  # some would wait for what they cannot deliver
 

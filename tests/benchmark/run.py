@@ -23,7 +23,7 @@ import measure
 import memory
 import receivers
 import table
-from competitors import BASE, BURSTS, HANDLERS, HANGING, IMPORTS
+from competitors import BURSTS, HANDLERS, HANGING, IMPORTS
 from destinations import running
 from measure import Times
 from throughput import EVENTS, Flow, flow
@@ -129,8 +129,17 @@ def _conditions(rounds: int, calls: int) -> str:
     )
 
 
-def _ratio(one: Column, other: Column, what: str) -> str:
-    return table.ratio(median(getattr(a, what) / getattr(b, what) for a, b in zip(one, other, strict=True)))
+def _ratio(one: Column, other: Column, what: str, base: str) -> str:
+    """Return the quotient of two columns of two processes: of their multiples of *base*, if that is not empty."""
+
+    def cost(times: Times) -> float:
+        return getattr(times, what) / (getattr(times, base) if base else 1.0)
+
+    return table.ratio(median(cost(a) / cost(b) for a, b in zip(one, other, strict=True)))
+
+
+def _over_base(column: Column, what: str) -> str:
+    return table.ratio(median(getattr(times, what) / getattr(times, f"{what}_base") for times in column))
 
 
 def _microseconds(column: Column, what: str) -> str:
@@ -146,7 +155,7 @@ def _callers(calls: dict[str, Column]) -> str:
             row = [name]
             for pace in ("paced", "burst"):
                 row += [_microseconds(column, pace), _microseconds(column, f"{pace}_p99")]
-                row.append(_ratio(column, calls[BASE.name], pace))
+                row.append(_over_base(column, pace))
             rows.append(row)
     return table.markdown(head, rows)
 
@@ -159,7 +168,9 @@ def _hanging(calls: dict[str, Column]) -> str:
             row = [name]
             for pace in ("paced", "burst"):
                 row += [_microseconds(calls[healthy.name], pace), _microseconds(calls[hanging.name], pace)]
-                row.append(_ratio(calls[hanging.name], calls[healthy.name], pace))
+                # Of what blocks a few calls are made: too few for a base, and their time is not the processor's.
+                base = "" if healthy.blocks else f"{pace}_base"
+                row.append(_ratio(calls[hanging.name], calls[healthy.name], pace, base))
             rows.append(row)
     return table.markdown(head, rows)
 
