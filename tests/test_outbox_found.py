@@ -1,5 +1,6 @@
 """A look at which file a name stands for, which costs its caller no turn of the interpreter."""
 
+import ctypes
 import os
 import sys
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from notify.delivery.outbox import found
-from notify.delivery.outbox.found import look
+from notify.delivery.outbox.found import find
 
 LOOKS = 2_000  # 20 times as many as other threads need to get the interpreter when it is given up each time
 PATIENCE = 10.0  # seconds for one that asks for the interpreter, on a busy machine
@@ -19,7 +20,7 @@ def test_it_says_what_stat_says(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite3"
     path.write_bytes(b"123")
 
-    here = look(os.fsencode(path))
+    here = find(os.fsencode(path))
 
     about = path.stat()
     assert here == ((about.st_dev, about.st_ino), 3)
@@ -29,22 +30,22 @@ def test_a_file_that_took_the_place_of_another_is_another(tmp_path: Path) -> Non
     path, other = tmp_path / "outbox.sqlite3", tmp_path / "other"
     path.touch()
     other.touch()
-    before = look(os.fsencode(path)).identity
+    before = find(os.fsencode(path)).identity
 
     other.replace(path)
 
-    assert look(os.fsencode(path)).identity != before
+    assert find(os.fsencode(path)).identity != before
 
 
 def test_what_is_not_there_or_may_not_be_seen_raises_what_stat_raises(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path, error in ((tmp_path / "none", FileNotFoundError), (tmp_path / "file" / "below", NotADirectoryError)):
         with pytest.raises(error):
-            look(os.fsencode(path))
+            find(os.fsencode(path))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="statx is Linux's")
-def test_no_other_thread_gets_the_interpreter_while_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_thread_gets_the_interpreter_while_it_looks(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path)
     go = threading.Lock()
     go.acquire()
@@ -56,7 +57,7 @@ def test_no_other_thread_gets_the_interpreter_while_it_looks(tmp_path: Path, mon
     try:
         go.release()
         for _ in range(LOOKS):
-            look(name)
+            find(name)
         ran_beside_looks = ran.is_set()
         deadline = time.monotonic() + PATIENCE
         while not ran.is_set() and time.monotonic() < deadline:
@@ -70,6 +71,8 @@ def test_no_other_thread_gets_the_interpreter_while_it_looks(tmp_path: Path, mon
 
 
 def test_without_statx_it_looks_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(found.ctypes, "PyDLL", lambda name: object())
+    monkeypatch.setattr(ctypes, "PyDLL", lambda name: object())
+    assert found._best() is found._ask
 
+    monkeypatch.setitem(sys.modules, "ctypes", None)  # whoever imports it gets an ImportError
     assert found._best() is found._ask

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from notify.delivery.outbox.errors import NotFlushed, StoreDamaged, moved, store_error
-from notify.delivery.outbox.found import look
+from notify.delivery.outbox.found import find
 
 VERSION = 1  # of the schema, in PRAGMA user_version
 LONG_LOG = 64 * 2**20  # bytes of SQLite's log, from which on those who write wait until it is begun anew
@@ -174,7 +174,7 @@ class Connection:
         As cheap as that can be told, and with the interpreter lock in hand. Raises `StoreError` when it is not.
         """
         try:
-            file, log = look(self._names[0]), look(self._names[1])
+            file, log = find(self._names[0]), find(self._names[1])
         except FileNotFoundError:
             raise moved() from None
         except OSError:  # no permission to look: the files are where they were
@@ -228,6 +228,6 @@ class _Descriptor:
 
 def _identity(name: bytes) -> tuple[int, int] | None:
     try:
-        return look(name).identity
+        return find(name).identity
     except OSError:
         return None

@@ -1,6 +1,5 @@
 """Which file a name stands for, told without giving up the interpreter lock."""
 
-import ctypes
 import os
 import struct
 from collections.abc import Callable
@@ -25,13 +24,14 @@ def _ask(path: bytes) -> Found:
 
 
 def _statx() -> Callable[[bytes], Found]:
-    """Return a look by Linux's statx(), in C libraries since 2018.
+    """Return what asks by Linux's statx(), in C libraries since 2018.
 
     os.stat() gives up the interpreter lock, and gets it back 5 ms later beside a thread that computes: the caller of a
     durable event, who has waited once for what he wrote, would wait a second time to see that it is there.
     """
-    library = ctypes.PyDLL(None)  # unlike CDLL, it keeps the lock
-    statx = library.statx
+    import ctypes  # which a Python may lack
+
+    statx = ctypes.PyDLL(None).statx  # unlike CDLL, it keeps the lock
     buffer = ctypes.c_char * 256  # struct statx, the same for every processor
     statx.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(buffer))
     here = -100  # AT_FDCWD
@@ -40,22 +40,22 @@ def _statx() -> Callable[[bytes], Found]:
     wanted = 0x100 | 0x200  # STATX_INO, STATX_SIZE
     parts = struct.Struct("=32x QQ 88x II").unpack_from  # stx_ino and stx_size, stx_dev_major and stx_dev_minor
 
-    def look(path: bytes) -> Found:
+    def find(path: bytes) -> Found:
         about = buffer()
         if statx(here, path, local, wanted, about):
             return _ask(path)  # it is not there, or a sandbox forbids statx
         inode, size, major, minor = parts(about)
         return Found((os.makedev(major, minor), inode), size)
 
-    return look
+    return find
 
 
 def _best() -> Callable[[bytes], Found]:
     try:
         return _statx()
-    except (OSError, AttributeError):  # another system, or an old C library
+    except (ImportError, OSError, AttributeError):  # another system, or an old C library
         return _ask
 
 
-look: Callable[[bytes], Found] = _best()
+find: Callable[[bytes], Found] = _best()
 """Return what is at a path, an `os.fsencode`d one. Raises `OSError` as `os.stat` does. Thread-safe."""
