@@ -55,6 +55,7 @@ def test_no_other_thread_gets_the_interpreter_while_it_looks(tmp_path: Path) -> 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)  # seconds: who has the interpreter keeps it until he gives it up
     try:
+        time.sleep(0.05)  # who asked for it before that has it by now, and waits for the lock
         go.release()
         for _ in range(LOOKS):
             find(name)

@@ -65,7 +65,18 @@ def test_our_threads_bear_our_name_and_do_not_keep_the_program_alive() -> None:
     assert (thread.name, thread.daemon) == ("notify-lane-discord", True)
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the system has no such threads")
+def _policy() -> int | None:
+    try:
+        return os.sched_getscheduler(0)
+    except (AttributeError, OSError):
+        return None
+
+
+# None on other systems, and another where somebody has chosen one for the tests.
+ORDINARY = pytest.mark.skipif(_policy() != 0, reason="the process is not an ordinary one of Linux's")
+
+
+@ORDINARY
 def test_a_thread_of_ours_pushes_no_thread_of_the_program_aside() -> None:
     policies: list[int] = []
 
@@ -75,16 +86,48 @@ def test_a_thread_of_ours_pushes_no_thread_of_the_program_aside() -> None:
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the system has no such programs")
+@ORDINARY
 def test_a_program_that_has_chosen_when_it_runs_has_threads_of_ours_that_run_likewise() -> None:
     script = """if True:
         import os
         from notify import threads
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        threads.start("test", lambda: print(os.sched_getscheduler(0) == os.SCHED_IDLE)).join()
+        threads.start("test", lambda: print(os.sched_getscheduler(0) == os.SCHED_IDLE, flush=True)).join()
+        os._exit(0)
     """
 
     assert python("-c", script).stdout == "True\n"
+
+
+@ORDINARY
+def test_the_programs_own_thread_stays_as_it_is_where_gevent_runs_ours_in_it() -> None:
+    pytest.importorskip("gevent")
+    script = """if True:
+        from gevent import monkey
+        monkey.patch_all()
+        import os
+        from notify import threads
+        threads.start("test", lambda: None).join()
+        print(os.sched_getscheduler(0) == os.SCHED_OTHER)
+    """
+
+    assert python("-c", script).stdout == "True\n"
+
+
+@ORDINARY
+@pytest.mark.parametrize(("filtered", "policy"), [(True, "SCHED_OTHER"), (False, "SCHED_BATCH")])
+def test_where_systemd_may_kill_for_the_attempt_none_is_made(
+    monkeypatch: pytest.MonkeyPatch, filtered: bool, policy: str
+) -> None:
+    policies: list[int] = []
+    monkeypatch.setenv("INVOCATION_ID", "1")
+    monkeypatch.setattr(Path, "read_text", lambda path: f"Name:\tpython\nSeccomp:\t{2 * filtered}\n")
+    threads._may_kill.cache_clear()
+
+    threads.start("test", lambda: policies.append(os.sched_getscheduler(0))).join()
+    threads._may_kill.cache_clear()
+
+    assert policies == [getattr(os, policy)]
 
 
 def test_a_system_that_does_not_let_us_choose_has_the_thread_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from measure import output
 
 LOOPS = ("asyncio", "uvloop")
 _CALLS = 400  # durable trades, twice: the first are made while a thread of ours loads the HTTP client
-_TICK = 0.0005  # seconds that a task asks to sleep, again and again: what it sleeps longer is a stall
+_TICK = (
+    0.001  # seconds that a task asks to sleep, again and again: what it sleeps longer is a stall. uvloop knows no less
+)
 
 
 class Stalls(NamedTuple):

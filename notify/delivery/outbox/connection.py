@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, path: Path, *, patience: float = 0.0, read_only: bool = False, cut_off: bool = False) -> None:
         self._files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
-        self._names = [os.fsencode(file) for file in self._files]
+        self._names = [os.fsencode(file) for file in self._files[:2]]
         self._patience = patience
         self._log: _Descriptor | None = None
         try:
@@ -57,7 +57,7 @@ class Connection:
             self._execute("PRAGMA wal_autocheckpoint = 0")
             self._execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
             self._execute("SELECT 1 FROM sqlite_master LIMIT 1")  # opens the log, which is there from here on
-            self._identities = [_identity(name) for name in self._names]
+            self._identities = [_identity(file) for file in self._files]
         except BaseException:
             self.close()
             raise
@@ -166,7 +166,7 @@ class Connection:
 
     def is_in_place(self) -> bool:
         """Say whether the files are where others look for them: somebody may have tidied up."""
-        return [_identity(name) for name in self._names] == self._identities
+        return [_identity(file) for file in self._files] == self._identities
 
     def log_in_place(self) -> int:
         """Return the size of the log, having seen that what was just written is in the files that others find.
@@ -174,7 +174,7 @@ class Connection:
         As cheap as that can be told, and with the interpreter lock in hand. Raises `StoreError` when it is not.
         """
         try:
-            file, log = find(self._names[0]), find(self._names[1])
+            file, log = map(find, self._names)
         except FileNotFoundError:
             raise moved() from None
         except OSError:  # no permission to look: the files are where they were
@@ -226,8 +226,10 @@ class _Descriptor:
             os.close(self.number)
 
 
-def _identity(name: bytes) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what `find` has as identity. With the lock given up: nobody waits for this."""
     try:
-        return find(name).identity
+        about = path.stat()
     except OSError:
         return None
+    return about.st_dev, about.st_ino

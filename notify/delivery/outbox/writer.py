@@ -18,6 +18,7 @@ _PATIENCE = 0.05  # seconds that a caller waits for other threads and processes,
 _LATE_PATIENCE = 1.0  # the same once the outbox is closed: memory is no place to go to any more
 _AGAIN = 1.0  # seconds until upkeep is asked for once more when the log is full
 _LOOK = 0.0002  # seconds between two attempts meanwhile
+_IMPATIENCE = 0.001  # seconds, when others were waited for in vain: a write takes a fifth of that
 
 
 class Writer:
@@ -73,7 +74,7 @@ class Writer:
             store.flush()
 
     def _in_turn(self, rows: Sequence[Row], *, patient: bool, flush: bool) -> Store | None:
-        patience = (_LATE_PATIENCE if self._closed else _PATIENCE) if patient else _LOOK
+        patience = (_LATE_PATIENCE if self._closed else _PATIENCE) if patient else _IMPATIENCE
         deadline = time.monotonic() + patience
         lock = self._locks.callers  # after a fork the child has others, but this call must release what it took
         busy = StoreBusy("other threads write")
