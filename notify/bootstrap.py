@@ -17,7 +17,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations, without_effect
+from notify.destinations import destinations, load_early, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
@@ -88,6 +88,9 @@ def setup(
     delivered, and not what is served. A call after that begins a new run, which takes the place of the one before.
     A child of `multiprocessing` serves nothing, and has no heartbeat.
 
+    Waits for no network, but imports what the backends need, which takes a tenth of a second or two: call it before
+    the loop of the program begins, which so is held up by no thread of ours that imports.
+
     Args:
         env: names and values; the process environment by default.
         env_file: a file of `NAME=value` lines below it: what *env* has wins.
@@ -127,6 +130,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
             reached.pop(name).close()
             if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
+        load_early(config, reached)
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
         try:
             for name in list(reached):
@@ -161,13 +165,14 @@ def _set_up(
         return existing
     asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
-    report_unknown(config)
+    settings.report_unknown(config)
     for name, why in without_effect(config):
         diagnostics.report(f"no effect {name}", f"{name} {why}")
 
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})
+    load_early(config, reached)
     outbox = open_outbox(config, reached)
     redact = redactor(config)
     notifier = Notifier(
@@ -211,13 +216,6 @@ def _set_up(
     set_notifier(notifier)
     _asked_for = asked
     return notifier
-
-
-def report_unknown(config: Settings) -> None:
-    """Report each variable that nothing reads and that is called as ours are."""
-    for name, near in config.unknown():
-        hint = f"; did you mean {near}?" if near else ""
-        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
 
 def _asked(

@@ -5,12 +5,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from notify import diagnostics, settings
-from notify.backend import Backend
+from notify import diagnostics, settings, threads
+from notify.backend import Backend, imports
 from notify.backends.registry import adapt, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
@@ -72,6 +72,18 @@ def destinations(
             family = "apprise" if name.startswith("apprise_") else name
             routes[name] = replace(route, executors=config.get(executors_setting(family)))
     return reached, _with_fallbacks(config, routes, all_known=passed is not None, growing=growing)
+
+
+def load_early(config: Settings, reached: Mapping[str, Backend]) -> None:
+    """Import what *reached* would import while the program runs. Nothing, where nothing leaves this machine.
+
+    Raises nothing, and opens and resolves nothing.
+    """
+    if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN):
+        return
+    for backend in reached.values():
+        with suppress(Exception):  # a third party's attribute may be anything
+            threads.load_early(*imports(backend))
 
 
 def _with_fallbacks(

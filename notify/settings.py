@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from notify import diagnostics
 from notify.errors import ConfigError
 from notify.levels import TRADE
 from notify.route_setting import executors_setting, fallback_setting, prefix_of
@@ -343,6 +344,13 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
+
+
+def report_unknown(config: Settings) -> None:
+    """Report each variable that nothing reads and that is called as ours are."""
+    for name, near in config.unknown():
+        hint = f"; did you mean {near}?" if near else ""
+        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
 
 def is_offline(config: Settings) -> bool:

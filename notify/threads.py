@@ -66,6 +66,18 @@ def load(*names: str) -> None:
         _loaded.update(names)
 
 
+def load_early(*names: str) -> None:
+    """Import modules on the calling thread, at the start of the program, that threads of ours would import later on.
+
+    Python lets a thread that imports keep the interpreter lock for 5 ms at a time, and there are many such times in a
+    tenth of a second: an event loop would stand still for each of them. Raises nothing: what cannot be imported is left
+    to the thread that needs it, which tells.
+    """
+    for name in names:
+        with suppress(Exception):  # a module may raise anything
+            load(name)
+
+
 def start(name: str, target: Callable[[], None], *, marked: bool = True) -> threading.Thread:
     """Start and return a daemon thread of ours.
 

@@ -1,6 +1,7 @@
 """Our own threads: what they are known by, and how one that has died is started again."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -354,6 +355,19 @@ def test_a_child_that_is_forked_while_a_module_is_loaded_has_it_whole(tmp_path: 
     run = python("-c", script, tmp_path)  # without the wait the child would hang for good
 
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_what_is_loaded_early_is_there_whatever_is_wrong_with_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_module.py").write_text("raise RuntimeError\n")
+    (tmp_path / "sound_module.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    threads.load_early("no_such_module_anywhere", "broken_module", "sound_module")
+
+    assert "sound_module" in sys.modules
+    assert "broken_module" not in sys.modules
 
 
 def test_what_cannot_be_loaded_is_an_import_error_and_holds_nothing_up() -> None:

@@ -52,6 +52,7 @@ class ServiceBackend:
     durable = True
     max_batch = 1
     folds = True
+    imports = ("apprise.attachment.memory", "netrc", "encodings.idna")  # Apprise itself is there already
 
     def __init__(self, notifier: "Apprise", *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._notifier = notifier

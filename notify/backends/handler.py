@@ -31,6 +31,7 @@ class HandlerBackend:
     """
 
     folds = False
+    imports = ("logging.handlers",)
 
     def __init__(self, handler: logging.Handler) -> None:
         if inspect.iscoroutinefunction(handler.emit) or inspect.iscoroutinefunction(handler.handle):

@@ -50,6 +50,7 @@ class StdoutBackend:
     def __init__(
         self, *, json: bool = False, destination: str | None = None, env: Mapping[str, str] = os.environ
     ) -> None:
+        self.imports = ("orjson",) if json else ("structlog.dev", "notify.backends.written")
         self._json = json
         self._destination = destination
         self._env = env

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from notify import settings
 from notify.backends.relay.server import open_client
-from notify.bootstrap import redactor, report_unknown
+from notify.bootstrap import redactor
 from notify.cli.strategies import need_network
 from notify.clock import SystemClock
 from notify.env_file import Environment
@@ -31,7 +31,7 @@ def work(env: Environment, *, any_redis: bool) -> int:
     if config.get(settings.NOTIFY_DRY_RUN):
         name = settings.NOTIFY_DRY_RUN.name
         raise ConfigError(f"{name}: a worker that only prints would take events from those that deliver")
-    report_unknown(config)
+    settings.report_unknown(config)
     address = address_of(config)
     to = open_destinations(config)
     search = redactor(config)

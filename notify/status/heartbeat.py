@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 from notify import diagnostics, settings, threads
-from notify.backends.http import HttpClient
+from notify.backends.http import IMPORTS, HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
 from notify.errors import ConfigError, RetryLater
@@ -44,11 +44,14 @@ def heartbeat(
 ) -> "Heartbeat | None":
     """Return the heartbeat that the settings ask for, not begun yet; None when they ask for none.
 
+    Imports what its requests need, so that its thread does not while the program runs.
+
     Raises `ConfigError` when a setting is unusable.
     """
     url, every = monitor_url(config), config.get(settings.HEARTBEAT_SECONDS)
     if url is None:
         return None
+    threads.load_early(*IMPORTS)
     stale_after = config.get(settings.NOTIFY_STALE_AFTER)
     return Heartbeat(
         run_state,

@@ -11,6 +11,9 @@ from notify.errors import RetryLater
 # A lookup of glibc's ends after half a minute at most, unless the system is configured otherwise.
 _MAX_STUCK = 4
 
+IMPORTS = ("requests", "encodings.idna")
+"""What a request imports; the second is the socket's, for the name of the host."""
+
 
 class HttpClient:
     """Talks to one host over a connection that stays open; to any number of them with `Connection: close`.

@@ -61,6 +61,7 @@ class LogstashBackend:
         tls_context: "SSLContext | None" = None,
     ) -> None:
         address = checked_address(transport, host, port)
+        self.imports = ("orjson", "encodings.idna", *(("ssl",) if address.transport == "tls" else ()))
         self.max_batch = _UDP_BATCH if address.transport == "udp" else _STREAM_BATCH
         self._speaker = Speaker(application, socket.gethostname() if host_name is None else host_name, tuple(tags))
         self._ecs = ecs

@@ -46,6 +46,7 @@ class RelayBackend:
     passes_matters = True
     in_order = True  # the workers count by it, and have what is urgent overtake
     max_batch = 100
+    imports = ("redis", "notify.event_json", "secrets", "email.parser", "encodings.idna")  # the last three by redis
 
     def __init__(self, url: str, origin: Origin, *, lines: Lines | None = None) -> None:
         self._address = parse_address(url)
