@@ -52,7 +52,7 @@ def is_ours() -> bool:
 
 
 def load(*names: str) -> None:
-    """Import modules that take long, on a thread of ours, while no other thread forks.
+    """Import modules that take long, while no other thread forks.
 
     A child that was forked in the middle of an import finds the module half made, and its lock taken by a thread that
     it does not have: it would wait there for good.

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from measure import output
 
 LOOPS = ("asyncio", "uvloop")
-_CALLS = 400  # durable trades, twice: the first are made while a thread of ours loads the HTTP client
-_TICK = (
-    0.001  # seconds that a task asks to sleep, again and again: what it sleeps longer is a stall. uvloop knows no less
-)
+_CALLS = 400  # durable trades, twice: the first are made in the half second after `setup()`, while our threads begin
+# Seconds that a task asks to sleep, again and again: what it sleeps longer is a stall. uvloop knows no less.
+_TICK = 0.001
 
 
 class Stalls(NamedTuple):
