@@ -46,7 +46,11 @@ class RelayBackend:
     passes_matters = True
     in_order = True  # the workers count by it, and have what is urgent overtake
     max_batch = 100
-    imports = ("redis", "notify.event_json", "secrets", "email.parser", "encodings.idna")  # the last three by redis
+    imports = (
+        *("redis", "notify.event_json"),
+        # By redis, when it connects and looks up which version it is of.
+        *("secrets", "email.parser", "importlib.metadata._adapters", "encodings.idna"),
+    )
 
     def __init__(self, url: str, origin: Origin, *, lines: Lines | None = None) -> None:
         self._address = parse_address(url)
