@@ -1,17 +1,26 @@
+import io
 import logging
 import logging.handlers
 import queue
 import threading
-from collections.abc import Sequence
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import pytest
+import structlog
 from lanes import LONG
 
 from notify.backends.memory import MemoryBackend
+from notify.capture import context
 from notify.capture import handler as handler_module
 from notify.capture.handler import IntakeHandler
+from notify.capture.ring import CAPACITY as CAPACITY_OF_THE_RING
 from notify.capture.ring import RingBuffer
+from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import CAPACITY, HEAVY, Intake
 from notify.event import Event
 from notify.levels import TRADE
@@ -113,7 +122,7 @@ def test_a_record_that_cannot_be_taken_is_told_of_and_nothing_is_raised(
         raise RuntimeError("no")
 
     monkeypatch.setattr(handler_module, "Snapshot", broken)
-    logging.getLogger("strategy").info("lost")
+    logging.getLogger("strategy").warning("lost")
     monkeypatch.undo()
     logging.info("next")
 
@@ -242,7 +251,7 @@ def test_a_record_whose_reading_would_end_the_program_does_not(
 
     monkeypatch.setattr(handler_module, "Snapshot", ending)
 
-    logging.getLogger("strategy").info("lost")
+    logging.getLogger("strategy").warning("lost")
 
     assert f"a record of strategy was lost: {error.__name__}" in capsys.readouterr().err
 
@@ -268,6 +277,252 @@ def test_a_filter_may_put_another_record_in_the_place_of_one(notifier: Notifier,
 
     assert notifier.flush()
     assert backend.messages == ["another"]
+
+
+# ---- what is ordinary, of which the handler takes less than a snapshot
+
+
+class Kept:
+    """Takes what is logged as the handler does, and as a snapshot."""
+
+    def __init__(self) -> None:
+        self.intake = Intake()
+        self.ring = RingBuffer()
+        self.handler = IntakeHandler(self.intake, self.ring)
+        self.snapshots: list[Snapshot] = []
+        self.logger = logging.Logger("strategy.eth")  # its own tree
+        beside = logging.Handler()
+        beside.emit = lambda record: self.snapshots.append(Snapshot(record))  # type: ignore[method-assign]  # a test's
+        self.logger.addHandler(beside)
+        self.logger.addHandler(self.handler)
+
+    @property
+    def is_ordinary(self) -> bool:
+        (draft,) = self.intake.waiting
+        return type(draft) is tuple
+
+    @property
+    def event(self) -> Event:
+        (draft,) = self.intake.take(2)
+        return draft.event()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    monkeypatch.setattr(context, "is_known", True)  # and nothing is bound there, whatever another test has bound
+    monkeypatch.setattr(context, "bound", {})
+    return Kept()
+
+
+class Text(str):
+    """A string of the program's own class."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
+ORDINARY: list[tuple[tuple[Any, ...], dict[Any, Any]]] = [
+    (("Bought",), {}),
+    (("100% of %s",), {}),
+    (("Bought %d of %s for %.2f, %s %s", 3, "ETH", 1850.25, None, True), {"pair": "ETH-USDC", "price": 1.5, "slot": 7}),
+    (("Käufe: %s", "größer"), {"Größe": "größer", "pair": None, "nan": float("nan")}),
+    (("%d pairs", "two"), {}),
+    (("%s and %s", "one"), {}),
+    (("%s", 10**5000), {}),
+    (("x",), {"topic": "position", "pair": "ETH"}),
+    (("x",), {"topic": 3}),
+    (("\ud800 %s", "\ud800"), {"\ud800": "\ud800"}),
+    (("x",), {"wei": 10**30, "taskName": "of Python 3.11"}),
+    (("x",), {3: "a name that is none"}),
+]
+
+
+@pytest.mark.parametrize(("said", "extra"), ORDINARY, ids=[str(number) for number in range(len(ORDINARY))])
+def test_an_ordinary_record_is_the_same_event_as_its_snapshot(
+    kept: Kept, said: tuple[Any, ...], extra: dict[Any, Any]
+) -> None:
+    kept.logger.info(*said, extra=extra)
+
+    assert kept.is_ordinary
+    event, (snapshot,) = kept.event, kept.snapshots
+    assert repr(replace(event, id="")) == repr(replace(snapshot.event(), id=""))  # NaN equals nothing
+
+
+UNUSUAL: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    (("%s", ["a list"]), {}),
+    (("%(pair)s", {"pair": "ETH"}), {}),
+    (("%s", Text("ETH")), {}),
+    ((Text("Bought %s"), "ETH"), {}),
+    ((ValueError("no liquidity"),), {}),
+    (("x",), {"extra": {"legs": [1, 2]}}),
+    (("x",), {"extra": {"price": Decimal("1.5")}}),
+    (("x",), {"exc_info": ValueError("no liquidity")}),
+    (("x",), {"stack_info": True}),
+    (("x" * HEAVY,), {}),
+    (("%s", "x" * HEAVY), {}),
+    (("x",), {"extra": {"hash": "x" * HEAVY}}),
+]
+
+
+@pytest.mark.parametrize(("said", "how"), UNUSUAL, ids=[str(number) for number in range(len(UNUSUAL))])
+def test_what_may_change_or_is_heavy_is_no_ordinary_record_and_arrives(
+    kept: Kept, said: tuple[Any, ...], how: dict[str, Any]
+) -> None:
+    kept.logger.info(*said, **how)
+
+    (draft,) = filter(None, kept.intake.waiting)
+    assert type(draft) is not tuple
+    event, (snapshot,) = kept.event, kept.snapshots
+    assert repr(replace(event, id="")) == repr(replace(snapshot.event(), id=""))
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, TRADE, logging.CRITICAL])
+def test_what_is_important_is_no_ordinary_record(kept: Kept, level: int) -> None:
+    kept.logger.log(level, "x")
+
+    assert not kept.is_ordinary
+
+
+def remade(record: logging.LogRecord) -> bool:
+    """A filter that takes an attribute off and sets it again: then the extras come before it."""
+    process = record.process
+    del record.process
+    record.process = process
+    return True
+
+
+def shortened(record: logging.LogRecord) -> bool:
+    del record.args
+    return True
+
+
+def without_exc_info(record: logging.LogRecord) -> bool:
+    del record.exc_info
+    return True
+
+
+def of_another_time(record: logging.LogRecord) -> bool:
+    record.created = 3  # seconds, and no float
+    return True
+
+
+def of_no_name(record: logging.LogRecord) -> bool:
+    record.name = None  # type: ignore[assignment]  # that is the point
+    return True
+
+
+def of_no_level(record: logging.LogRecord) -> bool:
+    record.levelno = "INFO"  # type: ignore[assignment]  # as above
+    return True
+
+
+def of_a_broken_level(record: logging.LogRecord) -> bool:
+    record.levelno = 10.5  # type: ignore[assignment]  # as above
+    return True
+
+
+@pytest.mark.parametrize(
+    "change", [of_a_broken_level, remade, shortened, without_exc_info, of_another_time, of_no_name, of_no_level]
+)
+@pytest.mark.parametrize("has_list", [False, True])
+def test_a_record_that_a_filter_has_made_odd_arrives_as_it_was(
+    kept: Kept, change: Callable[[logging.LogRecord], bool], has_list: bool
+) -> None:
+    kept.handler.addFilter(change)
+    legs = [1]
+
+    kept.logger.info("x", extra={"legs": legs if has_list else 1})
+    legs.append(2)
+
+    event, (remembered,) = kept.event, kept.ring.records()
+    assert (event.message, event.fields["legs"], event.level) == ("x", [1] if has_list else 1, logging.INFO)
+    assert (type(event.level), type(event.time), type(event.logger)) == (int, float, str)
+    assert (remembered.message, remembered.level, type(remembered.logger)) == ("x", logging.INFO, str)
+    assert time.time() - min(remembered.time, event.time) < 60  # seconds: now, also where the record's is no time
+
+
+def test_a_record_of_the_programs_own_class_is_formatted_in_its_own_way(kept: Kept) -> None:
+    class Discreet(logging.LogRecord):
+        def getMessage(self) -> str:  # noqa: N802 - as logging has it
+            return "something was said"
+
+    kept.logger.handle(Discreet("strategy", logging.INFO, __file__, 1, "Bought %s", ("ETH",), None))
+
+    assert kept.event.message == "something was said"
+
+
+def test_ordinary_records_are_counted_when_there_is_no_room(kept: Kept) -> None:
+    kept.intake.capacity = 1
+
+    for _ in range(3):
+        kept.logger.info("x")
+    kept.intake.close()
+    kept.logger.info("x")
+
+    assert kept.intake.dropped == {"intake full": 2, "closed": 1}
+
+
+def test_what_other_handlers_make_of_an_ordinary_record_does_not_show(kept: Kept) -> None:
+    class Changing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            record.msg, record.args, record.levelno, record.name = "changed", (), 50, "changed"
+            record.__dict__["pair"] = record.__dict__["added"] = "changed"
+
+    kept.logger.addHandler(Changing())
+
+    kept.logger.info("Bought %s", "ETH", extra={"pair": "ETH"})
+
+    assert kept.is_ordinary
+    event = kept.event
+    assert (event.message, event.level, event.logger) == ("Bought ETH", 20, "strategy.eth")
+    assert event.fields == {"pair": "ETH"}
+    assert kept.ring.records()[0][1:4] == (20, "strategy.eth", "Bought ETH")
+
+
+def test_what_formatters_have_added_to_an_ordinary_record_is_no_extra(kept: Kept) -> None:
+    formatting = logging.StreamHandler(io.StringIO())
+    formatting.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    kept.logger.handlers.insert(0, formatting)
+
+    kept.logger.info("x", extra={"pair": "ETH"})
+
+    assert kept.is_ordinary
+    assert kept.event.fields == {"pair": "ETH"}
+
+
+def test_what_is_bound_with_structlog_comes_with_an_ordinary_record(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "is_known", False)
+
+    with structlog.contextvars.bound_contextvars(pair="ETH"):
+        kept.logger.info("x")
+
+    assert kept.event.fields == {"pair": "ETH"}
+
+
+def test_the_beginning_of_a_long_ordinary_message_is_remembered(kept: Kept) -> None:
+    kept.logger.info("%s", "x" * 600)
+
+    (record,) = kept.ring.records()
+    assert kept.is_ordinary
+    assert record.message == "x" * 478 + "…[122 characters cut]…"  # 500 of them
+
+
+def test_a_ring_full_of_ordinary_records_is_small(kept: Kept) -> None:
+    kept.logger.handlers = [kept.handler]
+    tracemalloc.start()
+    for number in range(CAPACITY_OF_THE_RING):
+        kept.logger.info("%s", f"{number}".ljust(900, "x"), extra={"number": number})
+        kept.intake.waiting.clear()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # A text of 900 characters, and about as much again for the rest.
+    assert used < CAPACITY_OF_THE_RING * 2000
+    assert len(kept.ring) == CAPACITY_OF_THE_RING
 
 
 # ---- what is heavy

@@ -45,6 +45,28 @@ def test_drafts_are_taken_in_the_order_they_came_in() -> None:
     assert len(intake) == 0
 
 
+def test_a_draft_that_was_left_unmade_is_made_when_it_is_taken() -> None:
+    intake = Intake()
+    intake.waiting.append((Draft, 7, logging.DEBUG))
+    intake.accept(Draft(8))
+
+    assert intake.stats()["pending"] == 2
+    made, next_one = intake.take(3)
+
+    assert isinstance(made, Draft)
+    assert isinstance(next_one, Draft)
+    assert (made.number, made.level, next_one.number) == (7, logging.DEBUG, 8)
+
+
+def test_drafts_that_were_left_unmade_are_counted_when_nobody_takes_them() -> None:
+    intake = Intake()
+    intake.waiting.append((Draft, 7, logging.DEBUG))
+    intake.close()
+
+    assert [type(draft) for draft in intake.clear()] == [Draft]
+    assert intake.dropped == {"closed": 1}
+
+
 def test_a_full_intake_drops_what_comes_and_counts_it() -> None:
     intake = Intake()
     intake.capacity = 2

@@ -1,20 +1,29 @@
 """The logging handler: from any logger to the intake, at the price of a snapshot."""
 
 import logging
+import sys
+from itertools import islice
 from logging import LogRecord
 from threading import get_ident
 
 from notify import diagnostics
-from notify.capture.ring import LONGEST_NAME, RingBuffer
+from notify.capture import context
+from notify.capture.context import STRUCTLOG
+from notify.capture.log_record import STANDARD
+from notify.capture.ordinary import Ordinary, parts_of
+from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import HEAVY, Intake
-from notify.plain import came_from_a_signal, class_name, safe_str
+from notify.plain import SCALARS, came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
 from notify.threads import idents
 
 ASYNCIO = "asyncio"
 """The logger through which asyncio and uvloop say what nobody awaited. What is reported there as a crash is not said
 a second time."""
+
+_BEFORE_LAST, _LAST = len(STANDARD) - 1, STANDARD[-1]
+_modules = sys.modules
 
 
 class IntakeHandler(logging.Handler):
@@ -33,7 +42,7 @@ class IntakeHandler(logging.Handler):
         super().__init__(level)
         self._intake = intake
         self._ring = ring
-        self._remember, self._longest = ring.add, ring.longest
+        self._remember = ring.add
 
     def handle(self, record: LogRecord) -> bool:
         """Take *record* if the filters let it pass; False if not.
@@ -47,34 +56,64 @@ class IntakeHandler(logging.Handler):
             record = passed
         if get_ident() in idents:
             return True
+        intake = self._intake
         try:
-            # No call that can be done without: on a thread that has just woken up, each costs its caller a microsecond.
+            # The way of an ordinary record. No call that can be done without: on a thread that has just woken up, each
+            # costs its caller a microsecond.
+            if type(record) is LogRecord and type(level := record.levelno) is int and level < intake.wake_level:
+                attributes = record.__dict__
+                names = islice(attributes, _BEFORE_LAST, None)
+                if (
+                    next(names, None) == _LAST
+                    and type(message := attributes["msg"]) is type(name := attributes["name"]) is str
+                    and type(args := attributes["args"]) is tuple
+                    and attributes["exc_info"] is attributes["exc_text"] is attributes["stack_info"] is None
+                    and type(attributes["created"]) is float
+                    and not (context.bound if context.is_known else STRUCTLOG in _modules)
+                ):
+                    weight = len(message) + len(name)
+                    for value in args:
+                        kind = type(value)
+                        if kind is str:
+                            weight += len(value)
+                        elif kind not in SCALARS:
+                            break
+                    else:
+                        extras = {}
+                        for name in names:
+                            extras[name] = value = attributes[name]
+                            kind = type(value)
+                            if kind is str:
+                                weight += len(value)
+                            elif kind not in SCALARS:
+                                break
+                        else:
+                            if weight < HEAVY and len(intake.waiting) < intake.capacity:
+                                ordinary = (Ordinary, parts_of(attributes), extras)
+                                self._remember(ordinary)
+                                intake.waiting.append(ordinary)
+                                return True
+        except BaseException as error:  # it is no ordinary record, then
+            if came_from_a_signal(error):
+                raise
+        self._take(record)
+        return True
+
+    def _take(self, record: LogRecord) -> None:
+        """Take a record that may have anything in it."""
+        try:
             snapshot = Snapshot(record)
-            message, name, created = snapshot.message, snapshot._origin[0], snapshot._created
-            if (
-                snapshot.exception is None
-                and len(message) <= self._longest
-                and type(created) is float
-                and type(name) is str
-                and len(name) <= LONGEST_NAME
-            ):
-                self._remember((created, snapshot.level, name, message, None))
-            else:
-                self._ring.append(snapshot)
-                if name == ASYNCIO and _is_said(record):
-                    return True
-            intake = self._intake
-            is_light = snapshot.level < intake.wake_level and snapshot.weight < HEAVY
-            if is_light and len(intake.waiting) < intake.capacity:
-                intake.waiting.append(snapshot)
-            else:
-                snapshot.note_template(record)
-                intake.accept(snapshot)
+            self._ring.append(snapshot)
+            if snapshot.logger == ASYNCIO and _is_said(record):
+                return
+            snapshot.note_template(record)
+            self._intake.accept(snapshot)
         except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
             if came_from_a_signal(error):
                 raise
-            diagnostics.report("handler", f"a record of {safe_str(record.name)} was lost: {class_name(error)}")
-        return True
+            diagnostics.report(
+                "handler", f"a record of {safe_str(getattr(record, 'name', None))} was lost: {class_name(error)}"
+            )
 
     def _filtered(self, record: LogRecord) -> LogRecord | None:
         """Return what the filters make of *record*, None when one holds it back.
@@ -95,6 +134,6 @@ class IntakeHandler(logging.Handler):
 
 
 def _is_said(record: LogRecord) -> bool:
-    exc_info = record.exc_info
+    exc_info = getattr(record, "exc_info", None)
     exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
     return isinstance(exception, BaseException) and report_of(exception) is not None

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
+from notify.capture.ordinary import Ordinary, UnmadeOrdinary
 from notify.capture.snapshot import Snapshot
 from notify.clip import clip_end
 from notify.clock import is_time
@@ -13,7 +14,7 @@ from notify.plain import clean
 
 CAPACITY = 2000  # records, as many as trade-executor keeps
 _MESSAGE = 500  # code points of a message
-LONGEST_NAME = 100  # code points of a logger's name
+_NAME = 100  # code points of a logger's name
 
 
 class Remembered(NamedTuple):
@@ -43,37 +44,35 @@ class RingBuffer:
     """
 
     def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
-        self.longest = longest
-        # Plain tuples: to make a named one costs the caller of a log call five times as much.
-        self._records: deque[tuple[float, int, str, str, Outline | None]] = deque(maxlen=capacity)
+        self._longest = longest
+        self._records: deque[Remembered | UnmadeOrdinary] = deque(maxlen=capacity)
         self.add = self._records.append
-        """Takes what `Remembered` has; the time may be none. The logging handler adds by this what has no exception and
-        is short, which saves it a call."""
+        """The logging handler adds by this what is ordinary, as the intake takes it, which saves it a call."""
 
     def __len__(self) -> int:
         return len(self._records)
 
     def append(self, snapshot: Snapshot) -> None:
         """Add what is kept of *snapshot* and forget the oldest."""
-        message, raised = snapshot.message, snapshot.exception
-        if len(message) > self.longest:
-            message = clip_end(message, self.longest)
+        raised = snapshot.exception
         outline = None if raised is None else raised.outline()
-        self.add((snapshot.time, snapshot.level, snapshot.logger[:LONGEST_NAME], message, outline))
+        self.add(self._remembered(snapshot, outline))
 
     def records(self) -> list[Remembered]:
         """Return what is remembered, oldest first."""
-        return list(map(_remembered, tuple(self._records)))  # one call into C: nobody appends meanwhile
+        kept = tuple(self._records)  # one call into C: nobody appends meanwhile
+        return [each if isinstance(each, Remembered) else self._remembered(each[0](*each[1:])) for each in kept]
+
+    def _remembered(self, said: Snapshot | Ordinary, outline: Outline | None = None) -> Remembered:
+        message, moment = said.message, said.time
+        if len(message) > self._longest:
+            message = clip_end(message, self._longest)
+        return Remembered(moment if is_time(moment) else 0.0, said.level, clean(said.logger[:_NAME]), message, outline)
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
         records = self.records()
         return tuple(map(_line, records[max(0, len(records) - count) :]))
-
-
-def _remembered(kept: tuple[float, int, str, str, Outline | None]) -> Remembered:
-    created, level, logger, message, exception = kept
-    return Remembered(created if is_time(created) else 0.0, level, clean(logger), message, exception)
 
 
 def _line(record: Remembered) -> str:

@@ -2,9 +2,7 @@
 
 import logging
 import sys
-import time
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import filterfalse, islice
 from logging import LogRecord
 from operator import itemgetter
@@ -12,42 +10,38 @@ from typing import Any
 
 from notify.capture import context
 from notify.capture.event_dict import NOT_FIELDS, body_of, exception_in, exception_of
-from notify.clip import clip
-from notify.clock import YEAR_10000
+from notify.capture.log_record import (
+    NO_EXTRAS,
+    ORIGIN,
+    STANDARD,
+    event_with,
+    moment,
+    number,
+    text,
+    topic_of,
+    unformatted,
+)
 from notify.delivery.ticket import Ticket
-from notify.event import Event, Source, event_of_record
+from notify.event import Event
 from notify.exceptions import Raised
 from notify.plain import (
-    MAX_ITEMS,
-    MAX_MESSAGE,
-    MAX_TEXT,
     SCALARS,
     came_from_a_signal,
-    class_name,
     clean,
     keep,
     keep_fields,
     safe_repr,
-    safe_str,
 )
 from notify.plain import weight as weight_of
 from notify.reported import report_of
 from notify.rules.fingerprint import Subject, subject_of_log
 
-# Attributes that every record has; extras come after them, since makeRecord() adds them last.
-_STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
-_STANDARD_COUNT = len(_STANDARD)
-_LAST_STANDARD = _STANDARD[-1]
-# The others are set by formatters and handlers that saw the record before us, and are no one's extras.
-_NO_EXTRAS = frozenset(_STANDARD) | {"message", "asctime", "taskName"}
 # structlog's own, on the records of its ProcessorFormatter.
 _OF_STRUCTLOG = ("_logger", "_name")
 _STRUCTLOG = context.STRUCTLOG
 _modules = sys.modules
 _NO_FIELDS = NOT_FIELDS - {"topic"}  # which is taken from the fields like that of any record
-_ORIGINS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
-_SHORT = 1000  # code points of an argument that is shown when the message does not format
-_TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
+_BEFORE_LAST = len(STANDARD) - 1
 
 
 class Snapshot:
@@ -72,7 +66,7 @@ class Snapshot:
             self._origin = _origin_of(attributes)
             message, args, level, self._created, exc_info, exc_text, self._body = _parts_of(attributes)
         except KeyError:  # a filter has removed one of them, or it is a property of the program's own class
-            self._origin = tuple(getattr(record, name, None) for name in _ORIGIN)
+            self._origin = tuple(getattr(record, name, None) for name in ORIGIN)
             message, args, level, self._created, exc_info, exc_text, self._body = (
                 getattr(record, name, None) for name in _PARTS
             )
@@ -92,10 +86,10 @@ class Snapshot:
         except BaseException as error:  # a template that does not fit its arguments, or an object that raises anything
             if came_from_a_signal(error):
                 raise
-            self.message = _unformatted(record, error)
+            self.message = unformatted(getattr(record, "msg", None), getattr(record, "args", None), error)
         if type(self.message) is not str:  # "%s" of a string of the program's own class may be one itself
             self.message = str.__str__(self.message)
-        self.level = level if type(level) is int else _number(level, logging.INFO)
+        self.level = level if type(level) is int else number(level, logging.INFO)
         weight = len(self.message)
         self.exception = None
         if exc_info is not None and (raised := _raised(exc_info)) is not None:
@@ -105,9 +99,9 @@ class Snapshot:
             self._body = exc_text  # a record that came through a socket or a pickle has its traceback as text only
         extras: dict[Any, object] = {}
         self._extras = extras
-        names: Iterator[Any] = islice(attributes, _STANDARD_COUNT - 1, None)
-        if next(names, None) != _LAST_STANDARD:  # the program's own LogRecord may set attributes before LogRecord does
-            names = filterfalse(_NO_EXTRAS.__contains__, attributes)
+        names: Iterator[Any] = islice(attributes, _BEFORE_LAST, None)
+        if next(names, None) != STANDARD[-1]:  # the program's own LogRecord may set attributes before LogRecord does
+            names = filterfalse(NO_EXTRAS.__contains__, attributes)
         try:
             for name in names:
                 value = attributes[name]
@@ -148,22 +142,21 @@ class Snapshot:
     @property
     def time(self) -> float:
         """UTC epoch seconds; now when the record has none that makes sense."""
-        created = self._created
-        return created if type(created) is float and 0 <= created < YEAR_10000 else time.time()
+        return moment(self._created)
 
     @property
     def level_name(self) -> str:
         """Name of the level, as the record has it."""
-        return _text(self._origin[1])
+        return text(self._origin[1])
 
     @property
     def logger(self) -> str:
         """Name of the logger."""
-        return _text(self._origin[0])
+        return text(self._origin[0])
 
     def note_template(self, record: LogRecord) -> None:
         """Remember what the message was before its arguments were put in. For records that may fold."""
-        template, args = record.msg, record.args
+        template, args = getattr(record, "msg", None), getattr(record, "args", None)
         has_args = bool(args) if type(args) in (tuple, dict) else args is not None
         self._template = template if has_args and type(template) is str else self.message
         self._is_reported = _is_reported(record)
@@ -172,7 +165,7 @@ class Snapshot:
         """Return what the record is about, None when it is sent whatever was sent before. See `note_template`."""
         topic = self._extras.get("topic")
         if type(topic) is not str or not topic:
-            topic = _TOPIC_OF_LEVEL.get(self.level_name, "log")
+            topic = topic_of(self.level_name)
         if self._is_reported:
             return Subject("", clean(topic), reported=True)
         raised = "" if self.exception is None else self.exception.place()
@@ -180,47 +173,21 @@ class Snapshot:
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        try:
-            logger, topic, source = _remembered_origin(*self._origin)
-        except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
-            logger, topic, source = _origin(*self._origin)
-        fields = _fields(self._extras)
-        if "topic" in fields:
-            wanted = fields["topic"]
-            if isinstance(wanted, str) and wanted:
-                topic = wanted
-                del fields["topic"]
-        message, exception = self.message, self.exception
-        return event_of_record(
-            self.time,
-            message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
+        exception = self.exception
+        return event_with(
+            self._origin,
+            self._created,
+            self.message,
             self.level,
-            _text(self._body),
-            topic,
-            fields,
+            self._extras,
+            text(self._body),
             None if exception is None else exception.info(),
-            logger,
-            source,
         )
 
 
 def _is_part(name: object) -> bool:
     """Say whether *name* of an event dict is no field. A key may be of a class that cannot even be compared."""
     return type(name) is str and name in _NO_FIELDS
-
-
-def _fields(extras: dict[Any, object]) -> dict[str, object]:
-    """Return a copy of *extras* without those that are no one's: long strings cut, all of them valid Unicode."""
-    fields: dict[str, object] = {}
-    for name, value in extras.items():
-        if name in _NO_EXTRAS:  # a formatter has added it
-            continue
-        if type(value) is str and not (value.isascii() and len(value) <= MAX_TEXT):
-            value = clean(clip(value, MAX_TEXT))
-        if type(name) is not str or not name.isascii():
-            name = clean(safe_str(name))
-        fields[name] = value
-    return fields
 
 
 def _raised(exc_info: object) -> Raised | None:
@@ -231,44 +198,13 @@ def _raised(exc_info: object) -> Raised | None:
 
 def _is_reported(record: LogRecord) -> bool:
     """Say whether *record* is said of a crash that was reported: it has its exception, or says so by its topic."""
-    exception = exception_in(record.exc_info)
+    exception = exception_in(getattr(record, "exc_info", None))
     if exception is None:
         topic = record.__dict__.get("topic")
         exception = sys.exception() if type(topic) is str and topic == "crash" else None
     return exception is not None and report_of(exception) is not None
 
 
-def _number(value: object, otherwise: int) -> int:
-    return int.__int__(value) if isinstance(value, int) else otherwise
-
-
-def _text(value: object) -> str:
-    """Return as valid Unicode what is a string, or None, in all but odd records."""
-    if type(value) is str and value.isascii():
-        return value
-    return "" if value is None else clean(safe_str(value))
-
-
-def _origin(
-    name: object, level: object, path: object, line: object, function: object, process: object, thread: object
-) -> tuple[str, str, Source]:
-    """Return what all records of one log call have in common: logger, topic and source."""
-    source = Source(_text(path), _number(line, 0), _text(function), _number(process, 0), _text(thread))
-    return _text(name), _TOPIC_OF_LEVEL.get(_text(level), "log"), source
-
-
-_ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
 _PARTS = ("msg", "args", "levelno", "created", "exc_info", "exc_text", "stack_info")
-_origin_of = itemgetter(*_ORIGIN)
+_origin_of = itemgetter(*ORIGIN)
 _parts_of = itemgetter(*_PARTS)
-# By type too: 1.0 is no line number, and equals one.
-_remembered_origin = lru_cache(maxsize=_ORIGINS, typed=True)(_origin)
-
-
-def _unformatted(record: LogRecord, error: BaseException) -> str:
-    """Return the template and its arguments, when they do not go together."""
-    # isinstance() believes, and so runs, what an object says of its own class.
-    template = safe_str(record.msg) if issubclass(type(record.msg), str) else safe_repr(record.msg)
-    args = record.args if type(record.args) is tuple else (record.args,)
-    shown = ", ".join(clip(safe_repr(argument), _SHORT) for argument in args[:MAX_ITEMS])
-    return f"{template} [not formatted, {class_name(error)}: {shown}]"

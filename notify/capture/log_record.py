@@ -1,0 +1,140 @@
+"""The attributes of a log record, and the event that they make."""
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from logging import LogRecord
+from typing import Any
+
+from notify.clip import clip
+from notify.clock import YEAR_10000
+from notify.event import Event, ExceptionInfo, Source, event_of_record
+from notify.plain import MAX_ITEMS, MAX_MESSAGE, MAX_TEXT, class_name, clean, safe_repr, safe_str
+
+STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
+"""Attributes that every record has; extras come after them, since makeRecord() adds them last."""
+NO_EXTRAS = frozenset(STANDARD) | {"message", "asctime", "taskName"}
+"""The others are set by formatters and handlers that saw the record before us, and are no one's extras."""
+ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
+"""What all records of one log call have in common."""
+
+Origin = tuple[Any, ...]
+"""The values of these."""
+Common = tuple[str, str, Source]
+"""Logger, topic and source."""
+
+_CALLS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
+_SHORT = 1000  # code points of an argument that is shown when the message does not format
+_TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
+
+
+def event_with(
+    origin: Origin,
+    created: object,
+    message: str,
+    level: int,
+    extras: Mapping[Any, object],
+    body: str = "",
+    exception: ExceptionInfo | None = None,
+) -> Event:
+    """Return the event of a record that has these. Never raises an Exception.
+
+    Args:
+        origin: the values of `ORIGIN`, whatever they are.
+        created: UTC epoch seconds; what is no time stands for now.
+        message: formatted.
+        level: severity, in logging's numbers.
+        extras: values that nobody can change, by any names.
+        body: valid Unicode.
+        exception: what was raised.
+    """
+    logger, topic, source = _common(origin)
+    fields = _fields(extras)
+    if "topic" in fields:
+        wanted = fields["topic"]
+        if isinstance(wanted, str) and wanted:
+            topic = wanted
+            del fields["topic"]
+    return event_of_record(
+        moment(created),
+        message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
+        level,
+        body,
+        topic,
+        fields,
+        exception,
+        logger,
+        source,
+    )
+
+
+def unformatted(template: object, args: object, error: BaseException) -> str:
+    """Return a template and its arguments, when they do not go together."""
+    # isinstance() believes, and so runs, what an object says of its own class.
+    shown_template = safe_str(template) if issubclass(type(template), str) else safe_repr(template)
+    given = args if type(args) is tuple else (args,)
+    shown = ", ".join(clip(safe_repr(argument), _SHORT) for argument in given[:MAX_ITEMS])
+    return f"{shown_template} [not formatted, {class_name(error)}: {shown}]"
+
+
+def moment(created: object) -> float:
+    """Return when a record was made, in UTC epoch seconds; now when it has no time that makes sense."""
+    return created if type(created) is float and 0 <= created < YEAR_10000 else time.time()
+
+
+def text(value: object) -> str:
+    """Return as valid Unicode what is a string, or None, in all but odd records."""
+    if type(value) is str and value.isascii():
+        return value
+    return "" if value is None else clean(safe_str(value))
+
+
+def number(value: object, otherwise: int) -> int:
+    """Return what is an integer in all but odd records."""
+    return int.__int__(value) if isinstance(value, int) else otherwise
+
+
+def topic_of(level_name: str) -> str:
+    """Return the topic of what is logged at a level."""
+    return _TOPIC_OF_LEVEL.get(level_name, "log")
+
+
+def _fields(extras: Mapping[Any, object]) -> dict[str, object]:
+    """Return a copy of *extras* without those that are no one's: long strings cut, all of them valid Unicode."""
+    fields: dict[str, object] = {}
+    for name, value in extras.items():
+        if name in NO_EXTRAS:  # a formatter has added it
+            continue
+        if type(value) is str and not (value.isascii() and len(value) <= MAX_TEXT):
+            value = clean(clip(value, MAX_TEXT))
+        if type(name) is not str or not name.isascii():
+            name = clean(safe_str(name))
+        fields[name] = value
+    return fields
+
+
+def _common(origin: Origin) -> Common:
+    """Return what all records of one log call have in common."""
+    global _last
+    try:
+        # A log call in a loop is made many times in a row, and to compare costs a third of what looking up does.
+        last, common = _last
+        if origin != last:
+            common = _remembered(*origin)
+            if type(origin[_LINE]) is type(origin[_PROCESS]) is int:  # 1.0 is no line number, and equals one
+                _last = origin, common
+    except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
+        return _in_common(*origin)
+    return common
+
+
+def _in_common(
+    name: object, level: object, path: object, line: object, function: object, process: object, thread: object
+) -> Common:
+    source = Source(text(path), number(line, 0), text(function), number(process, 0), text(thread))
+    return text(name), topic_of(text(level)), source
+
+
+_LINE, _PROCESS = map(ORIGIN.index, ("lineno", "process"))
+_remembered = lru_cache(maxsize=_CALLS, typed=True)(_in_common)  # by type too, as above
+_last: tuple[Origin, Common] = ((), ("", "", Source()))
