@@ -28,7 +28,7 @@ Optional attributes, with what a lane assumes without them:
     passes_matters: bool     False; True: hands on events to where repeats are counted, for many programs together. It
                              folds nothing, gets every event with its matter, and learns of every end
     in_order: bool = False   for readers who read along, and who count by it: no event overtakes another
-    imports: Sequence[str]   names of modules that `send` imports. setup() imports them before it returns: a lane that
+    imports: Sequence = ()   names of modules that `send` imports. setup() imports them before it returns: a lane that
                              imports while the program runs holds up its threads for 5 ms at a time
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does; raises

@@ -17,7 +17,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations, load_early, without_effect
+from notify.destinations import destinations, load_imports, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
@@ -88,8 +88,8 @@ def setup(
     delivered, and not what is served. A call after that begins a new run, which takes the place of the one before.
     A child of `multiprocessing` serves nothing, and has no heartbeat.
 
-    Waits for no network, but imports what the backends need, which takes a tenth of a second or two: call it before
-    the loop of the program begins, which so is held up by no thread of ours that imports.
+    Waits for no network. Imports what the backends need, which takes 50 to 200 ms: call it before the event loop
+    begins, which no thread of ours then holds up by importing.
 
     Args:
         env: names and values; the process environment by default.
@@ -130,7 +130,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
             reached.pop(name).close()
             if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
-        load_early(config, reached)
+        load_imports(config, reached)
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
         try:
             for name in list(reached):
@@ -172,7 +172,7 @@ def _set_up(
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})
-    load_early(config, reached)
+    load_imports(config, reached)
     outbox = open_outbox(config, reached)
     redact = redactor(config)
     notifier = Notifier(

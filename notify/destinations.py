@@ -74,12 +74,12 @@ def destinations(
     return reached, _with_fallbacks(config, routes, all_known=passed is not None, growing=growing)
 
 
-def load_early(config: Settings, reached: Mapping[str, Backend]) -> None:
+def load_imports(config: Settings, reached: Mapping[str, Backend]) -> None:
     """Import what *reached* would import while the program runs. Nothing, where nothing leaves this machine.
 
     Raises nothing, and opens and resolves nothing.
     """
-    if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN):
+    if settings.reaches_nobody(config):
         return
     for backend in reached.values():
         with suppress(Exception):  # a third party's attribute may be anything

@@ -358,6 +358,12 @@ def is_offline(config: Settings) -> bool:
     return config.get(UNIT_TESTING) or config.get(SIMULATE)
 
 
+def reaches_nobody(config: Settings) -> bool:
+    """Say whether nothing may leave this machine, or is only printed."""
+    return is_offline(config) or config.get(NOTIFY_DRY_RUN)
+
+
+
 def known_secrets(config: Settings) -> list[str]:
     """Return the secrets of *config*, and those of the process: whatever it was set up from, libraries read these."""
     return [*config.secrets(), *Settings(os.environ).secrets()]

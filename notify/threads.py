@@ -1,4 +1,4 @@
-"""Our own threads, and how to tell whether a record was logged by one of them.
+"""Our own threads, what is imported for them, and how to tell whether a record was logged by one of them.
 
 What our threads log (the HTTP client's debug lines, a host's callable that logs) must not come back to us as an
 event: it would be sent, logged again and sent again. The mark is the thread, not a shared flag, so that no

@@ -14,7 +14,8 @@ is_known = False
 """Whether `bound` speaks for that module."""
 
 bound: Mapping[str, object] = {}
-"""Empty as long as nothing has ever been bound, so that a log call which looks here need not ask."""
+"""Empty as long as nothing has ever been bound, so that a log call which looks here need not ask. The handler and
+`Snapshot` look, each without a call."""
 
 
 def fields() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The logging handler: from any logger to the intake, at the price of a snapshot."""
+"""The logging handler: from any logger to the intake, at the price of two tuples and a dict where they are enough."""
 
 import logging
 import sys
@@ -9,10 +9,12 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture import context
 from notify.capture.context import STRUCTLOG
-from notify.capture.log_record import STANDARD
-from notify.capture.ordinary import Ordinary, parts_of
+from notify.capture.deferred import Deferred
+from notify.capture.event_dict import exception_in
+from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
+from notify.clock import YEAR_10000
 from notify.delivery.intake import HEAVY, Intake
 from notify.plain import SCALARS, came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
@@ -22,7 +24,6 @@ ASYNCIO = "asyncio"
 """The logger through which asyncio and uvloop say what nobody awaited. What is reported there as a crash is not said
 a second time."""
 
-_BEFORE_LAST, _LAST = len(STANDARD) - 1, STANDARD[-1]
 _modules = sys.modules
 
 
@@ -62,37 +63,36 @@ class IntakeHandler(logging.Handler):
             # costs its caller a microsecond.
             if type(record) is LogRecord and type(level := record.levelno) is int and level < intake.wake_level:
                 attributes = record.__dict__
-                names = islice(attributes, _BEFORE_LAST, None)
+                names = islice(attributes, BEFORE_LAST, None)
                 if (
-                    next(names, None) == _LAST
-                    and type(message := attributes["msg"]) is type(name := attributes["name"]) is str
+                    next(names, None) == LAST
+                    and type(template := attributes["msg"]) is type(logger := attributes["name"]) is str
                     and type(args := attributes["args"]) is tuple
                     and attributes["exc_info"] is attributes["exc_text"] is attributes["stack_info"] is None
-                    and type(attributes["created"]) is float
+                    and type(created := attributes["created"]) is float
+                    and 0.0 <= created < YEAR_10000
                     and not (context.bound if context.is_known else STRUCTLOG in _modules)
                 ):
-                    weight = len(message) + len(name)
+                    weight = len(template) + len(logger)
                     for value in args:
                         kind = type(value)
                         if kind is str:
                             weight += len(value)
                         elif kind not in SCALARS:
-                            break
-                    else:
-                        extras = {}
-                        for name in names:
-                            extras[name] = value = attributes[name]
-                            kind = type(value)
-                            if kind is str:
-                                weight += len(value)
-                            elif kind not in SCALARS:
-                                break
-                        else:
-                            if weight < HEAVY and len(intake.waiting) < intake.capacity:
-                                ordinary = (Ordinary, parts_of(attributes), extras)
-                                self._remember(ordinary)
-                                intake.waiting.append(ordinary)
-                                return True
+                            weight += HEAVY  # it may change, and can wait as little as what is heavy
+                    extras = {}
+                    for name in names:
+                        extras[name] = value = attributes[name]
+                        kind = type(value)
+                        if kind is str:
+                            weight += len(value)
+                        elif kind not in SCALARS:
+                            weight += HEAVY
+                    if weight < HEAVY and len(intake.waiting) < intake.capacity:
+                        unmade = (Deferred, origin_of(attributes), created, level, template, args, extras)
+                        self._remember(unmade)
+                        intake.waiting.append(unmade)
+                        return True
         except BaseException as error:  # it is no ordinary record, then
             if came_from_a_signal(error):
                 raise
@@ -134,6 +134,5 @@ class IntakeHandler(logging.Handler):
 
 
 def _is_said(record: LogRecord) -> bool:
-    exc_info = getattr(record, "exc_info", None)
-    exception = exc_info[1] if type(exc_info) is tuple and len(exc_info) > 1 else None
-    return isinstance(exception, BaseException) and report_of(exception) is not None
+    exception = exception_in(getattr(record, "exc_info", None))
+    return exception is not None and report_of(exception) is not None

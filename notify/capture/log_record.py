@@ -4,31 +4,38 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from logging import LogRecord
+from operator import itemgetter
 from typing import Any
 
 from notify.clip import clip
-from notify.clock import YEAR_10000
+from notify.clock import is_time
 from notify.event import Event, ExceptionInfo, Source, event_of_record
 from notify.plain import MAX_ITEMS, MAX_MESSAGE, MAX_TEXT, class_name, clean, safe_repr, safe_str
 
 STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
 """Attributes that every record has; extras come after them, since makeRecord() adds them last."""
+LAST = STANDARD[-1]
+BEFORE_LAST = len(STANDARD) - 1
 NO_EXTRAS = frozenset(STANDARD) | {"message", "asctime", "taskName"}
 """The others are set by formatters and handlers that saw the record before us, and are no one's extras."""
-ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
-"""What all records of one log call have in common."""
 
+ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
+"""Where a record comes from. Many come from one place, so what is made of these is remembered."""
+origin_of = itemgetter(*ORIGIN)
+"""Takes these of the attributes of a record."""
 Origin = tuple[Any, ...]
-"""The values of these."""
+"""Their values."""
+
 Common = tuple[str, str, Source]
 """Logger, topic and source."""
 
+_LINE, _PROCESS = map(ORIGIN.index, ("lineno", "process"))
 _CALLS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
 _TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
 
 
-def event_with(
+def event_from(
     origin: Origin,
     created: object,
     message: str,
@@ -56,7 +63,7 @@ def event_with(
             topic = wanted
             del fields["topic"]
     return event_of_record(
-        moment(created),
+        time_of(created),
         message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
         level,
         body,
@@ -77,19 +84,19 @@ def unformatted(template: object, args: object, error: BaseException) -> str:
     return f"{shown_template} [not formatted, {class_name(error)}: {shown}]"
 
 
-def moment(created: object) -> float:
+def time_of(created: object) -> float:
     """Return when a record was made, in UTC epoch seconds; now when it has no time that makes sense."""
-    return created if type(created) is float and 0 <= created < YEAR_10000 else time.time()
+    return created if type(created) is float and is_time(created) else time.time()
 
 
-def text(value: object) -> str:
+def text_of(value: object) -> str:
     """Return as valid Unicode what is a string, or None, in all but odd records."""
     if type(value) is str and value.isascii():
         return value
     return "" if value is None else clean(safe_str(value))
 
 
-def number(value: object, otherwise: int) -> int:
+def integer_of(value: object, otherwise: int) -> int:
     """Return what is an integer in all but odd records."""
     return int.__int__(value) if isinstance(value, int) else otherwise
 
@@ -114,27 +121,27 @@ def _fields(extras: Mapping[Any, object]) -> dict[str, object]:
 
 
 def _common(origin: Origin) -> Common:
-    """Return what all records of one log call have in common."""
+    """Return what all records of one place have in common."""
     global _last
     try:
         # A log call in a loop is made many times in a row, and to compare costs a third of what looking up does.
         last, common = _last
         if origin != last:
-            common = _remembered(*origin)
-            if type(origin[_LINE]) is type(origin[_PROCESS]) is int:  # 1.0 is no line number, and equals one
+            common = _cached_common(*origin)
+            # 7.0 equals 7: a sound record must not get what was made of an odd one.
+            if type(origin[_LINE]) is type(origin[_PROCESS]) is int:
                 _last = origin, common
     except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
-        return _in_common(*origin)
+        return _make_common(*origin)
     return common
 
 
-def _in_common(
+def _make_common(
     name: object, level: object, path: object, line: object, function: object, process: object, thread: object
 ) -> Common:
-    source = Source(text(path), number(line, 0), text(function), number(process, 0), text(thread))
-    return text(name), topic_of(text(level)), source
+    source = Source(text_of(path), integer_of(line, 0), text_of(function), integer_of(process, 0), text_of(thread))
+    return text_of(name), topic_of(text_of(level)), source
 
 
-_LINE, _PROCESS = map(ORIGIN.index, ("lineno", "process"))
-_remembered = lru_cache(maxsize=_CALLS, typed=True)(_in_common)  # by type too, as above
+_cached_common = lru_cache(maxsize=_CALLS, typed=True)(_make_common)  # by type too, as above
 _last: tuple[Origin, Common] = ((), ("", "", Source()))

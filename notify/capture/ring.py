@@ -4,10 +4,9 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from notify.capture.ordinary import Ordinary, UnmadeOrdinary
+from notify.capture.deferred import Deferred, Unmade
 from notify.capture.snapshot import Snapshot
 from notify.clip import clip_end
-from notify.clock import is_time
 from notify.exceptions import Outline
 from notify.levels import level_name
 from notify.plain import clean
@@ -45,9 +44,9 @@ class RingBuffer:
 
     def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
         self._longest = longest
-        self._records: deque[Remembered | UnmadeOrdinary] = deque(maxlen=capacity)
+        self._records: deque[Remembered | Unmade] = deque(maxlen=capacity)
         self.add = self._records.append
-        """The logging handler adds by this what is ordinary, as the intake takes it, which saves it a call."""
+        """The logging handler adds by this what it defers, as the intake takes it, which saves it a call."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -63,11 +62,11 @@ class RingBuffer:
         kept = tuple(self._records)  # one call into C: nobody appends meanwhile
         return [each if isinstance(each, Remembered) else self._remembered(each[0](*each[1:])) for each in kept]
 
-    def _remembered(self, said: Snapshot | Ordinary, outline: Outline | None = None) -> Remembered:
-        message, moment = said.message, said.time
+    def _remembered(self, said: Snapshot | Deferred, outline: Outline | None = None) -> Remembered:
+        message = said.message
         if len(message) > self._longest:
             message = clip_end(message, self._longest)
-        return Remembered(moment if is_time(moment) else 0.0, said.level, clean(said.logger[:_NAME]), message, outline)
+        return Remembered(said.time, said.level, clean(said.logger[:_NAME]), message, outline)
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""

@@ -11,13 +11,15 @@ from typing import Any
 from notify.capture import context
 from notify.capture.event_dict import NOT_FIELDS, body_of, exception_in, exception_of
 from notify.capture.log_record import (
+    BEFORE_LAST,
+    LAST,
     NO_EXTRAS,
     ORIGIN,
-    STANDARD,
-    event_with,
-    moment,
-    number,
-    text,
+    event_from,
+    integer_of,
+    origin_of,
+    text_of,
+    time_of,
     topic_of,
     unformatted,
 )
@@ -41,13 +43,12 @@ _OF_STRUCTLOG = ("_logger", "_name")
 _STRUCTLOG = context.STRUCTLOG
 _modules = sys.modules
 _NO_FIELDS = NOT_FIELDS - {"topic"}  # which is taken from the fields like that of any record
-_BEFORE_LAST = len(STANDARD) - 1
 
 
 class Snapshot:
     """What an event is made of later, taken from a record, and nothing in it that can change.
 
-    Built on the caller's thread, so this constructor is the price of a log call: no regular expression, no
+    Built on the caller's thread, where it is the price of a log call that cannot be deferred: no regular expression, no
     JSON, no frame is kept. Thousands may wait, and the garbage collector walks through all that can hold others: hence
     a tuple and a small dict rather than a copy of the record's. Never raises an Exception.
     """
@@ -63,7 +64,7 @@ class Snapshot:
         # All that is asked of the record, in two calls: each is dear on a thread that has just woken up.
         attributes = record.__dict__
         try:
-            self._origin = _origin_of(attributes)
+            self._origin = origin_of(attributes)
             message, args, level, self._created, exc_info, exc_text, self._body = _parts_of(attributes)
         except KeyError:  # a filter has removed one of them, or it is a property of the program's own class
             self._origin = tuple(getattr(record, name, None) for name in ORIGIN)
@@ -89,7 +90,7 @@ class Snapshot:
             self.message = unformatted(getattr(record, "msg", None), getattr(record, "args", None), error)
         if type(self.message) is not str:  # "%s" of a string of the program's own class may be one itself
             self.message = str.__str__(self.message)
-        self.level = level if type(level) is int else number(level, logging.INFO)
+        self.level = level if type(level) is int else integer_of(level, logging.INFO)
         weight = len(self.message)
         self.exception = None
         if exc_info is not None and (raised := _raised(exc_info)) is not None:
@@ -99,8 +100,8 @@ class Snapshot:
             self._body = exc_text  # a record that came through a socket or a pickle has its traceback as text only
         extras: dict[Any, object] = {}
         self._extras = extras
-        names: Iterator[Any] = islice(attributes, _BEFORE_LAST, None)
-        if next(names, None) != STANDARD[-1]:  # the program's own LogRecord may set attributes before LogRecord does
+        names: Iterator[Any] = islice(attributes, BEFORE_LAST, None)
+        if next(names, None) != LAST:  # the program's own LogRecord may set attributes before LogRecord does
             names = filterfalse(NO_EXTRAS.__contains__, attributes)
         try:
             for name in names:
@@ -142,20 +143,20 @@ class Snapshot:
     @property
     def time(self) -> float:
         """UTC epoch seconds; now when the record has none that makes sense."""
-        return moment(self._created)
+        return time_of(self._created)
 
     @property
     def level_name(self) -> str:
         """Name of the level, as the record has it."""
-        return text(self._origin[1])
+        return text_of(self._origin[1])
 
     @property
     def logger(self) -> str:
         """Name of the logger."""
-        return text(self._origin[0])
+        return text_of(self._origin[0])
 
     def note_template(self, record: LogRecord) -> None:
-        """Remember what the message was before its arguments were put in. For records that may fold."""
+        """Remember what the message was before its arguments were put in."""
         template, args = getattr(record, "msg", None), getattr(record, "args", None)
         has_args = bool(args) if type(args) in (tuple, dict) else args is not None
         self._template = template if has_args and type(template) is str else self.message
@@ -174,13 +175,13 @@ class Snapshot:
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
         exception = self.exception
-        return event_with(
+        return event_from(
             self._origin,
             self._created,
             self.message,
             self.level,
             self._extras,
-            text(self._body),
+            text_of(self._body),
             None if exception is None else exception.info(),
         )
 
@@ -206,5 +207,4 @@ def _is_reported(record: LogRecord) -> bool:
 
 
 _PARTS = ("msg", "args", "levelno", "created", "exc_info", "exc_text", "stack_info")
-_origin_of = itemgetter(*ORIGIN)
 _parts_of = itemgetter(*_PARTS)

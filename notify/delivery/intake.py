@@ -47,7 +47,7 @@ class Draft(Protocol):
 
 
 Unmade = tuple[Callable[..., Draft], *tuple[Any, ...]]
-"""What makes a draft, and what it is given: for callers who would wait for that. Made when somebody takes it."""
+"""A draft that is made when it is taken: its class, and what that is given. To make it would cost its caller a call."""
 
 
 class Kept(NamedTuple):
@@ -117,7 +117,7 @@ class Intake:
         self.waiting: deque[Draft | Unmade | None] = deque()
         """What was left and not taken; before what is heavy, None for each further place that it takes. The logging
         handler adds to it what is below `wake_level`, lighter than `HEAVY` and fits `capacity`, and leaves it unmade,
-        which saves it four calls."""
+        which saves it calls."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
@@ -245,14 +245,14 @@ class Intake:
         """Remove and return the oldest drafts, *limit* at most. For the dispatcher."""
         waiting = self.waiting
         taken: list[Draft] = []
-        try:
-            while len(taken) < limit:
+        while len(taken) < limit:
+            try:
                 draft = waiting.popleft()
-                if type(draft) is tuple:
-                    make, *given = draft
-                    taken.append(make(*given))
-                elif draft is not None:
-                    taken.append(cast("Draft", draft))  # for mypy, anything might be a tuple of another class
-        except IndexError:
-            pass
+            except IndexError:
+                break
+            if type(draft) is tuple:  # and not `Kept`, which is one, too
+                make, *given = draft
+                taken.append(make(*given))
+            elif draft is not None:
+                taken.append(cast("Draft", draft))  # for mypy, it might be a tuple all the same
         return taken

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 from notify import diagnostics, settings, threads
-from notify.backends.http import IMPORTS, HttpClient
+from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
 from notify.errors import ConfigError, RetryLater
@@ -36,7 +36,7 @@ def monitor_url(config: Settings) -> str | None:
         _fail_url(url)
     except ValueError as error:
         raise ConfigError(f"{settings.HEARTBEAT_URL.name}: {error}") from None
-    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else url
+    return None if settings.reaches_nobody(config) else url
 
 
 def heartbeat(
@@ -51,7 +51,7 @@ def heartbeat(
     url, every = monitor_url(config), config.get(settings.HEARTBEAT_SECONDS)
     if url is None:
         return None
-    threads.load_early(*IMPORTS)
+    threads.load_early(*HttpClient.imports)
     stale_after = config.get(settings.NOTIFY_STALE_AFTER)
     return Heartbeat(
         run_state,

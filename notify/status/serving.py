@@ -80,7 +80,7 @@ def serving(config: Settings) -> Serving | None:
         name=config.get(settings.NAME) or settings.program_name(),
         icon_url=config.get(settings.ICON_URL),
     )
-    return None if settings.is_offline(config) or config.get(settings.NOTIFY_DRY_RUN) else found
+    return None if settings.reaches_nobody(config) else found
 
 
 def readers(config: Settings) -> auth.Readers | None:

@@ -38,7 +38,7 @@ def check_backend(make: Callable[[], Backend], *, secrets: Sequence[str] = ()) -
     for name in ("durable", "folds"):
         assert isinstance(getattr(backend, name, False), bool), f"{name} is True or False"
     names = getattr(backend, "imports", ())
-    assert not isinstance(names, str), "imports is a tuple of names of modules"
+    assert isinstance(names, tuple | list), "imports is a tuple of names of modules"
     assert all(isinstance(name, str) for name in names), "imports is a tuple of names of modules"
     _shows_none(secrets, repr(backend), "repr()")
 

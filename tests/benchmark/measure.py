@@ -71,11 +71,11 @@ def output(*arguments: str) -> str:
 
 
 def _base() -> Say:
-    root = logging.getLogger("nobody")
-    root.addHandler(logging.NullHandler())
-    root.setLevel(logging.INFO)
-    root.propagate = False
-    logger = root.getChild("strategy")  # as far from its handler as the one that is compared with it
+    parent = logging.getLogger("nobody")
+    parent.addHandler(logging.NullHandler())
+    parent.setLevel(logging.INFO)
+    parent.propagate = False
+    logger = parent.getChild("strategy")  # as far from its handler as the one that is compared with it
 
     def say(number: int) -> None:
         logger.info("Bought %d of %s", number, "ETH", extra={"pair": "ETH-USDC", "price": 1850.25, "slot": number})

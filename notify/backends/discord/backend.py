@@ -12,7 +12,7 @@ from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
 from notify.backends.discord.sent import SentMessages, file_ids
 from notify.backends.discord.url import parse_snowflake, parse_webhook_url
-from notify.backends.http import IMPORTS, Answer, HttpClient, Part, mapping, parsed
+from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event, Phase
 from notify.version import __version__
@@ -57,7 +57,7 @@ class DiscordBackend:
     durable = True
     max_batch = MAX_EMBEDS
     folds = True
-    imports = (*IMPORTS, "discord_webhook")
+    imports = (*HttpClient.imports, "discord_webhook")
     posted: MutableMapping[str, str]
     """Where it finds the messages again that it may change."""
     limiter: Limiter

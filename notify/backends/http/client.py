@@ -11,9 +11,6 @@ from notify.errors import RetryLater
 # A lookup of glibc's ends after half a minute at most, unless the system is configured otherwise.
 _MAX_STUCK = 4
 
-IMPORTS = ("requests", "encodings.idna")
-"""What a request imports; the second is the socket's, for the name of the host."""
-
 
 class HttpClient:
     """Talks to one host over a connection that stays open; to any number of them with `Connection: close`.
@@ -22,6 +19,9 @@ class HttpClient:
     the environment are used, `~/.netrc` is not read. For one thread at a time; a forked child gets a connection of its
     own. Nothing is imported or started before the first request.
     """
+
+    imports = ("requests", "encodings.idna")
+    """What a request imports; the second is the socket's, for the name of the host."""
 
     def __init__(self) -> None:
         self._requester: Requester | None = None

@@ -47,9 +47,13 @@ class RelayBackend:
     in_order = True  # the workers count by it, and have what is urgent overtake
     max_batch = 100
     imports = (
-        *("redis", "notify.event_json"),
-        # By redis, when it connects and looks up which version it is of.
-        *("secrets", "email.parser", "importlib.metadata._adapters", "encodings.idna"),
+        "redis",
+        "notify.event_json",
+        # The rest is redis' own: when it connects, and looks up its version.
+        "secrets",
+        "email.parser",
+        "importlib.metadata._adapters",
+        "encodings.idna",
     )
 
     def __init__(self, url: str, origin: Origin, *, lines: Lines | None = None) -> None:

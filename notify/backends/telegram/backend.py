@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notify import diagnostics
-from notify.backends.http import IMPORTS, Answer, HttpClient, mapping, parsed
+from notify.backends.http import Answer, HttpClient, mapping, parsed
 from notify.backends.telegram.address import TELEGRAM, parse_base, parse_token
 from notify.backends.telegram.answer import Said, reason, said_in
 from notify.backends.telegram.limiter import Limiter, process_limiter
@@ -52,7 +52,7 @@ class TelegramBackend:
     durable = True
     max_batch = 1
     folds = True
-    imports = IMPORTS
+    imports = HttpClient.imports
     limiter: Limiter
     """Says when the next message may go out. It may be replaced before the first one."""
 

@@ -1,0 +1,70 @@
+"""A log record that is put together later: nothing that an ordinary one has can change meanwhile."""
+
+from typing import Any
+
+from notify.capture.log_record import Origin, event_from, text_of, unformatted
+from notify.clip import clip
+from notify.delivery.ticket import Ticket
+from notify.event import Event
+from notify.plain import MAX_TEXT
+
+
+class Deferred:
+    """A draft of a record whose arguments and extras are scalars, and whose message is formatted later.
+
+    Args:
+        origin: the values of `log_record.ORIGIN`.
+        time: UTC epoch seconds.
+        level: severity, in logging's numbers.
+        template: of the message.
+        args: what goes into it.
+        extras: values by names, which may be anything.
+    """
+
+    __slots__ = ("_args", "_extras", "_origin", "_template", "level", "time")
+
+    ticket: Ticket | None = None
+    weight = 0  # less than takes a second place
+
+    def __init__(
+        self,
+        origin: Origin,
+        time: float,
+        level: int,
+        template: str,
+        args: tuple[object, ...],
+        extras: dict[Any, object],
+    ) -> None:
+        self._origin = origin
+        self.time = time
+        self.level = level
+        self._template = template
+        self._args = args
+        self._extras = extras
+
+    @property
+    def logger(self) -> str:
+        """Name of the logger."""
+        return text_of(self._origin[0])
+
+    @property
+    def message(self) -> str:
+        """The template with its arguments."""
+        return _formatted(self._template, self._args) if self._args else self._template
+
+    def event(self) -> Event:
+        """Make the event of it. May be called more than once; never raises an Exception."""
+        return event_from(self._origin, self.time, self.message, self.level, self._extras)
+
+
+Unmade = tuple[type[Deferred], Origin, float, int, str, tuple[object, ...], dict[Any, object]]
+"""What the handler leaves in the intake and in the ring: the class, and what that is given."""
+
+
+def _formatted(template: str, args: tuple[object, ...]) -> str:
+    try:
+        message = template % args
+    except Exception as error:  # noqa: BLE001 - they do not go together
+        return unformatted(template, args, error)
+    # What is light is long only when it is padded (`%100000d`), and a batch of them was to be light, too.
+    return message if len(message) <= MAX_TEXT else clip(message, MAX_TEXT)
