@@ -363,7 +363,6 @@ def reaches_nobody(config: Settings) -> bool:
     return is_offline(config) or config.get(NOTIFY_DRY_RUN)
 
 
-
 def known_secrets(config: Settings) -> list[str]:
     """Return the secrets of *config*, and those of the process: whatever it was set up from, libraries read these."""
     return [*config.secrets(), *Settings(os.environ).secrets()]

@@ -128,7 +128,7 @@ BROKEN: list[tuple[str, dict[str, object], str]] = [
     ("batches of a text", {"max_batch": "many"}, "max_batch is a number of events"),
     ("durable is a text", {"durable": "yes"}, "durable is True or False"),
     ("folds is a number", {"folds": 1}, "folds is True or False"),
-    ("imports is nothing", {"imports": None}, "imports is a tuple of names of modules"),
+    ("imports is a number", {"imports": 5}, "imports is a tuple of names of modules"),
     ("imports is a text", {"imports": "pager_client"}, "imports is a tuple of names of modules"),
     ("imports are modules", {"imports": (json,)}, "imports is a tuple of names of modules"),
     ("returns nothing", {"send": returning(None)}, r"send\(\) returns how many events .* not NoneType"),
