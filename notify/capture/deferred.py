@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from notify.capture.log_record import Origin, event_from, text_of, unformatted
+from notify.capture.log_record import Origin, common_of, fields_of, text_of, topic_in, unformatted
 from notify.clip import clip
 from notify.delivery.ticket import Ticket
-from notify.event import Event
-from notify.plain import MAX_TEXT
+from notify.event import Event, event_of_record
+from notify.plain import MAX_TEXT, clean
 
 
 class Deferred:
@@ -54,7 +54,15 @@ class Deferred:
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        return event_from(self._origin, self.time, self.message, self.level, self._extras)
+        # Of these there may be very many: what is called costs more than what it does.
+        logger, topic, source = common_of(self._origin)
+        fields = fields_of(self._extras)
+        if "topic" in fields:
+            topic = topic_in(fields, topic)
+        message = _formatted(self._template, self._args) if self._args else self._template
+        if not message.isascii():
+            message = clean(message)
+        return event_of_record(self.time, message, self.level, "", topic, fields, None, logger, source)
 
 
 Unmade = tuple[type[Deferred], Origin, float, int, str, tuple[object, ...], dict[Any, object]]

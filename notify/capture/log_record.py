@@ -9,8 +9,8 @@ from typing import Any
 
 from notify.clip import clip
 from notify.clock import is_time
-from notify.event import Event, ExceptionInfo, Source, event_of_record
-from notify.plain import MAX_ITEMS, MAX_MESSAGE, MAX_TEXT, class_name, clean, safe_repr, safe_str
+from notify.event import Source
+from notify.plain import MAX_ITEMS, MAX_TEXT, class_name, clean, safe_repr, safe_str
 
 STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
 """Attributes that every record has; extras come after them, since makeRecord() adds them last."""
@@ -33,46 +33,6 @@ _LINE, _PROCESS = map(ORIGIN.index, ("lineno", "process"))
 _CALLS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
 _TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
-
-
-def event_from(
-    origin: Origin,
-    created: object,
-    message: str,
-    level: int,
-    extras: Mapping[Any, object],
-    body: str = "",
-    exception: ExceptionInfo | None = None,
-) -> Event:
-    """Return the event of a record that has these. Never raises an Exception.
-
-    Args:
-        origin: the values of `ORIGIN`, whatever they are.
-        created: UTC epoch seconds; what is no time stands for now.
-        message: formatted.
-        level: severity, in logging's numbers.
-        extras: values that nobody can change, by any names.
-        body: valid Unicode.
-        exception: what was raised.
-    """
-    logger, topic, source = _common(origin)
-    fields = _fields(extras)
-    if "topic" in fields:
-        wanted = fields["topic"]
-        if isinstance(wanted, str) and wanted:
-            topic = wanted
-            del fields["topic"]
-    return event_of_record(
-        time_of(created),
-        message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
-        level,
-        body,
-        topic,
-        fields,
-        exception,
-        logger,
-        source,
-    )
 
 
 def unformatted(template: object, args: object, error: BaseException) -> str:
@@ -106,7 +66,16 @@ def topic_of(level_name: str) -> str:
     return _TOPIC_OF_LEVEL.get(level_name, "log")
 
 
-def _fields(extras: Mapping[Any, object]) -> dict[str, object]:
+def topic_in(fields: dict[str, object], otherwise: str) -> str:
+    """Remove and return the topic that an extra gives, the other one when there is none."""
+    wanted = fields["topic"]
+    if not isinstance(wanted, str) or not wanted:
+        return otherwise
+    del fields["topic"]
+    return wanted
+
+
+def fields_of(extras: Mapping[Any, object]) -> dict[str, object]:
     """Return a copy of *extras* without those that are no one's: long strings cut, all of them valid Unicode."""
     fields: dict[str, object] = {}
     for name, value in extras.items():
@@ -120,8 +89,8 @@ def _fields(extras: Mapping[Any, object]) -> dict[str, object]:
     return fields
 
 
-def _common(origin: Origin) -> Common:
-    """Return what all records of one place have in common."""
+def common_of(origin: Origin) -> Common:
+    """Return what all records of one place have in common. Never raises an Exception."""
     global _last
     try:
         # A log call in a loop is made many times in a row, and to compare costs a third of what looking up does.

@@ -15,18 +15,22 @@ from notify.capture.log_record import (
     LAST,
     NO_EXTRAS,
     ORIGIN,
-    event_from,
+    common_of,
+    fields_of,
     integer_of,
     origin_of,
     text_of,
     time_of,
+    topic_in,
     topic_of,
     unformatted,
 )
+from notify.clip import clip
 from notify.delivery.ticket import Ticket
-from notify.event import Event
+from notify.event import Event, event_of_record
 from notify.exceptions import Raised
 from notify.plain import (
+    MAX_MESSAGE,
     SCALARS,
     came_from_a_signal,
     clean,
@@ -174,15 +178,21 @@ class Snapshot:
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        exception = self.exception
-        return event_from(
-            self._origin,
-            self._created,
-            self.message,
+        logger, topic, source = common_of(self._origin)
+        fields = fields_of(self._extras)
+        if "topic" in fields:
+            topic = topic_in(fields, topic)
+        message, exception = self.message, self.exception
+        return event_of_record(
+            self.time,
+            message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
             self.level,
-            self._extras,
             text_of(self._body),
+            topic,
+            fields,
             None if exception is None else exception.info(),
+            logger,
+            source,
         )
 
 

@@ -22,6 +22,7 @@ import loops
 import measure
 import memory
 import receivers
+import steps
 import table
 from competitors import BURSTS, HANDLERS, HANGING, IMPORTS
 from destinations import running
@@ -89,6 +90,8 @@ def main() -> None:
             _hanging(calls),
             "### How fast a burst arrives",
             _flows(flows),
+            "### What the steps of an event over TCP cost",
+            _steps(steps.steps()),
             "### What of such a burst rsyslog loses",
             _losses(losses),
             "### What a durable `logger.trade` costs its caller",
@@ -190,6 +193,11 @@ def _flows(flows: dict[str, list[Flow]]) -> str:
             ]
         )
     return f"{EVENTS:,} events from one thread.\n\n{table.markdown(head, rows)}"
+
+
+def _steps(found: dict[str, float]) -> str:
+    rows = [[name, f"{value:.2f}"] for name, value in (found | {"all of them": sum(found.values())}).items()]
+    return table.markdown(["one after the other, in one thread", "µs an event"], rows)
 
 
 def _losses(losses: dict[str, list[float]]) -> str:
