@@ -28,8 +28,6 @@ Optional attributes, with what a lane assumes without them:
     passes_matters: bool     False; True: hands on events to where repeats are counted, for many programs together. It
                              folds nothing, gets every event with its matter, and learns of every end
     in_order: bool = False   for readers who read along, and who count by it: no event overtakes another
-    imports: Sequence = ()   names of modules that `send` imports. setup() imports them before it returns: a lane that
-                             imports while the program runs holds up its threads for 5 ms at a time
     ready_in() -> float      seconds until the destination's limits allow the next call of send(); 0 without it
     check() -> str           says in one line what was found there, sending nothing, or raises as `send` does; raises
                              `Unfit` of what takes events and should be set up otherwise
@@ -54,8 +52,8 @@ from typing import Protocol, runtime_checkable
 from notify.event import Event
 
 __all__ = [
-    "Backend", "BackendFactory", "durable", "edits", "folds", "imports", "in_order", "max_batch", "passes_matters",
-    "ready_in", "remember_in",
+    "Backend", "BackendFactory", "durable", "edits", "folds", "in_order", "max_batch", "passes_matters", "ready_in",
+    "remember_in",
 ]  # fmt: skip
 
 
@@ -107,11 +105,6 @@ def remember_in(backend: Backend, posted: MutableMapping[str, str]) -> None:
 def max_batch(backend: Backend) -> int:
     """Return how many events one `send` of *backend* takes, at least 1."""
     return max(1, int(getattr(backend, "max_batch", 1)))
-
-
-def imports(backend: Backend) -> Sequence[str]:
-    """Return the names of what `send` of *backend* imports."""
-    return tuple(getattr(backend, "imports", ()))
 
 
 def in_order(backend: Backend) -> bool:

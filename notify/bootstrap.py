@@ -17,7 +17,7 @@ from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
-from notify.destinations import destinations, load_imports, without_effect
+from notify.destinations import destinations, needed, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
@@ -88,8 +88,8 @@ def setup(
     delivered, and not what is served. A call after that begins a new run, which takes the place of the one before.
     A child of `multiprocessing` serves nothing, and has no heartbeat.
 
-    Waits for no network. Imports what the backends need, which takes 50 to 200 ms: call it before the event loop
-    begins, which no thread of ours then holds up by importing.
+    Waits for no network. Imports what our backends need, which takes up to a quarter of a second: call it before the
+    event loop begins, which no thread of ours then holds up by importing.
 
     Args:
         env: names and values; the process environment by default.
@@ -104,7 +104,9 @@ def setup(
     Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
     """
     with _setting_up:
-        return _set_up(env, env_file, backends, signals=signals)
+        notifier, imports = _set_up(env, env_file, backends, signals=signals)
+    threads.load_early(*imports)  # who sets up once more meanwhile, in a signal handler for one, gets what is there
+    return notifier
 
 
 def extend(env: Mapping[str, str]) -> Notifier:
@@ -130,7 +132,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
             reached.pop(name).close()
             if name not in ("stdout", "relay"):  # which nobody has asked for once more: they are in any environment
                 diagnostics.report(f"extend {name}", f"there is a backend {name} already, which stays as it is")
-        load_imports(config, reached)
+        imports = needed(config, reached)
         outbox = None if notifier.has_outbox else open_outbox(config, reached)
         try:
             for name in list(reached):
@@ -146,7 +148,8 @@ def extend(env: Mapping[str, str]) -> Notifier:
             run.env = {**(os.environ if run.env is None else run.env), **env}
             if notifier.has_outbox and run.marker is None and not hooks.is_interactive():
                 run.marker = _mark_run(notifier, config)
-        return notifier
+    threads.load_early(*imports)
+    return notifier
 
 
 def _set_up(
@@ -155,14 +158,15 @@ def _set_up(
     backends: Mapping[str, object] | None,
     *,
     signals: bool,
-) -> Notifier:
+) -> tuple[Notifier, list[str]]:
+    """Return the notifier, and what threads of ours would import."""
     global _asked_for
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
         if _asked(env, env_file, backends) not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
-        return existing
+        return existing, []
     asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
     settings.report_unknown(config)
@@ -172,7 +176,6 @@ def _set_up(
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})
-    load_imports(config, reached)
     outbox = open_outbox(config, reached)
     redact = redactor(config)
     notifier = Notifier(
@@ -215,7 +218,7 @@ def _set_up(
     _close_at_exit(notifier)
     set_notifier(notifier)
     _asked_for = asked
-    return notifier
+    return notifier, needed(config, reached)
 
 
 def _asked(

@@ -5,13 +5,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from notify import diagnostics, settings, threads
-from notify.backend import Backend, imports
-from notify.backends.registry import adapt, load
+from notify import diagnostics, settings
+from notify.backend import Backend
+from notify.backends.registry import adapt, imports, load
 from notify.backends.stdout import StdoutBackend
 from notify.errors import ConfigError
 from notify.event import Event, Origin
@@ -74,16 +74,11 @@ def destinations(
     return reached, _with_fallbacks(config, routes, all_known=passed is not None, growing=growing)
 
 
-def load_imports(config: Settings, reached: Mapping[str, Backend]) -> None:
-    """Import what *reached* would import while the program runs. Nothing, where nothing leaves this machine.
-
-    Raises nothing, and opens and resolves nothing.
-    """
+def needed(config: Settings, reached: Mapping[str, Backend]) -> list[str]:
+    """Return the names of what our backends among *reached* import when they send; none where nobody is reached."""
     if settings.reaches_nobody(config):
-        return
-    for backend in reached.values():
-        with suppress(Exception):  # a third party's attribute may be anything
-            threads.load_early(*imports(backend))
+        return []
+    return [name for backend in reached.values() for name in imports(backend)]
 
 
 def _with_fallbacks(

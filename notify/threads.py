@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import get_ident
 
 from notify import diagnostics
+from notify.plain import came_from_a_signal
 
 _LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a quarter of that
 
@@ -25,6 +26,7 @@ idents: Container[int] = _ours
 _at_exit = False
 _loaded: set[str] = set()
 _loading = threading.RLock()
+_is_forked = False
 _forking = threading.local()
 
 
@@ -38,7 +40,8 @@ def _go_on() -> None:
 
 
 def _begin_in_child() -> None:
-    global _loading
+    global _is_forked, _loading
+    _is_forked = True
     _ours.clear()  # none of them lives here, and threads of this process may be given the same numbers
     _loading = threading.RLock()
 
@@ -70,12 +73,16 @@ def load_early(*names: str) -> None:
     """Import modules on the calling thread, at the start of the program, that threads of ours would import later on.
 
     Python lets a thread that imports keep the interpreter lock for 5 ms at a time, and there are many such times in a
-    tenth of a second: an event loop would stand still for each of them. Raises nothing: what cannot be imported is left
-    to the thread that needs it, which tells.
+    tenth of a second: an event loop would stand still for each of them. Raises nothing but what a signal does: what
+    cannot be imported is left to the thread that needs it, which tells. In a forked child all is left to them: who was
+    importing in the parent does not exist there, and to wait for him would be to wait for good.
     """
-    for name in names:
-        with suppress(Exception):  # a module may raise anything
+    for name in () if _is_forked else names:
+        try:
             load(name)
+        except BaseException as error:
+            if came_from_a_signal(error):
+                raise
 
 
 def start(name: str, target: Callable[[], None], *, marked: bool = True) -> threading.Thread:

@@ -3,7 +3,6 @@
 import json
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,37 +232,61 @@ def test_what_cannot_be_imported_ends_no_start_and_is_told_by_who_needs_it() -> 
     assert said == "ModuleNotFoundError"
 
 
+def test_a_module_that_raises_what_ends_programs_ends_no_start(tmp_path: Path) -> None:
+    (tmp_path / "discord_webhook.py").write_text("raise SystemExit('a script without a guard')\n")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import notify; notify.setup(); print('[]')"
+
+    assert found(script, DISCORD_WEBHOOK_URL=WEBHOOK, NOTIFY_DURABLE_LEVEL="CRITICAL") == []
+
+
 class Needing(MemoryBackend):
-    """A backend that says what it imports.
+    """A backend of a program's own, with an attribute that ours have."""
 
-    Args:
-        imports: whatever it says.
-    """
-
-    def __init__(self, imports: object) -> None:
-        super().__init__()
-        self.imports = imports
+    imports = ("pager_client",)
 
 
-def test_a_backend_of_ones_own_has_what_it_names_imported_by_who_sets_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "pager_client.py").write_text("import threading; thread = threading.current_thread().name\n")
+def test_what_a_backend_of_ones_own_imports_is_its_own_affair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pager_client.py").write_text("import notify; notify.setup()\n")  # where another thread may hang
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "pager_client", raising=False)  # and so it is not left there
-
-    with notify.setup(env=QUIET, backends={"pager": Needing(("no_such_module_anywhere", "pager_client"))}):
-        loaded = sys.modules.get("pager_client")
-
-    assert loaded is not None
-    assert loaded.thread == threading.current_thread().name
-
-
-@pytest.mark.parametrize("imports", [None, 5, [None], ("no_such_module_anywhere",)])
-def test_a_backend_that_names_nothing_of_use_is_reached_all_the_same(imports: object) -> None:
-    backend = Needing(imports)
+    backend = Needing()
 
     with notify.setup(env=QUIET, backends={"pager": backend}) as notifier:
         notifier.notify("hello")
 
     assert [event.message for event in backend.events] == ["hello"]
+    assert "pager_client" not in sys.modules
+
+
+def test_a_forked_child_whose_parent_was_importing_sets_up_without_waiting_for_that(tmp_path: Path) -> None:
+    (tmp_path / "requests.py").write_text("import __main__; __main__.inside.set(); __main__.go_on.wait()\n")
+    script = f"""if True:
+        import os, sys, threading
+        import notify.bootstrap
+        sys.path.insert(0, {str(tmp_path)!r})
+        inside, go_on = threading.Event(), threading.Event()
+        threading.Thread(target=lambda: __import__("requests")).start()
+        inside.wait()
+        child = os.fork()
+        if not child:
+            notify.setup()
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        go_on.set()
+    """
+
+    assert found(script, DISCORD_WEBHOOK_URL=WEBHOOK) == 7
+
+
+def test_who_sets_up_in_a_signal_handler_during_the_imports_gets_the_notifier_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "discord_webhook.py").write_text("import signal; signal.raise_signal(signal.SIGUSR1)\n")
+    script = f"""if True:
+        import signal, sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import notify
+        again = []
+        signal.signal(signal.SIGUSR1, lambda number, frame: again.append(notify.setup()))
+        notifier = notify.setup()
+        print(int(again == [notifier]))
+    """
+
+    assert found(script, DISCORD_WEBHOOK_URL=WEBHOOK) == 1

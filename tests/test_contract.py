@@ -1,7 +1,6 @@
 """The contract test: our own backends pass, and of broken ones it names what is broken."""
 
 import io
-import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -128,9 +127,6 @@ BROKEN: list[tuple[str, dict[str, object], str]] = [
     ("batches of a text", {"max_batch": "many"}, "max_batch is a number of events"),
     ("durable is a text", {"durable": "yes"}, "durable is True or False"),
     ("folds is a number", {"folds": 1}, "folds is True or False"),
-    ("imports is a number", {"imports": 5}, "imports is a tuple of names of modules"),
-    ("imports is a text", {"imports": "pager_client"}, "imports is a tuple of names of modules"),
-    ("imports are modules", {"imports": (json,)}, "imports is a tuple of names of modules"),
     ("returns nothing", {"send": returning(None)}, r"send\(\) returns how many events .* not NoneType"),
     ("returns none", {"send": returning(0)}, r"send\(\) returned 0 for 1 events"),
     ("returns too many", {"send": returning(2)}, r"send\(\) returned 2 for 1 events"),

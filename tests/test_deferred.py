@@ -4,6 +4,7 @@ import io
 import logging
 import time
 import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -12,14 +13,14 @@ from typing import Any
 import pytest
 import structlog
 
-from notify.capture import context
+from notify.capture import context, deferred, handler
+from notify.capture.deferred import note_template
 from notify.capture.handler import IntakeHandler
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.delivery.intake import HEAVY, Intake
 from notify.event import Event
 from notify.levels import TRADE
-from notify.plain import MAX_TEXT
 
 
 class Both:
@@ -40,6 +41,11 @@ class Both:
     def is_deferred(self) -> bool:
         (draft,) = filter(None, self.intake.waiting)  # but for the places of what is heavy
         return type(draft) is tuple
+
+    def info(self, *said: Any, **how: Any) -> None:
+        """Log what has been logged before: of a template that is not known a snapshot is taken."""
+        note_template(said[0])
+        self.logger.info(*said, **how)
 
     def take(self) -> Event:
         (draft,) = self.intake.take(2)
@@ -72,12 +78,9 @@ ORDINARY: dict[str, tuple[tuple[Any, ...], dict[Any, Any]]] = {
     "letters": (("Käufe: %s", "größer"), {"Größe": "größer", "pair": None, "nan": float("nan")}),
     "of another type": (("%d pairs", "two"), {}),
     "too few": (("%s and %s", "one"), {}),
-    "many digits": (("%s", 10**5000), {}),
     "topic": (("x",), {"topic": "position", "pair": "ETH"}),
     "no topic": (("x",), {"topic": 3}),
     "surrogates": (("\ud800 %s", "\ud800"), {"\ud800": "\ud800"}),
-    "wei": (("x",), {"wei": 10**30}),
-    "no name": (("x",), {3: "a name that is none"}),
 }
 
 
@@ -85,7 +88,7 @@ ORDINARY: dict[str, tuple[tuple[Any, ...], dict[Any, Any]]] = {
 def test_an_ordinary_record_is_deferred_and_the_same_event_as_its_snapshot(
     both: Both, said: tuple[Any, ...], extra: dict[Any, Any]
 ) -> None:
-    both.logger.info(*said, extra=extra)
+    both.info(*said, extra=extra)
 
     assert both.is_deferred
     event, (snapshot,) = both.take(), both.snapshots
@@ -102,11 +105,18 @@ def test_an_ordinary_record_is_deferred_and_the_same_event_as_its_snapshot(
         (ValueError("no liquidity"),),
         ("x" * HEAVY,),
         ("%s", "x" * HEAVY),
+        ("%s", 10**5000),
+        ("%100d", 7),
+        ("%.5000f", 0.5),
+        ("%-*d", 100_000, 7),
     ],
-    ids=["list", "dict", "own argument", "own template", "object", "long template", "long argument"],
+    ids=[
+        *["list", "dict", "own argument", "own template", "object", "long template", "long argument", "many digits"],
+        *["wide", "precise", "of any width"],
+    ],
 )
 def test_a_message_that_may_change_or_is_long_is_formatted_at_once(both: Both, said: tuple[Any, ...]) -> None:
-    both.logger.info(*said)
+    both.info(*said)
 
     assert not both.is_deferred
     assert both.take().message == both.snapshots[0].message
@@ -120,11 +130,15 @@ def test_a_message_that_may_change_or_is_long_is_formatted_at_once(both: Both, s
         {"exc_info": ValueError("no liquidity")},
         {"stack_info": True},
         {"extra": {"hash": "x" * HEAVY}},
+        {"extra": {"wei": 2**63}},
+        {"extra": {"x" * HEAVY: 1}},
+        {"extra": {str(number): number for number in range(40)}},  # each weighs 32 code points, and its name
+        {"extra": {3: "a name that is none"}},
     ],
-    ids=["list", "decimal", "exception", "stack", "long"],
+    ids=["list", "decimal", "exception", "stack", "long", "large", "long name", "many", "no name"],
 )
-def test_a_record_that_has_more_than_scalars_is_not_deferred(both: Both, how: dict[str, Any]) -> None:
-    both.logger.info("x", **how)
+def test_a_record_that_has_more_than_a_few_scalars_is_not_deferred(both: Both, how: dict[str, Any]) -> None:
+    both.info("x", **how)
 
     assert not both.is_deferred
 
@@ -132,20 +146,76 @@ def test_a_record_that_has_more_than_scalars_is_not_deferred(both: Both, how: di
 def test_a_list_among_the_extras_is_what_it_was_when_it_was_logged(both: Both) -> None:
     legs = [1]
 
-    both.logger.info("x", extra={"legs": legs})
+    both.info("x", extra={"legs": legs})
     legs.append(2)
 
     assert both.take().fields == {"legs": [1]}
 
 
-def test_a_padded_message_is_cut_to_what_a_string_among_fields_may_have(both: Both) -> None:
-    both.logger.info("%1000000d", 7)
+def test_the_first_record_of_a_template_is_not_deferred_and_the_next_one_is(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deferred, "narrow", set())
+    monkeypatch.setattr(handler, "narrow", deferred.narrow)
 
-    assert both.is_deferred
-    message = both.take().message
-    assert len(message) <= MAX_TEXT
-    assert message.endswith("7")
-    assert "characters cut" in message
+    for _ in range(2):
+        both.logger.info("Bought %s", "ETH")
+    both.logger.info("Sold 7 pairs")  # which needs no formatting
+
+    assert [type(draft) is tuple for draft in both.intake.waiting] == [False, True, True]
+
+
+def test_templates_that_a_program_makes_up_are_not_remembered_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "narrow", set())
+
+    for number in range(10_000):
+        note_template(f"pair {number}: %s")
+    note_template("x" * 100_000)
+
+    assert 0 < len(deferred.narrow) <= 4096
+    assert max(map(len, deferred.narrow)) < 1024
+
+
+def test_what_is_raised_from_outside_while_a_record_is_left_does_not_have_it_taken_twice(both: Both) -> None:
+    class TimeLimit(Exception):
+        """Set by another thread, as libraries for time limits do."""
+
+    class Interrupted(deque[Any]):
+        def append(self, draft: Any, /) -> None:
+            super().append(draft)
+            raise TimeLimit
+
+    both.intake.waiting = Interrupted()
+
+    with pytest.raises(TimeLimit):
+        both.info("Bought %s", "ETH")
+
+    assert len(both.intake.take(9)) == 1
+
+
+def test_a_record_for_which_there_is_no_memory_raises_nothing(
+    both: Both, internal_errors: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(deque[Any]):
+        def append(self, draft: Any, /) -> None:
+            raise MemoryError
+
+    both.intake.waiting = Full()
+
+    both.info("Bought %s", "ETH")
+
+    assert "a record of strategy.eth was lost: MemoryError" in capsys.readouterr().err
+
+
+def test_the_tail_is_made_of_no_more_records_than_it_has(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    for number in range(20):
+        both.info("cycle %d", number)
+    message = deferred.Deferred.message.fget
+    monkeypatch.setattr(deferred.Deferred, "message", property(lambda draft: (made.append(draft), message(draft))[1]))
+
+    assert [line.split()[-1] for line in both.ring.tail(2)] == ["18", "19"]
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("level", [logging.WARNING, TRADE, logging.CRITICAL])
@@ -224,7 +294,7 @@ def test_a_record_that_a_filter_has_made_odd_arrives_as_it_was(
     both.handler.addFilter(change)
     legs = [1]
 
-    both.logger.info("x", extra={"legs": legs if has_list else 1})
+    both.info("x", extra={"legs": legs if has_list else 1})
     legs.append(2)
 
     event, (remembered,) = both.take(), both.ring.records()
@@ -248,9 +318,9 @@ def test_what_would_be_deferred_is_counted_when_there_is_no_room(both: Both) -> 
     both.intake.capacity = 1
 
     for _ in range(3):
-        both.logger.info("x")
+        both.info("x")
     both.intake.close()
-    both.logger.info("x")
+    both.info("x")
 
     assert both.intake.dropped == {"intake full": 2, "closed": 1}
 
@@ -263,7 +333,7 @@ def test_what_other_handlers_make_of_a_record_does_not_show_in_what_was_deferred
 
     both.logger.addHandler(Changing())
 
-    both.logger.info("Bought %s", "ETH", extra={"pair": "ETH"})
+    both.info("Bought %s", "ETH", extra={"pair": "ETH"})
 
     assert both.is_deferred
     event = both.take()
@@ -277,7 +347,7 @@ def test_what_formatters_have_added_to_a_deferred_record_is_no_extra(both: Both)
     formatting.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     both.logger.handlers.insert(0, formatting)
 
-    both.logger.info("x", extra={"pair": "ETH"})
+    both.info("x", extra={"pair": "ETH"})
 
     assert both.is_deferred
     assert both.take().fields == {"pair": "ETH"}
@@ -290,7 +360,7 @@ def test_a_record_of_a_later_python_has_no_extra_of_its_own(both: Both) -> None:
 
     both.handler.addFilter(of_a_task)
 
-    both.logger.info("x", extra={"pair": "ETH"})
+    both.info("x", extra={"pair": "ETH"})
 
     assert both.is_deferred
     assert both.take().fields == {"pair": "ETH"}
@@ -302,14 +372,14 @@ def test_a_record_is_not_deferred_while_something_is_bound_with_structlog_and_ha
     monkeypatch.setattr(context, "is_known", False)
 
     with structlog.contextvars.bound_contextvars(pair="ETH"):
-        both.logger.info("x")
+        both.info("x")
 
     assert not both.is_deferred
     assert both.take().fields == {"pair": "ETH"}
 
 
 def test_the_beginning_of_a_long_deferred_message_is_remembered(both: Both) -> None:
-    both.logger.info("%s", "x" * 600)
+    both.info("%s", "x" * 600)
 
     (record,) = both.ring.records()
     assert both.is_deferred
@@ -320,7 +390,7 @@ def test_a_ring_full_of_deferred_records_is_small(both: Both) -> None:
     both.logger.handlers = [both.handler]
     tracemalloc.start()
     for number in range(CAPACITY):
-        both.logger.info("%s", f"{number}".ljust(900, "x"), extra={"number": number})
+        both.info("%s", f"{number}".ljust(900, "x"), extra={"number": number})
         both.intake.waiting.clear()
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

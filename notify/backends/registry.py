@@ -65,3 +65,11 @@ def _check(backend: Backend) -> None:
         max_batch(backend)
     except Exception:  # noqa: BLE001 - a third party's attribute may be anything
         raise ValueError("max_batch is no whole number") from None
+
+
+def imports(backend: Backend) -> tuple[str, ...]:
+    """Return the names of what `send` of a backend of ours imports; of another's nothing is known.
+
+    What others import may wait for whoever imports it: it may even set up a notifier itself.
+    """
+    return getattr(backend, "imports", ()) if type(backend).__module__.startswith("notify.backends.") else ()

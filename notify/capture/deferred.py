@@ -1,12 +1,21 @@
 """A log record that is put together later: nothing that an ordinary one has can change meanwhile."""
 
+import re
 from typing import Any
 
 from notify.capture.log_record import Origin, common_of, fields_of, text_of, topic_in, unformatted
-from notify.clip import clip
 from notify.delivery.ticket import Ticket
 from notify.event import Event, event_of_record
-from notify.plain import MAX_TEXT, clean
+from notify.plain import clean
+
+EXTRA = 32  # code points that an extra weighs beside its name and its text
+_LONGEST = 1024  # code points of a template that is remembered
+_TEMPLATES = 4096  # at most: those of a program's log calls, unless it makes them up
+
+narrow: set[str] = set()
+"""Templates whose messages are about as long as what goes into them. The others may make 100 MB of one number, which
+must be done once, and by who asks for it."""
+_WIDE = re.compile(r"%[-+ #0-9.]*(?:\*|\d{3})")  # a width or a precision that is an argument, or 100 and more
 
 
 class Deferred:
@@ -69,10 +78,16 @@ Unmade = tuple[type[Deferred], Origin, float, int, str, tuple[object, ...], dict
 """What the handler leaves in the intake and in the ring: the class, and what that is given."""
 
 
+def note_template(template: object) -> None:
+    """Note whether messages of *template* may be deferred, from the next one on. Raises nothing, thread-safe."""
+    if type(template) is str and len(template) < _LONGEST and template not in narrow and not _WIDE.search(template):
+        if len(narrow) >= _TEMPLATES:
+            narrow.clear()
+        narrow.add(template)
+
+
 def _formatted(template: str, args: tuple[object, ...]) -> str:
     try:
-        message = template % args
+        return template % args
     except Exception as error:  # noqa: BLE001 - they do not go together
         return unformatted(template, args, error)
-    # What is light is long only when it is padded (`%100000d`), and a batch of them was to be light, too.
-    return message if len(message) <= MAX_TEXT else clip(message, MAX_TEXT)

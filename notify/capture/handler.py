@@ -9,14 +9,14 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture import context
 from notify.capture.context import STRUCTLOG
-from notify.capture.deferred import Deferred
+from notify.capture.deferred import EXTRA, Deferred, Unmade, narrow, note_template
 from notify.capture.event_dict import exception_in
 from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.clock import YEAR_10000
 from notify.delivery.intake import HEAVY, Intake
-from notify.plain import SCALARS, came_from_a_signal, class_name, safe_str
+from notify.plain import LONG, SCALARS, came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
 from notify.threads import idents
 
@@ -58,6 +58,7 @@ class IntakeHandler(logging.Handler):
         if get_ident() in idents:
             return True
         intake = self._intake
+        unmade: Unmade | None = None
         try:
             # The way of an ordinary record. No call that can be done without: on a thread that has just woken up, each
             # costs its caller a microsecond.
@@ -78,25 +79,37 @@ class IntakeHandler(logging.Handler):
                         kind = type(value)
                         if kind is str:
                             weight += len(value)
+                        elif kind is int:
+                            if not -LONG < value < LONG:
+                                weight += HEAVY
                         elif kind not in SCALARS:
                             weight += HEAVY  # it may change, and can wait as little as what is heavy
                     extras = {}
                     for name in names:
                         extras[name] = value = attributes[name]
+                        weight += len(name) + EXTRA
                         kind = type(value)
                         if kind is str:
                             weight += len(value)
+                        elif kind is int:
+                            if not -LONG < value < LONG:
+                                weight += HEAVY
                         elif kind not in SCALARS:
                             weight += HEAVY
-                    if weight < HEAVY and len(intake.waiting) < intake.capacity:
+                    if weight < HEAVY and len(intake.waiting) < intake.capacity and (not args or template in narrow):
                         unmade = (Deferred, origin_of(attributes), created, level, template, args, extras)
-                        self._remember(unmade)
-                        intake.waiting.append(unmade)
-                        return True
         except BaseException as error:  # it is no ordinary record, then
             if came_from_a_signal(error):
                 raise
-        self._take(record)
+        if unmade is None:
+            self._take(record)
+            return True
+        try:
+            # What another thread or a signal raises here is not caught, so that no record is taken twice.
+            self._remember(unmade)
+            intake.waiting.append(unmade)
+        except MemoryError:
+            diagnostics.report("handler", f"a record of {logger} was lost: MemoryError")
         return True
 
     def _take(self, record: LogRecord) -> None:
@@ -107,6 +120,7 @@ class IntakeHandler(logging.Handler):
             if snapshot.logger == ASYNCIO and _is_said(record):
                 return
             snapshot.note_template(record)
+            note_template(getattr(record, "msg", None))
             self._intake.accept(snapshot)
         except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
             if came_from_a_signal(error):

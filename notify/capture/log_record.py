@@ -29,7 +29,6 @@ Origin = tuple[Any, ...]
 Common = tuple[str, str, Source]
 """Logger, topic and source."""
 
-_LINE, _PROCESS = map(ORIGIN.index, ("lineno", "process"))
 _CALLS = 1024  # log calls, counted for each thread that makes them, whose place in the code is remembered
 _SHORT = 1000  # code points of an argument that is shown when the message does not format
 _TOPIC_OF_LEVEL = {"TRADE": "trade", "TRADE_HIGH": "decision"}
@@ -91,18 +90,10 @@ def fields_of(extras: Mapping[Any, object]) -> dict[str, object]:
 
 def common_of(origin: Origin) -> Common:
     """Return what all records of one place have in common. Never raises an Exception."""
-    global _last
     try:
-        # A log call in a loop is made many times in a row, and to compare costs a third of what looking up does.
-        last, common = _last
-        if origin != last:
-            common = _cached_common(*origin)
-            # 7.0 equals 7: a sound record must not get what was made of an odd one.
-            if type(origin[_LINE]) is type(origin[_PROCESS]) is int:
-                _last = origin, common
+        return _cached_common(*origin)
     except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
         return _make_common(*origin)
-    return common
 
 
 def _make_common(
@@ -112,5 +103,5 @@ def _make_common(
     return text_of(name), topic_of(text_of(level)), source
 
 
-_cached_common = lru_cache(maxsize=_CALLS, typed=True)(_make_common)  # by type too, as above
-_last: tuple[Origin, Common] = ((), ("", "", Source()))
+# By type too: 7.0 equals 7, and a sound record must not get what was made of an odd one.
+_cached_common = lru_cache(maxsize=_CALLS, typed=True)(_make_common)

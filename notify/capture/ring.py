@@ -59,8 +59,14 @@ class RingBuffer:
 
     def records(self) -> list[Remembered]:
         """Return what is remembered, oldest first."""
+        return self._last(len(self._records))
+
+    def _last(self, count: int) -> list[Remembered]:
         kept = tuple(self._records)  # one call into C: nobody appends meanwhile
-        return [each if isinstance(each, Remembered) else self._remembered(each[0](*each[1:])) for each in kept]
+        return [
+            each if isinstance(each, Remembered) else self._remembered(each[0](*each[1:]))
+            for each in kept[max(0, len(kept) - count) :]
+        ]
 
     def _remembered(self, said: Snapshot | Deferred, outline: Outline | None = None) -> Remembered:
         message = said.message
@@ -70,8 +76,7 @@ class RingBuffer:
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
-        records = self.records()
-        return tuple(map(_line, records[max(0, len(records) - count) :]))
+        return tuple(map(_line, self._last(count)))
 
 
 def _line(record: Remembered) -> str:

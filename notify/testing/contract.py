@@ -37,9 +37,6 @@ def check_backend(make: Callable[[], Backend], *, secrets: Sequence[str] = ()) -
     assert size >= 1, "max_batch is at least 1"
     for name in ("durable", "folds"):
         assert isinstance(getattr(backend, name, False), bool), f"{name} is True or False"
-    names = getattr(backend, "imports", ())
-    assert isinstance(names, tuple | list), "imports is a tuple of names of modules"
-    assert all(isinstance(name, str) for name in names), "imports is a tuple of names of modules"
     _shows_none(secrets, repr(backend), "repr()")
 
     assert _send(backend, [ordinary_event()], secrets), "an ordinary event was not delivered, though all is well there"
