@@ -3,12 +3,11 @@
 import re
 from typing import Any
 
-from notify.capture.log_record import Origin, common_of, fields_of, text_of, topic_in, unformatted
+from notify.capture.log_record import Origin, common_of, fields_of, topic_in, unformatted
 from notify.delivery.ticket import Ticket
 from notify.event import Event, event_of_record
 from notify.plain import clean
 
-EXTRA = 32  # code points that an extra weighs beside its name and its text
 _LONGEST = 1024  # code points of a template that is remembered
 _TEMPLATES = 4096  # at most: those of a program's log calls, unless it makes them up
 
@@ -51,16 +50,6 @@ class Deferred:
         self._args = args
         self._extras = extras
 
-    @property
-    def logger(self) -> str:
-        """Name of the logger."""
-        return text_of(self._origin[0])
-
-    @property
-    def message(self) -> str:
-        """The template with its arguments."""
-        return _formatted(self._template, self._args) if self._args else self._template
-
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
         # Of these there may be very many: what is called costs more than what it does.
@@ -68,14 +57,14 @@ class Deferred:
         fields = fields_of(self._extras)
         if "topic" in fields:
             topic = topic_in(fields, topic)
-        message = _formatted(self._template, self._args) if self._args else self._template
+        message = formatted(self._template, self._args) if self._args else self._template
         if not message.isascii():
             message = clean(message)
         return event_of_record(self.time, message, self.level, "", topic, fields, None, logger, source)
 
 
 Unmade = tuple[type[Deferred], Origin, float, int, str, tuple[object, ...], dict[Any, object]]
-"""What the handler leaves in the intake and in the ring: the class, and what that is given."""
+"""What the handler leaves in the intake: the class, and what that is given."""
 
 
 def note_template(template: object) -> None:
@@ -86,8 +75,9 @@ def note_template(template: object) -> None:
         narrow.add(template)
 
 
-def _formatted(template: str, args: tuple[object, ...]) -> str:
+def formatted(template: str, args: tuple[object, ...]) -> str:
+    """Return a template with its arguments. Never raises an Exception."""
     try:
-        return template % args
+        return template % args if args else template
     except Exception as error:  # noqa: BLE001 - they do not go together
         return unformatted(template, args, error)

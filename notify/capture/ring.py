@@ -4,7 +4,7 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from notify.capture.deferred import Deferred, Unmade
+from notify.capture.deferred import formatted
 from notify.capture.snapshot import Snapshot
 from notify.clip import clip_end
 from notify.exceptions import Outline
@@ -34,6 +34,10 @@ class Remembered(NamedTuple):
     exception: Outline | None
 
 
+Said = tuple[float, int, str, str, tuple[object, ...]]
+"""What is kept of a record that is formatted later: the first three of `Remembered`, its template and arguments."""
+
+
 class RingBuffer:
     """Remembers the last records. Thread-safe: a deque's append is atomic.
 
@@ -44,9 +48,9 @@ class RingBuffer:
 
     def __init__(self, capacity: int = CAPACITY, *, longest: int = _MESSAGE) -> None:
         self._longest = longest
-        self._records: deque[Remembered | Unmade] = deque(maxlen=capacity)
+        self._records: deque[Remembered | Said] = deque(maxlen=capacity)
         self.add = self._records.append
-        """The logging handler adds by this what it defers, as the intake takes it, which saves it a call."""
+        """The logging handler adds by this what it defers, which saves it a call."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -55,7 +59,7 @@ class RingBuffer:
         """Add what is kept of *snapshot* and forget the oldest."""
         raised = snapshot.exception
         outline = None if raised is None else raised.outline()
-        self.add(self._remembered(snapshot, outline))
+        self.add(self._remembered(snapshot.time, snapshot.level, snapshot.logger, snapshot.message, outline))
 
     def records(self) -> list[Remembered]:
         """Return what is remembered, oldest first."""
@@ -64,15 +68,14 @@ class RingBuffer:
     def _last(self, count: int) -> list[Remembered]:
         kept = tuple(self._records)  # one call into C: nobody appends meanwhile
         return [
-            each if isinstance(each, Remembered) else self._remembered(each[0](*each[1:]))
+            each if isinstance(each, Remembered) else self._remembered(*each[:3], formatted(*each[3:]), None)
             for each in kept[max(0, len(kept) - count) :]
         ]
 
-    def _remembered(self, said: Snapshot | Deferred, outline: Outline | None = None) -> Remembered:
-        message = said.message
+    def _remembered(self, moment: float, level: int, logger: str, message: str, outline: Outline | None) -> Remembered:
         if len(message) > self._longest:
             message = clip_end(message, self._longest)
-        return Remembered(said.time, said.level, clean(said.logger[:_NAME]), message, outline)
+        return Remembered(moment, level, clean(logger[:_NAME]), message, outline)
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
