@@ -30,6 +30,7 @@ from measure import Times
 from throughput import EVENTS, Flow, flow
 
 _IMPORTS_A_ROUND = 2
+_BURSTS_A_ROUND = 3
 _LOSSES_A_ROUND = 4
 _TO_RSYSLOG = (BURSTS[0].name, "notify.setup(), Logstash over UDP", "the least that JSON over UDP takes")
 _DEAR_ROUNDS = 3  # at most, of bursts, trades and crashes: each takes half a minute
@@ -69,8 +70,10 @@ def main() -> None:
                 except subprocess.CalledProcessError:
                     imports.pop(module, None)
             if round_number <= _DEAR_ROUNDS:
-                for competitor in (competitor for competitor in BURSTS if competitor.installed()):
+                bursting = [competitor for competitor in BURSTS if competitor.installed()]
+                for competitor in bursting * _BURSTS_A_ROUND:
                     flows[competitor.name].append(flow(competitor))
+                for competitor in bursting:
                     if competitor.name in _TO_RSYSLOG and receivers.IS_HERE:
                         lost = [flow(competitor, receivers.rsyslog).lost for _ in range(_LOSSES_A_ROUND)]
                         losses[competitor.name] += lost
