@@ -224,13 +224,14 @@ def test_without_javascript_list_filter_search_and_own_page_work(opened: Open, s
 
     page.fill("#q", "rig")
     page.click("form button")
-    assert page.locator("tbody tr").count() == 1
+    expect(page.locator("tbody tr")).to_have_count(1)
     page.click("nav.filter a.stale")
-    assert page.locator(".empty").inner_text().startswith("None of them is called “rig” and is stale")
+    expect(page.locator(".empty")).to_contain_text("None of them is called “rig” and is stale")
     page.click("text=Show all 3")
+    expect(page.locator("tbody tr")).to_have_count(3)
     page.click("tbody a >> nth=0")
 
-    assert page.locator("h1").inner_text() == "altair"
+    expect(page.locator("h1")).to_have_text("altair")
 
 
 # ---- by keyboard
