@@ -14,6 +14,7 @@ from notify.capture.event_dict import exception_in
 from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
+from notify.clock import YEAR_10000
 from notify.delivery.intake import HEAVY, Intake
 from notify.plain import SCALARS, came_from_a_signal, class_name, safe_str
 from notify.reported import report_of
@@ -60,7 +61,7 @@ class IntakeHandler(logging.Handler):
         unmade: Unmade | None = None
         try:
             # The way of an ordinary record. No call that can be done without: on a thread that has just woken up, each
-            # costs its caller a microsecond, and each name of this module a tenth of one.
+            # costs its caller a microsecond.
             if type(record) is LogRecord and type(level := record.levelno) is int and level < intake.wake_level:
                 attributes = record.__dict__
                 names = islice(attributes, BEFORE_LAST, None)
@@ -70,7 +71,7 @@ class IntakeHandler(logging.Handler):
                     and type(args := attributes["args"]) is tuple
                     and attributes["exc_info"] is attributes["exc_text"] is attributes["stack_info"] is None
                     and type(created := attributes["created"]) is float
-                    and 0.0 <= created < 253_402_300_800.0  # clock.YEAR_10000
+                    and 0.0 <= created < YEAR_10000
                     and not (context.bound if context.is_known else STRUCTLOG in _modules)
                 ):
                     weight = len(template) + len(logger)

@@ -9,7 +9,7 @@ from statistics import median
 from competitors import _say as say
 from measure import output
 
-_EVENTS = 2048  # of a round: as many as a burst leaves waiting, more or less
+_EVENTS = 2048  # of a round
 _ROUNDS = 40
 _BATCH = 256  # events, as the dispatcher and the lane take them
 _TOGETHER = 64  # documents, as the backend encodes them
