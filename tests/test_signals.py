@@ -780,11 +780,13 @@ def test_a_child_that_is_forked_while_a_signal_is_announced_is_ended_by_one_of_i
         BEGIN,
         """
         def forks():
+            hears, says = os.pipe()
             child = os.fork()
             if not child:
                 say("child")
+                os.write(says, b"!")
                 idle()
-            time.sleep(0.1)  # seconds, in which the child comes to be idle; if not, the signal waits for it
+            os.read(hears, 1)  # a signal that comes before Python has begun anew in the child is dropped there
             os.kill(child, signal.SIGTERM)
             say("code", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
