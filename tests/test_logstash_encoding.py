@@ -2,11 +2,12 @@ import json
 import logging
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify.backends.logstash.encoding import LEAST_LIMIT, encode, encode_all
-from notify.backends.logstash.wire import Document, Speaker, ecs, version_1
+from notify.backends.logstash.wire import NOTHING, Common, Document, Speaker, ecs, version_1
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.plain import keep_fields
 
@@ -188,4 +189,20 @@ def test_documents_encoded_together_are_what_each_is_alone_whatever_they_hold() 
     long = document(message="x" * 70_000)
 
     for documents in (plain[:1], plain, [*plain, nul], [surrogate, *plain], [*plain, no_json], [long, *plain]):
-        assert encode_all(documents, LIMIT) == [encode(document, LIMIT) for document in documents]
+        lines = encode_all([(document, NOTHING) for document in documents], LIMIT)
+        assert lines == [encode(document, LIMIT) for document in documents]
+
+
+@pytest.mark.parametrize(
+    "common",
+    [{}, {"host": "h", "tags": ["a"]}, {"path": "a\0b"}, {"path": "\udc80"}, {"path": "x" * 60_000}],
+    ids=["nothing", "ordinary", "NUL", "surrogate", "long"],
+)
+def test_what_documents_have_in_common_stands_in_each_line(common: dict[str, object]) -> None:
+    shared = Common(common)
+    own: list[dict[str, object]] = [{"message": f"message {number}", "x": "}" * 6_000} for number in range(3)]
+
+    lines = encode_all([(each, shared) for each in own], LIMIT)
+
+    assert [read(line) for line in lines] == [read(encode({**common, **each}, LIMIT)) for each in own]
+    assert max(map(len, lines)) <= LIMIT

@@ -12,9 +12,9 @@ import pytest
 from logstash import LogstashFormatterVersion1
 
 from notify.backends.logstash.encoding import encode
-from notify.backends.logstash.wire import Speaker, ecs, timestamp, version_1
+from notify.backends.logstash.wire import Speaker, ecs, timestamp, version_1, version_1_parts
 from notify.capture.snapshot import Snapshot
-from notify.event import Attachment, Event, ExceptionInfo, Source
+from notify.event import Attachment, Event, ExceptionInfo, Origin, Source
 
 OURS = {"application", "event_id", "topic"}
 SPEAKER = Speaker("executor-test", socket.gethostname(), ("python",))
@@ -139,6 +139,40 @@ def test_fields_that_would_hide_the_schemas_are_renamed_until_the_name_is_free()
 
     twice = read(version_1(event(fields={"extra_host": 1, "host": 2}), SPEAKER))
     assert (twice["extra_host"], twice["extra_extra_host"], twice["host"]) == (1, 2, SPEAKER.host)
+
+
+def test_fields_whose_names_look_alike_all_have_one() -> None:
+    alike = {"3": "text", 3: "number", "extra_3": "taken", "password": "hunter2", "price": 1.5}
+
+    document = read(version_1(event(fields=alike), SPEAKER))
+
+    shown = {name: document[name] for name in ("3", "extra_3", "extra_extra_3", "password", "price")}
+    assert shown == {"3": "text", "extra_3": "number", "extra_extra_3": "taken", "password": "[redacted]", "price": 1.5}
+
+
+EVENTS = [
+    event(),
+    event(),  # the same source, as in a loop
+    event(level=logging.ERROR),
+    event(topic="gas"),
+    event(logger="strategy"),
+    event(origin=Origin("eth-1", "ETH")),
+    event(),
+    event(origin=Origin("btc-1", "BTC")),
+    event(source=Source("/srv/strategy.py", 7)),
+    event(exception=ExceptionInfo("E", "e", "Traceback"), fields={"lineno": 1, "stack_trace": 2, "pair": "ETH"}),
+    event(body="b", key="k", fields={"body": 1, "key": 2, "lineno": 3}),
+    event(fields={"host": 1, "path": 2, "wei": 10**30, "list": [1], "pair": "ETH"}),
+]
+
+
+def test_the_parts_of_documents_together_are_what_each_is_alone_and_share_what_they_can() -> None:
+    parts = version_1_parts(EVENTS, SPEAKER)
+
+    assert [common.document | own for own, common in parts] == [version_1(each, SPEAKER) for each in EVENTS]
+    assert all(common.document.keys().isdisjoint(own) for own, common in parts)
+    assert parts[0][1] is parts[1][1]
+    assert len({id(common) for _, common in parts}) == 7  # other level, topic, logger, path and two origins
 
 
 def test_a_notification_carries_its_parts() -> None:

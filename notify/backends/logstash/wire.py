@@ -1,7 +1,7 @@
 """An event as the document that Logstash gets: python-logstash's version 1 schema, or the Elastic Common Schema."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +20,11 @@ _SECRET = frozenset({"password", "auth_token"})
 # @metadata is no object, and the other two are how a shortened document says so.
 _RESERVED = frozenset({"@metadata", "truncated", "original_bytes"})
 _SPECIAL = _SECRET | _RESERVED
+# The names of the schema, in every document.
+_TAKEN = _SPECIAL | {
+    "@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name", "application",
+    "event_id", "topic",
+}  # fmt: skip
 
 _CALLS = 1024  # log calls of which what their documents have in common is remembered
 
@@ -39,47 +44,80 @@ class Speaker:
     tags: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)  # as above
+class Common:
+    """What the documents of many events have in common.
+
+    Args:
+        document: names and values, which nobody changes.
+    """
+
+    document: Document
+
+
+NOTHING = Common({})
+Parts = tuple[Document, Common]
+"""A document as what it has for itself, and what it shares with others."""
+
+
 def version_1(event: Event, speaker: Speaker) -> Document:
     """Return *event* in python-logstash's version 1 schema, plus `application`, `event_id` and `topic`.
 
     Fields stand beside the schema's names; one that would hide another is renamed with the prefix `extra_`, as
     often as it takes. Never raises an Exception.
     """
-    source = event.source
-    document = _common(speaker, level_name(event.level), event.logger, source.path, event.topic).copy()
-    document["@timestamp"] = timestamp(event.time)
-    document["message"] = event.message
-    document["event_id"] = event.id
-    if event.origin is not None:
-        document["application"] = _application(event, speaker)
-    if event.exception is not None:
-        document["stack_trace"] = event.exception.traceback
-        document["lineno"] = source.line
-        document["process"] = source.process
-        document["thread_name"] = source.thread
-    if event.body or event.key is not None or event.attachments or event.tail:
-        document.update(_parts(event))
-    _add_fields(document, event.fields)
-    return document
+    ((own, common),) = version_1_parts((event,), speaker)
+    return common.document | own
+
+
+def version_1_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
+    """Return each of *events* as `version_1` does, in parts that have no name in common: a third of the price."""
+    parts: list[Parts] = []
+    source = logger = topic = level = origin = None
+    for event in events:
+        # A log call in a loop is made many times in a row, and to compare costs less than to look up.
+        if (
+            event.source is not source
+            or event.topic is not topic
+            or event.logger is not logger
+            or event.level != level
+            or event.origin is not origin
+        ):
+            source, topic, logger, level = event.source, event.topic, event.logger, event.level
+            origin = event.origin
+            common = _common(_application(event, speaker), speaker, level_name(level), logger, source.path, topic)
+        own: Document = {"@timestamp": timestamp(event.time), "message": event.message, "event_id": event.id}
+        taken: frozenset[str] = _TAKEN
+        if event.exception is not None:
+            own["stack_trace"] = event.exception.traceback
+            own["lineno"] = event.source.line
+            own["process"] = event.source.process
+            own["thread_name"] = event.source.thread
+            taken = _TAKEN.union(own)
+        if event.body or event.key is not None or event.attachments or event.tail:
+            own.update(_parts(event))
+            taken = _TAKEN.union(own)
+        _add_fields(own, event.fields, taken)
+        parts.append((own, common))
+    return parts
 
 
 @lru_cache(maxsize=_CALLS)
-def _common(speaker: Speaker, level: str, logger: str, path: str, topic: str) -> Document:
-    """Return what the documents of one log call have in common, with room for what they have not. To be copied."""
-    return {
-        "@timestamp": "",
-        "@version": "1",
-        "message": "",
-        "host": speaker.host,
-        "path": path,
-        "tags": list(speaker.tags),
-        "type": "logstash",
-        "level": level,
-        "logger_name": logger or "notify",
-        "application": speaker.application,
-        "event_id": "",
-        "topic": topic,
-    }
+def _common(application: str, speaker: Speaker, level: str, logger: str, path: str, topic: str) -> Common:
+    """Return what the documents of one log call have in common."""
+    return Common(
+        {
+            "@version": "1",
+            "host": speaker.host,
+            "path": path,
+            "tags": list(speaker.tags),
+            "type": "logstash",
+            "level": level,
+            "logger_name": logger or "notify",
+            "application": application,
+            "topic": topic,
+        }
+    )
 
 
 def ecs(event: Event, speaker: Speaker) -> Document:
@@ -113,10 +151,15 @@ def ecs(event: Event, speaker: Speaker) -> Document:
             "stack_trace": event.exception.traceback,
         }
     fields: Document = {}
-    _add_fields(fields, event.fields)
+    _add_fields(fields, event.fields, _SPECIAL)
     if fields:
         document["fields"] = fields
     return document
+
+
+def ecs_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
+    """Return each of *events* as `ecs` does."""
+    return [(ecs(event, speaker), NOTHING) for event in events]
 
 
 def _application(event: Event, speaker: Speaker) -> str:
@@ -159,7 +202,8 @@ def _parts(event: Event) -> Document:
     return parts
 
 
-def _add_fields(document: Document, fields: Mapping[str, object]) -> None:
+def _add_fields(document: Document, fields: Mapping[str, object], taken: frozenset[str]) -> None:
+    """Add *fields* to *document*, under other names where theirs are *taken*."""
     for name, value in (fields if type(fields) is dict else keep_fields(fields)).items():
         kind = type(value)
         if kind is int:
@@ -167,8 +211,10 @@ def _add_fields(document: Document, fields: Mapping[str, object]) -> None:
                 value = _plain(value)
         elif kind not in SCALARS:
             value = _plain(value)
-        if type(name) is not str or name in document or name in _SPECIAL:
-            name, value = _renamed(document, name, value)
+        if type(name) is not str or name in taken:
+            taken = taken.union(document)
+            name, value = _renamed(taken - _SECRET, name, value)
+            taken |= {name}
         document[name] = value
 
 
@@ -182,11 +228,11 @@ def _plain(value: object) -> object:
         return jsonable(keep(value))
 
 
-def _renamed(document: Document, name: object, value: object) -> tuple[str, object]:
+def _renamed(taken: frozenset[str], name: object, value: object) -> tuple[str, object]:
     """Return a free name for a field, and what may be shown of it."""
     free = name if type(name) is str else clean(safe_str(name))
     if free in _SECRET:
         value = _REDACTED
-    while free in document or free in _RESERVED:
+    while free in taken:
         free = f"extra_{free}"
     return free, value
