@@ -6,7 +6,7 @@ import sys
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -49,8 +49,11 @@ class Both:
         self.logger.info(*said, **how)
 
     def take(self) -> Event:
-        (draft,) = self.intake.take(2)
-        return draft.event()
+        (draft,) = taken = self.intake.take(2)
+        if type(draft) is tuple:
+            (event,) = self.intake.events_of(taken)
+            return event
+        return draft.event()  # type: ignore[union-attr]  # of mypy's two, it is a draft
 
 
 @pytest.fixture
@@ -97,6 +100,55 @@ def test_an_ordinary_record_is_deferred_and_the_same_event_as_its_snapshot(
     assert both.is_deferred
     event, (snapshot,) = both.take(), both.snapshots
     assert repr(replace(event, id="")) == repr(replace(snapshot.event(), id=""))  # NaN equals nothing
+
+
+def same(events: Sequence[Event], snapshots: Sequence[Snapshot]) -> bool:
+    """Say whether all of *events* are those of *snapshots*, but for their ids, which are their own."""
+    return [repr(replace(each, id="")) for each in events] == [
+        repr(replace(snapshot.event(), id="")) for snapshot in snapshots
+    ]
+
+
+def test_records_that_are_taken_together_are_what_each_is_alone(both: Both) -> None:
+    for said, extra in [*ORDINARY.values(), *ORDINARY.values()]:
+        for _ in range(2):  # as in a loop
+            both.info(*said, extra=extra)
+        both.logger.debug(*said, extra=extra)
+
+    taken = both.intake.take(100)
+    events = both.intake.events_of(taken)
+
+    assert {type(draft) for draft in taken} == {tuple}
+    assert len(events) == 6 * len(ORDINARY)
+    assert same(events, both.snapshots)
+    assert len({event.id for event in events}) == len(events)
+
+
+class Incomparable:
+    """Equals nothing, and says so loudly."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("odd", [7.0, Incomparable(), [7]], ids=["float", "incomparable", "list"])
+def test_a_sound_record_gets_nothing_of_an_odd_one_that_is_taken_with_it(both: Both, odd: Any) -> None:
+    lines: list[Any] = [odd, 7, 8, odd]
+
+    def of_line(record: logging.LogRecord) -> bool:
+        record.lineno = lines[len(both.snapshots)]
+        return True
+
+    both.logger.addFilter(of_line)
+    for _ in range(3):
+        both.info("x")
+
+    events = both.intake.events_of(both.intake.take(9))
+
+    assert [event.source.line for event in events] == [0, 7, 8]
+    assert same(events, both.snapshots)
 
 
 @pytest.mark.parametrize(

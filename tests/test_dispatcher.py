@@ -192,6 +192,58 @@ def test_a_draft_that_cannot_be_made_costs_none_of_those_that_were_taken_with_it
     assert internal_errors == ["draft"]
 
 
+# ---- what the logging handler has deferred
+
+
+def events_of(deferred: Sequence[tuple[str, int]]) -> list[Event]:
+    """Make an event of each message, and raise for one that is `broken`."""
+    return [
+        Event(id=message, time=0.0, message=message, level=logging.INFO, topic=message if message == "gas" else "log")
+        for message, _ in deferred
+        if message != "broken" or message > None  # type: ignore[operator]  # the point
+    ]
+
+
+def test_what_was_deferred_is_redacted_and_goes_where_it_is_wanted_in_its_turn() -> None:
+    def before_the_first_round(house: Floor) -> None:
+        house.intake.events_of = events_of
+        for message in ("one", "the secret", "gas"):
+            house.intake.waiting.append((message, 7))
+        house.say("four")
+        house.intake.waiting.append(("five", 7))
+
+    with floor(before_the_first_round, all=Route(), gas=Route(topics=parse_topics("gas")), none=Route(60)) as house:
+        house.say("six").wait(LONG)
+
+        assert house.backends["all"].messages == ["one", "the [redacted]", "gas", "four", "five", "six"]
+        assert house.backends["gas"].messages == ["gas"]
+        assert house.intake.stats()["unrouted"] == 0
+
+
+def test_what_was_deferred_and_nobody_wants_is_counted() -> None:
+    def before_the_first_round(house: Floor) -> None:
+        house.intake.events_of = events_of
+        house.intake.waiting.extend([("one", 7), ("two", 7)])
+
+    with floor(before_the_first_round, people=Route(logging.ERROR)) as house:
+        house.say("three").wait(LONG)
+
+        assert house.intake.stats()["unrouted"] == 3
+
+
+def test_what_cannot_be_made_of_what_was_deferred_costs_none_of_the_others(internal_errors: list[str]) -> None:
+    def before_the_first_round(house: Floor) -> None:
+        house.intake.events_of = events_of
+        house.intake.waiting.extend([("before", 7), ("broken", 7), ("behind", 7)])
+
+    with floor(before_the_first_round, people=Route()) as house:
+        house.say("last").wait(LONG)
+
+        assert house.backends["people"].messages == ["before", "behind", "last"]
+        assert house.intake.dropped == {"could not be made": 1}
+    assert internal_errors == ["draft"]
+
+
 # ---- redaction and what is on disk
 
 

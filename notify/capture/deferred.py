@@ -1,10 +1,10 @@
-"""A log record that is put together later: nothing that an ordinary one has can change meanwhile."""
+"""Log records that are made events later: nothing that an ordinary one has can change meanwhile."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from notify.capture.log_record import Origin, common_of, fields_of, topic_in, unformatted
-from notify.delivery.ticket import Ticket
+from notify.capture.log_record import NO_EXTRAS, Origin, common_of, fields_of, topic_in, unformatted
 from notify.event import Event, event_of_record
 from notify.plain import clean
 
@@ -16,55 +16,66 @@ narrow: set[str] = set()
 must be done once, and by who asks for it."""
 _WIDE = re.compile(r"%[-+ #0-9.]*(?:\*|\d{3})")  # a width or a precision that is an argument, or 100 and more
 
+Deferred = tuple[Origin, float, int, str, tuple[object, ...], dict[Any, object], int]
+"""What is kept of a record whose arguments and extras are scalars, and whose message is formatted later.
 
-class Deferred:
-    """A draft of a record whose arguments and extras are scalars, and whose message is formatted later.
+The values of `log_record.ORIGIN`, UTC epoch seconds, severity in logging's numbers, the template, its arguments, the
+extras, which may have any names and are nobody else's, and about how many characters all that has.
+"""
 
-    Args:
-        origin: the values of `log_record.ORIGIN`.
-        time: UTC epoch seconds.
-        level: severity, in logging's numbers.
-        template: of the message.
-        args: what goes into it.
-        extras: values by names, which may be anything.
-    """
+_SPECIAL = NO_EXTRAS | {"topic"}
+_SOUND = frozenset({str, int, type(None)})
 
-    __slots__ = ("_args", "_extras", "_origin", "_template", "level", "time")
 
-    ticket: Ticket | None = None
-    weight = 0  # less than takes a second place
+def events_of(deferred: Sequence[Deferred]) -> list[Event]:
+    """Return the events of *deferred*, as many, in order. The extras become their fields. Never raises an Exception."""
+    try:
+        return _together(deferred)
+    except Exception:  # noqa: BLE001 - an odd one among them, which cannot be compared
+        return [_alone(*each) for each in deferred]
 
-    def __init__(
-        self,
-        origin: Origin,
-        time: float,
-        level: int,
-        template: str,
-        args: tuple[object, ...],
-        extras: dict[Any, object],
-    ) -> None:
-        self._origin = origin
-        self.time = time
-        self.level = level
-        self._template = template
-        self._args = args
-        self._extras = extras
 
-    def event(self) -> Event:
-        """Make the event of it. May be called more than once; never raises an Exception."""
-        # Of these there may be very many: what is called costs more than what it does.
-        logger, topic, source = common_of(self._origin)
-        fields = fields_of(self._extras)
-        if "topic" in fields:
-            topic = topic_in(fields, topic)
-        message = formatted(self._template, self._args) if self._args else self._template
+def _together(deferred: Sequence[Deferred]) -> list[Event]:
+    # Of these there may be very many: what is called costs more than what it does. Those of a loop come in a row.
+    events: list[Event] = []
+    add = events.append
+    known: Origin | None = None
+    for origin, time, level, template, args, extras, _ in deferred:
+        if origin != known:
+            logger, usual, source = common_of(origin)
+            # 7.0 equals 7, and a sound record must not get what was made of an odd one.
+            known = origin if _SOUND.issuperset(map(type, origin)) else None
+        fields, topic = extras, usual
+        for name, value in extras.items():  # none of them is long
+            if (
+                type(name) is not str
+                or name in _SPECIAL
+                or not name.isascii()
+                or (type(value) is str and not value.isascii())
+            ):
+                fields = fields_of(extras)
+                topic = topic_in(fields, usual)
+                break
+        message = formatted(template, args) if args else template
         if not message.isascii():
             message = clean(message)
-        return event_of_record(self.time, message, self.level, "", topic, fields, None, logger, source)
+        add(event_of_record(time, message, level, "", topic, fields, None, logger, source))
+    return events
 
 
-Unmade = tuple[type[Deferred], Origin, float, int, str, tuple[object, ...], dict[Any, object]]
-"""What the handler leaves in the intake: the class, and what that is given."""
+def _alone(
+    origin: Origin,
+    time: float,
+    level: int,
+    template: str,
+    args: tuple[object, ...],
+    extras: dict[Any, object],
+    _weight: int,
+) -> Event:
+    logger, usual, source = common_of(origin)
+    fields = fields_of(extras)
+    topic = topic_in(fields, usual)
+    return event_of_record(time, clean(formatted(template, args)), level, "", topic, fields, None, logger, source)
 
 
 def note_template(template: object) -> None:

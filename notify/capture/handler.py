@@ -9,7 +9,7 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture import context
 from notify.capture.context import STRUCTLOG
-from notify.capture.deferred import Deferred, Unmade, narrow, note_template
+from notify.capture.deferred import Deferred, events_of, narrow, note_template
 from notify.capture.event_dict import exception_in
 from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
 from notify.capture.ring import RingBuffer
@@ -42,6 +42,7 @@ class IntakeHandler(logging.Handler):
     def __init__(self, intake: Intake, ring: RingBuffer, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._intake = intake
+        intake.events_of = events_of
         self._ring = ring
         self._remember = ring.add
 
@@ -58,7 +59,7 @@ class IntakeHandler(logging.Handler):
         if get_ident() in idents:
             return True
         intake = self._intake
-        unmade: Unmade | None = None
+        deferred: Deferred | None = None
         try:
             # The way of an ordinary record. No call that can be done without: on a thread that has just woken up, each
             # costs its caller a microsecond.
@@ -90,17 +91,17 @@ class IntakeHandler(logging.Handler):
                         elif kind not in SCALARS:
                             weight += HEAVY
                     if weight < HEAVY and len(intake.waiting) < intake.capacity and (not args or template in narrow):
-                        unmade = (Deferred, origin_of(attributes), created, level, template, args, extras)
+                        deferred = (origin_of(attributes), created, level, template, args, extras, weight)
         except BaseException as error:  # it is no ordinary record, then
             if came_from_a_signal(error):
                 raise
-        if unmade is None:
+        if deferred is None:
             self._take(record)
             return True
         try:
             # What another thread or a signal raises here is not caught, so that no record is taken twice.
             self._remember((created, level, logger, template, args))
-            intake.waiting.append(unmade)
+            intake.waiting.append(deferred)
         except MemoryError:
             diagnostics.report("handler", f"a record of {logger} was lost: MemoryError")
         return True

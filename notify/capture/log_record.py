@@ -67,7 +67,7 @@ def topic_of(level_name: str) -> str:
 
 def topic_in(fields: dict[str, object], otherwise: str) -> str:
     """Remove and return the topic that an extra gives, the other one when there is none."""
-    wanted = fields["topic"]
+    wanted = fields.get("topic")
     if not isinstance(wanted, str) or not wanted:
         return otherwise
     del fields["topic"]

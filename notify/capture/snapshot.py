@@ -178,10 +178,9 @@ class Snapshot:
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        logger, topic, source = common_of(self._origin)
+        logger, usual, source = common_of(self._origin)
         fields = fields_of(self._extras)
-        if "topic" in fields:
-            topic = topic_in(fields, topic)
+        topic = topic_in(fields, usual)
         message, exception = self.message, self.exception
         return event_of_record(
             self.time,

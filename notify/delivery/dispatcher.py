@@ -1,13 +1,16 @@
 """Takes drafts out of the intake, makes events of them and puts each into the lanes that want it."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import cast
 
 from notify import diagnostics, threads
 from notify.delivery.folding import Folding, Judged, ToSay
-from notify.delivery.intake import FULL, NOT_MADE, Draft, Intake, Kept
+from notify.delivery.intake import FULL, NOT_MADE, Deferred, Draft, Intake, Kept, is_deferred
 from notify.delivery.lane import Lane
-from notify.delivery.queue import Entry
+from notify.delivery.queue import Entry, weighed
 from notify.delivery.ticket import FOLDED, PENDING, Ticket
 from notify.event import Event
 from notify.plain import class_name
@@ -111,7 +114,43 @@ class Dispatcher:
             with self._settled:
                 self._settled.notify_all()
 
-    def _hand_over(self, drafts: Sequence[Draft]) -> None:
+    def _hand_over(self, drafts: Sequence[Draft | Deferred]) -> None:
+        for are_deferred, group in _by_kind(drafts):
+            if are_deferred:
+                self._hand_over_deferred(cast("Sequence[Deferred]", group))
+            else:
+                self._hand_over_drafts(cast("Sequence[Draft]", group))
+
+    def _hand_over_deferred(self, deferred: Sequence[Deferred]) -> None:
+        """Do with what is ordinary, of which there may be very much, what is done with any draft."""
+        lanes = self._lanes  # one more may come meanwhile
+        batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
+        level = topic = None
+        put: list[Callable[[Entry], None]] = []
+        for entry in self._entries(deferred):
+            event = entry.event
+            if event.topic is not topic or event.level != level:  # of what is said here, routes look at nothing else
+                level, topic = event.level, event.topic
+                wanted = _wanted(lanes, event)
+                put = [batches[lane].append for lane in wanted]
+            if not put:
+                self._intake.count_unrouted()
+            for add in put:
+                add(entry)
+        for lane, entries in batches.items():
+            if entries:
+                lane.put(entries)
+
+    def _entries(self, deferred: Sequence[Deferred]) -> Sequence[Entry]:
+        try:
+            return weighed(self._redact(self._intake.events_of(deferred)), map(itemgetter(-1), deferred))
+        except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
+            if len(deferred) > 1:
+                return [entry for each in deferred for entry in self._entries((each,))]
+            self._note_not_made(error)
+            return ()
+
+    def _hand_over_drafts(self, drafts: Sequence[Draft]) -> None:
         lanes = self._lanes  # one more may come meanwhile
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
         routed: dict[tuple[int, str], list[Lane]] = {}  # of what is said here, routes look at nothing else
@@ -128,8 +167,7 @@ class Dispatcher:
                 if known is None:
                     known = routed[event.level, event.topic] = _wanted(lanes, event)
             except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
-                self._intake.count_dropped(NOT_MADE)
-                diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
+                self._note_not_made(error)
                 if draft.ticket is not None:
                     draft.ticket.routed(dict.fromkeys((lane.name for lane in lanes), f"dropped: {NOT_MADE}"))
                 continue
@@ -150,6 +188,10 @@ class Dispatcher:
         for lane, entries in batches.items():
             if entries:
                 lane.put(entries)
+
+    def _note_not_made(self, error: BaseException) -> None:
+        self._intake.count_dropped(NOT_MADE)
+        diagnostics.report("draft", f"an event could not be made: {class_name(error)}")
 
     def _as_judged(
         self, event: Event, judged: Judged, ticket: Ticket | None, wanted: Sequence[Lane], every: Sequence[Lane]
@@ -213,6 +255,14 @@ class Dispatcher:
             return draft.made
         (event,) = self._redact((draft.event(),))
         return event
+
+
+def _by_kind(drafts: Sequence[Draft | Deferred]) -> Iterable[tuple[bool, Sequence[Draft | Deferred]]]:
+    """Part *drafts* where those that are deferred begin or end."""
+    kinds = set(map(type, drafts))
+    if tuple not in kinds or len(kinds) == 1:  # as nearly always
+        return [(tuple in kinds, drafts)]
+    return [(kind, list(group)) for kind, group in groupby(drafts, is_deferred)]
 
 
 def _wanted(lanes: Sequence[Lane], event: Event) -> list[Lane]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import repeat
 from queue import Empty, SimpleQueue
@@ -46,8 +46,9 @@ class Draft(Protocol):
         ...
 
 
-Unmade = tuple[Callable[..., Draft], *tuple[Any, ...]]
-"""A draft that is made when it is taken: its class, and what that is given. To make it would cost its caller a call."""
+Deferred = tuple[*tuple[Any, ...], int]
+"""An ordinary draft, nobody's ticket and below `wake_level`, which would cost its caller a call: what `events_of` makes
+its event of, and as the last of that its weight."""
 
 
 class Kept(NamedTuple):
@@ -89,6 +90,11 @@ class Keeper(Protocol):
         ...
 
 
+def is_deferred(draft: Draft | Deferred) -> bool:
+    """Say whether the handler has deferred *draft*."""
+    return type(draft) is tuple  # and not `Kept`, which is one, too
+
+
 class Intake:
     """Takes drafts from any thread, signal handlers included, and hands them to the dispatcher.
 
@@ -114,10 +120,12 @@ class Intake:
         self._dropped: Counter[str] = Counter()
         self._left_on_disk = 0  # for the next process
         self._unrouted = 0
-        self.waiting: deque[Draft | Unmade | None] = deque()
+        self.waiting: deque[Draft | Deferred | None] = deque()
         """What was left and not taken; before what is heavy, None for each further place that it takes. The logging
-        handler adds to it what is below `wake_level`, lighter than `HEAVY` and fits `capacity`, and leaves it unmade,
+        handler adds to it what is below `wake_level`, lighter than `HEAVY` and fits `capacity`, and defers the rest,
         which saves it calls."""
+        self.events_of: Callable[[Sequence[Any]], Sequence[Event]] = list
+        """Makes the events of what the logging handler has deferred; set by it."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
@@ -153,7 +161,7 @@ class Intake:
             self.wake()
         return True
 
-    def _refuse(self, draft: Draft) -> None:
+    def _refuse(self, draft: Draft | Deferred) -> None:
         reason = self.refusal
         if type(draft) is Kept and draft.stored:
             if self._closed:
@@ -165,11 +173,14 @@ class Intake:
             diagnostics.report("intake", f"an event was dropped: {reason}")
 
     def clear(self) -> list[Draft]:
-        """Remove and return what nobody has taken, dropped but for what is on disk. For the end, after `close`."""
+        """Remove what nobody has taken, dropped but for what is on disk. For the end, after `close`.
+
+        Returns all of it but what was deferred: nobody has a ticket for that.
+        """
         left = self.take(len(self.waiting))
         for draft in left:
             self._refuse(draft)
-        return left
+        return [cast("Draft", draft) for draft in left if not is_deferred(draft)]
 
     def count_dropped(self, reason: str) -> None:
         """Count a draft that was taken, and of which nothing came."""
@@ -235,24 +246,23 @@ class Intake:
             self._awake = True
             self._wake.put(None)
 
-    def wait(self, timeout: float) -> None:
-        """Wait until somebody calls `wake`, *timeout* seconds at most. For the dispatcher."""
-        with suppress(Empty):
+    def wait(self, timeout: float) -> bool:
+        """Wait until somebody calls `wake`, *timeout* seconds at most; say whether. For the dispatcher."""
+        try:
             self._wake.get(timeout=timeout)
-        self._awake = False
+            return True
+        except Empty:
+            return False
+        finally:
+            self._awake = False
 
-    def take(self, limit: int) -> list[Draft]:
+    def take(self, limit: int) -> list[Draft | Deferred]:
         """Remove and return the oldest drafts, *limit* at most. For the dispatcher."""
-        waiting = self.waiting
-        taken: list[Draft] = []
-        while len(taken) < limit:
-            try:
-                draft = waiting.popleft()
-            except IndexError:
-                break
-            if type(draft) is tuple:  # and not `Kept`, which is one, too
-                make, *given = draft
-                taken.append(make(*given))
-            elif draft is not None:
-                taken.append(cast("Draft", draft))  # for mypy, it might be a tuple all the same
+        take_one = self.waiting.popleft
+        taken: list[Draft | Deferred] = []
+        with suppress(IndexError):  # there may be fewer
+            while len(taken) < limit:
+                draft = take_one()
+                if draft is not None:
+                    taken.append(draft)
         return taken

@@ -93,7 +93,7 @@ class Lane(Holdings):
                 self._leave(entries, CLOSED)
                 return
             self._has_guests = self._has_guests or (bool(entries) and entries[0].home is not None)
-            fitting = [entry for entry in entries if self._queue.fits(entry)]
+            fitting = self._queue.fitting(entries)
             surplus = self._queue.put(fitting)
             if is_older:
                 self._queue.bring_forward({entry.event.id for entry in fitting})

@@ -4,8 +4,9 @@ Not thread-safe: the lane that owns it holds a lock around every call.
 """
 
 from collections import deque
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from notify import plain
@@ -72,6 +73,19 @@ def weight(event: Event) -> int:
     return total
 
 
+def weighed(events: Sequence[Event], weights: Iterable[int]) -> list[Entry]:
+    """Return the entries of *events*, which weigh as much as they are said to, and as their messages do."""
+    # See `Entry.of`, and one call for all.
+    make = tuple.__new__
+    return [
+        make(Entry, (event, None, len(event.message) + weight, False, None, False, None, None))
+        for event, weight in zip(events, weights, strict=True)
+    ]
+
+
+_weight_of = attrgetter("weight")
+
+
 class LaneQueue:
     """Urgent entries first, otherwise first in, first out. What was taken stays ours until acknowledged.
 
@@ -111,13 +125,18 @@ class LaneQueue:
         """Say whether *entry* leaves room for others, at least in an empty queue."""
         return entry.weight <= self._shed_to_bytes
 
+    def fitting(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return those of *entries* that fit."""
+        if max(map(_weight_of, entries), default=0) <= self._shed_to_bytes:  # as nearly always
+            return entries
+        return [entry for entry in entries if self.fits(entry)]
+
     def put(self, entries: Collection[Entry]) -> list[Entry]:
         """Add *entries*, which fit, and return what had to make room for them.
 
         That is what is on disk, too, and then the rest, of each the oldest of the least severe.
         """
         ordinary, urgent = self._ordinary, self._ordinary if self._in_order else self._urgent
-        weight = 0
         since: int | None = None
         for entry in entries:
             # What may be TRADE_HIGH, which some programs register above CRITICAL, is looked at more closely.
@@ -130,8 +149,7 @@ class LaneQueue:
                 urgent.append(entry)
             else:
                 ordinary.append(entry)
-            weight += entry.weight
-        self._bytes += weight
+        self._bytes += sum(map(_weight_of, entries))
         if len(self) > self._capacity or self._bytes > self._max_bytes:
             return self._shed()
         return []
@@ -141,15 +159,14 @@ class LaneQueue:
         taken = self._taken
         waiting = len(self._ordinary)
         for line in (self._urgent, self._ordinary):
-            for _ in range(min(limit - len(taken), len(line))):
-                taken.append(line.popleft())
+            taken.extend([line.popleft() for _ in range(min(limit - len(taken), len(line)))])
         self._looked_at = max(0, self._looked_at - (waiting - len(self._ordinary)))
         return list(taken)
 
     def acknowledge(self, count: int) -> list[Entry]:
         """Remove and return the first *count* of what was taken."""
         done = [self._taken.popleft() for _ in range(min(count, len(self._taken)))]
-        self._bytes -= sum(entry.weight for entry in done)
+        self._bytes -= sum(map(_weight_of, done))
         return done
 
     def give_back(self) -> None:
