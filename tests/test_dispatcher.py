@@ -244,6 +244,55 @@ def test_what_cannot_be_made_of_what_was_deferred_costs_none_of_the_others(inter
     assert internal_errors == ["draft"]
 
 
+class Waits:
+    """Stands in for an intake's `wait`: notes how long, and does what is to happen meanwhile."""
+
+    def __init__(self, house: Floor, *meanwhile: int | bool) -> None:
+        self.asked: list[float] = []
+        self._house = house
+        self._meanwhile = list(meanwhile)
+        self._wait = house.intake.wait
+        house.intake.events_of = events_of
+        house.intake.wait = self  # type: ignore[method-assign]  # the point
+
+    def __call__(self, timeout: float) -> bool:
+        self.asked.append(timeout)
+        if not self._meanwhile:
+            return self._wait(timeout)
+        happens = self._meanwhile.pop(0)
+        if happens is True:  # somebody has woken it
+            return True
+        self._house.intake.waiting.extend([("x", 1)] * happens)
+        return False
+
+
+def waited(*meanwhile: int | bool) -> list[float]:
+    """Return how long the dispatcher has waited each time, until there was nothing more to do."""
+    made: list[Waits] = []
+    with floor(lambda house: made.append(Waits(house, *meanwhile)), people=Route()) as house:
+        until(lambda: bool(made) and not made[0]._meanwhile and house.dispatcher.idle())
+    return made[0].asked[: len(meanwhile)]
+
+
+def test_who_says_very_much_is_let_alone_until_he_has_said_it() -> None:
+    # 200 in 50 ms and in each 5 ms, then 99, of which the dispatcher thinks that it was all.
+    assert waited(200, 200, 200, 99) == [0.05, 0.005, 0.005, 0.005]
+
+
+def test_who_goes_on_saying_very_much_is_let_alone_for_a_tenth_of_a_second() -> None:
+    asked = waited(*[200] * 21, *[0] * 16)  # 4,200 in all: 16 batches of 256, and some more
+
+    assert asked == [0.05, *[0.005] * 20, *[0.0001] * 16]  # after each full batch a lane may have the lock
+
+
+def test_who_says_something_important_need_not_wait_for_others_to_be_silent() -> None:
+    assert waited(200, True, 0) == [0.05, 0.005, 0.05]
+
+
+def test_a_few_log_lines_are_no_rush() -> None:
+    assert waited(10, 0, 99, 0) == [0.05] * 4
+
+
 # ---- redaction and what is on disk
 
 

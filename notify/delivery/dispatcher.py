@@ -21,6 +21,16 @@ _BATCH = 256  # drafts taken at once, so that lanes start on the first while the
 # 13 to 28 us. Looking every 5 ms while there is work made paced calls a tenth dearer than looking every 50 ms does.
 _LOOK_EVERY = 0.05
 
+# Of 20,000 calls in a row each takes 8 us when we leave them alone, and 10 to 13 when we do not. That they are over is
+# seen soon enough at such looks, of which each interrupts them for a tenth of a millisecond at most.
+_RUSH = 100  # drafts that come between two looks
+_LOOK_IN_RUSH = 0.005  # seconds
+_LOOKS_IN_RUSH = 20
+
+# Seconds between two full batches in which a lane that waits for the interpreter's lock gets it. Python would have it
+# wait for 5 ms, each time that it has slept or sent something.
+_GIVE_WAY = 0.0001
+
 
 class Dispatcher:
     """The thread between the callers and the lanes.
@@ -90,7 +100,22 @@ class Dispatcher:
             if stopping and not taken:
                 return
             if taken < _BATCH:
-                self._intake.wait(_LOOK_EVERY)
+                self._wait_for_more()
+            else:
+                self._intake.wait(_GIVE_WAY)
+
+    def _wait_for_more(self) -> None:
+        """Wait for somebody to wake us, or for the time to look. Whoever says very much just then is let alone.
+
+        For a tenth of a second at most: all that is done here, he would have to wait for.
+        """
+        if self._intake.wait(_LOOK_EVERY):
+            return
+        waiting = 0
+        for _ in range(_LOOKS_IN_RUSH):
+            before, waiting = waiting, len(self._intake)
+            if waiting - before < _RUSH or self._intake.wait(_LOOK_IN_RUSH):
+                return
 
     def _round(self) -> int:
         """Hand over what waits, a batch at most, and return how much that was."""
