@@ -1,15 +1,18 @@
 import errno
+import itertools
 import json
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from notify import diagnostics
+from notify.backends.logstash import udp
 from notify.backends.logstash.address import Address
 from notify.backends.logstash.udp import LIMIT, LIMIT_V6, UdpSender
 from notify.clock import SystemClock
@@ -404,9 +407,24 @@ def test_a_receiver_on_the_same_machine_has_the_processor_for_a_while_after_each
 ) -> None:
     rests: list[float] = []
     monkeypatch.setattr(UdpSender, "_rest", lambda sender, seconds: rests.append(seconds))
+    monkeypatch.setattr(udp, "time", SimpleNamespace(monotonic=lambda: 7.0))  # nothing takes any time
     with sender_to(receiver.port) as sender:
         sender.send([b"x" * 350] * 1_000)
 
-    # 606 bytes each, as the sender counts them: 18 bursts of 54, which are 32 KiB.
-    assert len(rests) == 18
-    assert min(rests) >= 0.0004
+    # 606 bytes each, as the sender counts them: 18 bursts of 54, which are 32 KiB, and some more.
+    assert rests == [pytest.approx(0.0004)] * 18
+
+
+def test_who_is_busy_with_other_things_between_two_bursts_need_not_rest(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(step=0.0003)  # each look at the time is later by that
+    rests: list[float] = []
+    monkeypatch.setattr(UdpSender, "_rest", lambda sender, seconds: rests.append(seconds))
+    monkeypatch.setattr(udp, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with sender_to(receiver.port) as sender:
+        sender.send([b"x" * 350] * 108)  # two bursts
+        monkeypatch.setattr(udp, "time", SimpleNamespace(monotonic=lambda: 7.0))
+        sender.send([b"x" * 350])
+
+    assert rests == [pytest.approx(0.0001)]  # what is missing of 0.0004, and nothing long after

@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 import threading
+import time
 from collections.abc import Sequence
 
 from notify import diagnostics
@@ -57,6 +58,7 @@ class UdpSender:
         self._refused = 0
         self._say_again_at = 0.0
         self._unrested = 0
+        self._next_burst_at = 0.0  # monotonic seconds; real time, whatever the clock: it is the receiver that needs it
         self._together = 1
         self._resting = threading.Condition()
 
@@ -65,6 +67,8 @@ class UdpSender:
         self._refresh()
         count = 0
         while count < len(payloads):
+            if not self._unrested and (left := self._next_burst_at - time.monotonic()) > 0:
+                self._rest(left)
             try:
                 taken = self._hand_over(self._next(payloads, count))
             except (OSError, DeliveryError):
@@ -77,7 +81,7 @@ class UdpSender:
             count += taken
             if self._unrested > _BURST - LEAST_LIMIT:  # there is hardly room for another
                 self._unrested = 0
-                self._rest(_REST)
+                self._next_burst_at = time.monotonic() + _REST
         return count
 
     def check(self) -> str:
@@ -202,7 +206,6 @@ class UdpSender:
         return sock
 
     def _rest(self, seconds: float) -> None:
-        # Real time, whatever the clock: it is the receiver that needs it.
         with self._resting:
             self._resting.wait(seconds)
 
