@@ -144,7 +144,8 @@ def _common_decimals(column: Sequence[object]) -> int | None:
     numbers = [value for value in column if isinstance(value, float) or type(value) is int]
     if len(numbers) != sum(value is not None for value in column) or all(type(value) is int for value in numbers):
         return None
-    sizes = [abs(value) for value in numbers if value and math.isfinite(value)]
+    # An integer is finite, and may be too large to be asked.
+    sizes = [abs(value) for value in numbers if value and (type(value) is int or math.isfinite(value))]
     if not sizes:
         return 0
     if not _LEAST <= min(sizes) <= max(sizes) < _MOST:

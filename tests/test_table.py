@@ -117,6 +117,7 @@ def test_the_columns_of_a_text_are_those_of_a_terminal(text, columns):
         ([1e-12, 1.5], ["1e-12", "1.5"]),
         ([1e300, 1.5], ["1e+300", "1.5"]),
         ([math.nan, math.inf, -1.25], ["nan", "inf", "-1.25"]),
+        ([-(10**400), 1.5], [str(-(10**400)), "1.5"]),  # more than a float can be
         ([1, 20_000], ["1", "20000"]),
         ([Decimal("0.10"), Decimal("12.000")], ["0.10", "12.000"]),
         ([True, False], ["True", "False"]),
