@@ -38,6 +38,8 @@ _ADDRESSED = "destination IN (SELECT value FROM json_each(?))"
 
 _COLUMNS = ", ".join(Row._fields)
 _ONE = f"({', '.join('?' * len(Row._fields))})"
+# Put together once: SQLite's module would look at all of a new text to find out that it knows the statement.
+_INSERT_ONE = f"INSERT OR IGNORE INTO outbox ({_COLUMNS}) VALUES {_ONE}"  # noqa: S608 - constants
 _ROWS = f"SELECT {_COLUMNS} FROM outbox "  # noqa: S608 - constants, as in every statement here
 _SIZES = "SELECT destination, event_id, length(payload) FROM outbox "
 
@@ -49,8 +51,11 @@ class Store(Connection):
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Write *rows*, all or none. One that is there already stays as it is."""
-        values: Sequence[object] = rows[0] if len(rows) == 1 else [value for row in rows for value in row]
-        statement = f"INSERT OR IGNORE INTO outbox ({_COLUMNS}) VALUES {', '.join([_ONE] * len(rows))}"  # noqa: S608
+        statement: str = _INSERT_ONE
+        values: Sequence[object] = rows[0]
+        if len(rows) > 1:
+            statement += f", {_ONE}" * (len(rows) - 1)
+            values = [value for row in rows for value in row]
         try:
             self._connection.execute(statement, values)
         except sqlite3.Error as error:
