@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from documents import ecs
 from logstash_config import plugins
 from pages import BLOCKS, DOCS, PAGES, ROOT, Block, blocks, of_language
 from services import free_ports
 from typer.testing import CliRunner
 
-from notify.backends.logstash.wire import Speaker, ecs
+from notify.backends.logstash.wire import Speaker
 from notify.cli.app import app
 from notify.delivery.outbox import Outbox
 from notify.destinations import destinations

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 import pytest
+from documents import version_1
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lanes import until
@@ -22,7 +23,7 @@ from notify.backends.discord import DiscordBackend
 from notify.backends.discord.message import Appearance, compose
 from notify.backends.function import FunctionBackend
 from notify.backends.logstash.encoding import encode
-from notify.backends.logstash.wire import Speaker, version_1
+from notify.backends.logstash.wire import Speaker
 from notify.backends.memory import MemoryBackend
 from notify.backends.stdout import StdoutBackend, as_dict
 from notify.event import Event

@@ -3,11 +3,12 @@ import logging
 from decimal import Decimal
 
 import pytest
+from documents import ecs, version_1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify.backends.logstash.encoding import LEAST_LIMIT, encode, encode_all
-from notify.backends.logstash.wire import NOTHING, Common, Document, Speaker, ecs, version_1
+from notify.backends.logstash.wire import NOTHING, Document, Shared, Speaker
 from notify.event import Attachment, Event, ExceptionInfo
 from notify.plain import keep_fields
 
@@ -191,18 +192,19 @@ def test_documents_encoded_together_are_what_each_is_alone_whatever_they_hold() 
     for documents in (plain[:1], plain, [*plain, nul], [surrogate, *plain], [*plain, no_json], [long, *plain]):
         lines = encode_all([(document, NOTHING) for document in documents], LIMIT)
         assert lines == [encode(document, LIMIT) for document in documents]
+    assert encode_all([], LIMIT) == []
 
 
 @pytest.mark.parametrize(
-    "common",
+    "shared",
     [{}, {"host": "h", "tags": ["a"]}, {"path": "a\0b"}, {"path": "\udc80"}, {"path": "x" * 60_000}],
     ids=["nothing", "ordinary", "NUL", "surrogate", "long"],
 )
-def test_what_documents_have_in_common_stands_in_each_line(common: dict[str, object]) -> None:
-    shared = Common(common)
+def test_what_documents_have_in_common_stands_in_each_line(shared: dict[str, object]) -> None:
+    rest = Shared(shared)
     own: list[dict[str, object]] = [{"message": f"message {number}", "x": "}" * 6_000} for number in range(3)]
 
-    lines = encode_all([(each, shared) for each in own], LIMIT)
+    lines = encode_all([(each, rest) for each in own], LIMIT)
 
-    assert [read(line) for line in lines] == [read(encode({**common, **each}, LIMIT)) for each in own]
+    assert [read(line) for line in lines] == [read(encode({**shared, **each}, LIMIT)) for each in own]
     assert max(map(len, lines)) <= LIMIT

@@ -9,10 +9,12 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 import pytest
+from documents import ecs, version_1
 from logstash import LogstashFormatterVersion1
 
+from notify.backends.logstash import wire
 from notify.backends.logstash.encoding import encode
-from notify.backends.logstash.wire import Speaker, ecs, timestamp, version_1, version_1_parts
+from notify.backends.logstash.wire import Speaker, timestamp
 from notify.capture.snapshot import Snapshot
 from notify.event import Attachment, Event, ExceptionInfo, Origin, Source
 
@@ -127,13 +129,14 @@ def test_extras_that_python_logstash_drops_are_kept_but_secrets_are_hidden() -> 
     assert (document["password"], document["auth_token"]) == ("[redacted]", "[redacted]")
 
 
+NAMES = ["@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name"]
+NAMES += ["application", "event_id", "topic", "@metadata", "truncated", "original_bytes"]
+
+
 def test_fields_that_would_hide_the_schemas_are_renamed_until_the_name_is_free() -> None:
-    names = ["@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name"]
-    names += ["application", "event_id", "topic", "@metadata", "truncated", "original_bytes"]
+    document = read(version_1(event(fields=dict.fromkeys(NAMES, "mine")), SPEAKER))
 
-    document = read(version_1(event(fields=dict.fromkeys(names, "mine")), SPEAKER))
-
-    assert {name: document[f"extra_{name}"] for name in names} == dict.fromkeys(names, "mine")
+    assert {name: document[f"extra_{name}"] for name in NAMES} == dict.fromkeys(NAMES, "mine")
     assert document["message"] == "m"
     assert "@metadata" not in document  # Logstash refuses an event where it is no object
 
@@ -166,13 +169,32 @@ EVENTS = [
 ]
 
 
-def test_the_parts_of_documents_together_are_what_each_is_alone_and_share_what_they_can() -> None:
-    parts = version_1_parts(EVENTS, SPEAKER)
+def test_documents_of_many_events_are_what_each_is_alone_and_share_what_they_can() -> None:
+    documents = wire.version_1(EVENTS, SPEAKER)
 
-    assert [common.document | own for own, common in parts] == [version_1(each, SPEAKER) for each in EVENTS]
-    assert all(common.document.keys().isdisjoint(own) for own, common in parts)
-    assert parts[0][1] is parts[1][1]
-    assert len({id(common) for _, common in parts}) == 7  # other level, topic, logger, path and two origins
+    assert [shared.document | own for own, shared in documents] == [version_1(each, SPEAKER) for each in EVENTS]
+    assert all(shared.document.keys().isdisjoint(own) for own, shared in documents)
+    assert documents[0][1] is documents[1][1]
+    assert len({id(shared) for _, shared in documents}) == 7  # other level, topic, logger, path and two origins
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_field_hides_a_name_of_the_schema(name: str) -> None:
+    plain = version_1(event(), SPEAKER)
+
+    document = read(version_1(event(fields={name: "mine"}), SPEAKER))
+
+    assert document == read({**plain, f"extra_{name}": "mine"})
+
+
+def test_a_secrets_name_that_comes_twice_shows_neither() -> None:
+    class Password:
+        def __str__(self) -> str:
+            return "password"
+
+    document = read(version_1(event(fields={"password": "hunter2", Password(): "hunter3"}), SPEAKER))
+
+    assert (document["password"], document["extra_password"]) == ("[redacted]", "[redacted]")
 
 
 def test_a_notification_carries_its_parts() -> None:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from documents import ecs, version_1
 
 from notify import Event
 from notify.backends.apprise import _message
 from notify.backends.discord.embed import make_card
 from notify.backends.discord.message import Appearance, compose, compose_plain
-from notify.backends.logstash import wire
+from notify.backends.logstash.wire import Speaker
 from notify.backends.stdout import StdoutBackend
 from notify.backends.telegram.message import head, messages
 from notify.backends.telegram.text import html
@@ -132,11 +133,11 @@ def test_json_lines_have_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_for_logstash_it_is_the_application() -> None:
-    relay = wire.Speaker("executor-relay", "host", ())
+    relay = Speaker("executor-relay", "host", ())
 
-    assert wire.version_1(EVENT, relay)["application"] == "executor-eth-1"
-    assert wire.ecs(EVENT, relay)["service"] == {"name": "executor-eth-1"}
-    assert wire.version_1(HERE, relay)["application"] == "executor-relay"
+    assert version_1(EVENT, relay)["application"] == "executor-eth-1"
+    assert ecs(EVENT, relay)["service"] == {"name": "executor-eth-1"}
+    assert version_1(HERE, relay)["application"] == "executor-relay"
 
 
 def test_the_preview_shows_it() -> None:

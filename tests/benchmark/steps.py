@@ -27,11 +27,11 @@ def steps() -> dict[str, float]:
 
 def _steps() -> list[Step]:
     from notify.backends.logstash.encoding import encode_all
-    from notify.backends.logstash.wire import Speaker, version_1_parts
+    from notify.backends.logstash.wire import Speaker, version_1
     from notify.capture.handler import IntakeHandler
     from notify.capture.ring import RingBuffer
     from notify.delivery.intake import Intake
-    from notify.delivery.queue import Entry, LaneQueue
+    from notify.delivery.queue import LaneQueue, entries_of
     from notify.rules.redaction import Redactor
 
     root = logging.getLogger()
@@ -55,12 +55,13 @@ def _steps() -> list[Step]:
         events[:] = [event for batch in _batches(events, _BATCH) for event in redactor.events(batch)]
 
     def wait() -> None:
+        weights = [50] * _BATCH  # which the handler has found out
         for batch in _batches(events, _BATCH):
-            queue.put([Entry.of(event, None) for event in batch])
+            queue.put(entries_of(batch, weights[: len(batch)]))
             queue.acknowledge(len(queue.take(_BATCH)))
 
     def document() -> None:
-        documents[:] = [part for batch in _batches(events, _TOGETHER) for part in version_1_parts(batch, speaker)]
+        documents[:] = [part for batch in _batches(events, _TOGETHER) for part in version_1(batch, speaker)]
 
     def encode() -> None:
         for batch in _batches(documents, _TOGETHER):

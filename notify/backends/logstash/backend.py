@@ -10,7 +10,7 @@ from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import TcpSender, TlsSender
 from notify.backends.logstash.transport import Sender
 from notify.backends.logstash.udp import UdpSender
-from notify.backends.logstash.wire import Speaker, ecs_parts, version_1_parts
+from notify.backends.logstash.wire import Speaker, ecs, version_1
 from notify.clock import Clock, SystemClock
 from notify.event import Event
 
@@ -93,12 +93,12 @@ class LogstashBackend:
         self._sender.close()
 
     def _encoded(self, events: Sequence[Event]) -> list[bytes]:
-        parts_of = ecs_parts if self._ecs else version_1_parts
+        documents_of = ecs if self._ecs else version_1
         limit = self._sender.limit
         lines: list[bytes] = []
         size = 0
         for start in range(0, len(events), _TOGETHER):
-            for line in encode_all(parts_of(events[start : start + _TOGETHER], self._speaker), limit):
+            for line in encode_all(documents_of(events[start : start + _TOGETHER], self._speaker), limit):
                 lines.append(line)
                 size += len(line)
                 if size >= _BATCH_BYTES:

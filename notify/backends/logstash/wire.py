@@ -20,13 +20,14 @@ _SECRET = frozenset({"password", "auth_token"})
 # @metadata is no object, and the other two are how a shortened document says so.
 _RESERVED = frozenset({"@metadata", "truncated", "original_bytes"})
 _SPECIAL = _SECRET | _RESERVED
-# The names of the schema, in every document.
+# No field may hide these: the names that every document has, and the special ones.
 _TAKEN = _SPECIAL | {
     "@timestamp", "@version", "message", "host", "path", "tags", "type", "level", "logger_name", "application",
     "event_id", "topic",
 }  # fmt: skip
 
-_CALLS = 1024  # log calls of which what their documents have in common is remembered
+CALLS = 1024
+"""Log calls of which what their documents have in common is remembered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: it is looked up for each event
@@ -45,7 +46,7 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # as above
-class Common:
+class Shared:
     """What the documents of many events have in common.
 
     Args:
@@ -55,24 +56,18 @@ class Common:
     document: Document
 
 
-NOTHING = Common({})
-Parts = tuple[Document, Common]
+NOTHING = Shared({})
+InParts = tuple[Document, Shared]
 """A document as what it has for itself, and what it shares with others."""
 
 
-def version_1(event: Event, speaker: Speaker) -> Document:
-    """Return *event* in python-logstash's version 1 schema, plus `application`, `event_id` and `topic`.
+def version_1(events: Sequence[Event], speaker: Speaker) -> list[InParts]:
+    """Return *events* in python-logstash's version 1 schema, plus `application`, `event_id` and `topic`.
 
-    Fields stand beside the schema's names; one that would hide another is renamed with the prefix `extra_`, as
-    often as it takes. Never raises an Exception.
+    Each comes in two parts that have no name in common. Fields stand beside the schema's names; one that would hide
+    another is renamed with the prefix `extra_`, as often as it takes. Never raises an Exception.
     """
-    ((own, common),) = version_1_parts((event,), speaker)
-    return common.document | own
-
-
-def version_1_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
-    """Return each of *events* as `version_1` does, in parts that have no name in common: a third of the price."""
-    parts: list[Parts] = []
+    documents: list[InParts] = []
     source = logger = topic = level = origin = None
     for event in events:
         # A log call in a loop is made many times in a row, and to compare costs less than to look up.
@@ -85,7 +80,7 @@ def version_1_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
         ):
             source, topic, logger, level = event.source, event.topic, event.logger, event.level
             origin = event.origin
-            common = _common(_application(event, speaker), speaker, level_name(level), logger, source.path, topic)
+            shared = _shared(_application(event, speaker), speaker, level_name(level), logger, source.path, topic)
         own: Document = {"@timestamp": timestamp(event.time), "message": event.message, "event_id": event.id}
         taken: frozenset[str] = _TAKEN
         if event.exception is not None:
@@ -98,14 +93,14 @@ def version_1_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
             own.update(_parts(event))
             taken = _TAKEN.union(own)
         _add_fields(own, event.fields, taken)
-        parts.append((own, common))
-    return parts
+        documents.append((own, shared))
+    return documents
 
 
-@lru_cache(maxsize=_CALLS)
-def _common(application: str, speaker: Speaker, level: str, logger: str, path: str, topic: str) -> Common:
+@lru_cache(maxsize=CALLS)
+def _shared(application: str, speaker: Speaker, level: str, logger: str, path: str, topic: str) -> Shared:
     """Return what the documents of one log call have in common."""
-    return Common(
+    return Shared(
         {
             "@version": "1",
             "host": speaker.host,
@@ -120,12 +115,17 @@ def _common(application: str, speaker: Speaker, level: str, logger: str, path: s
     )
 
 
-def ecs(event: Event, speaker: Speaker) -> Document:
-    """Return *event* in the Elastic Common Schema: `host` is an object, a program's own fields are in `fields`, and
+def ecs(events: Sequence[Event], speaker: Speaker) -> list[InParts]:
+    """Return *events* in the Elastic Common Schema: `host` is an object, a program's own fields are in `fields`, and
     what ECS has no name for is in `notify`.
 
-    Logstash 8 and later refuses an event with a plain `host` in its default mode. Never raises an Exception.
+    In two parts as `version_1`, of which the second is empty. Logstash 8 and later refuses an event with a plain `host`
+    in its default mode. Never raises an Exception.
     """
+    return [(_ecs(event, speaker), NOTHING) for event in events]
+
+
+def _ecs(event: Event, speaker: Speaker) -> Document:
     source = event.source
     log: Document = {
         "level": level_name(event.level),
@@ -155,11 +155,6 @@ def ecs(event: Event, speaker: Speaker) -> Document:
     if fields:
         document["fields"] = fields
     return document
-
-
-def ecs_parts(events: Sequence[Event], speaker: Speaker) -> list[Parts]:
-    """Return each of *events* as `ecs` does."""
-    return [(ecs(event, speaker), NOTHING) for event in events]
 
 
 def _application(event: Event, speaker: Speaker) -> str:
@@ -212,9 +207,8 @@ def _add_fields(document: Document, fields: Mapping[str, object], taken: frozens
         elif kind not in SCALARS:
             value = _plain(value)
         if type(name) is not str or name in taken:
-            taken = taken.union(document)
-            name, value = _renamed(taken - _SECRET, name, value)
-            taken |= {name}
+            name, value = _renamed((taken - _SECRET).union(document), name, value)
+            taken = taken.union(document, (name,))
         document[name] = value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from notify.backends.logstash.encoding import encode_all
 from notify.backends.logstash.stream import LIMIT
-from notify.backends.logstash.wire import Speaker, ecs_parts, version_1_parts
+from notify.backends.logstash.wire import Speaker, ecs, version_1
 from notify.event import Event, worded
 from notify.rules.routing import Route
 
@@ -30,5 +30,4 @@ class Lines:
     def of(self, events: Sequence[Event]) -> list[bytes]:
         """Return a line for each of *events* that goes there. Never raises an Exception."""
         wanted = [worded(event) for event in events if self.route.wants(event)]
-        parts = ecs_parts if self.ecs else version_1_parts
-        return encode_all(parts(wanted, self.speaker), LIMIT) if wanted else []
+        return encode_all((ecs if self.ecs else version_1)(wanted, self.speaker), LIMIT)
