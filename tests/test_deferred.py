@@ -135,20 +135,34 @@ class Incomparable:
 
 @pytest.mark.parametrize("odd", [7.0, Incomparable(), [7]], ids=["float", "incomparable", "list"])
 def test_a_sound_record_gets_nothing_of_an_odd_one_that_is_taken_with_it(both: Both, odd: Any) -> None:
-    lines: list[Any] = [odd, 7, 8, odd]
+    lines: list[Any] = [odd, 7, 7, 8]
 
     def of_line(record: logging.LogRecord) -> bool:
         record.lineno = lines[len(both.snapshots)]
         return True
 
     both.logger.addFilter(of_line)
-    for _ in range(3):
+    for _ in lines:
         both.info("x")
 
     events = both.intake.events_of(both.intake.take(9))
 
-    assert [event.source.line for event in events] == [0, 7, 8]
+    assert [event.source.line for event in events] == [0, 7, 7, 8]
     assert same(events, both.snapshots)
+
+
+def test_an_odd_record_among_sound_ones_costs_none_of_them(both: Both) -> None:
+    def odd(record: logging.LogRecord) -> bool:
+        record.lineno = Incomparable() if len(both.snapshots) == 1 else 7  # type: ignore[assignment]  # the point
+        return True
+
+    both.logger.addFilter(odd)
+    for number in range(3):
+        both.info("cycle %d", number)
+
+    events = both.intake.events_of(both.intake.take(9))
+
+    assert [(event.message, event.source.line) for event in events] == [("cycle 0", 7), ("cycle 1", 0), ("cycle 2", 7)]
 
 
 @pytest.mark.parametrize(

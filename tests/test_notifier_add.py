@@ -140,7 +140,7 @@ def test_what_was_left_for_it_on_disk_comes_first(state):
     leave(state, "left", "late")
     early, late = MemoryBackend(durable=True), MemoryBackend(durable=True)
     with Notifier({"early": early}, outbox=Outbox(state)) as notifier:
-        until(lambda: early.messages)  # it was told that there is no such backend, which the one to come need not hear
+        until(lambda: early.messages)  # it is told that `late` is missing; `late` need not hear it
         notifier.add("late", late, Route())
         notifier.trade("now")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.delivery.queue import Entry, LaneQueue
+from notify.delivery.queue import Entry, LaneQueue, entries_of
 from notify.event import Attachment, Event, ExceptionInfo, Matter, Phase
 
 
@@ -26,6 +26,22 @@ def filled(*entries: Entry, **limits: int) -> LaneQueue:
     for each in entries:
         assert queue.put([each]) == []
     return queue
+
+
+def test_entries_that_are_made_together_are_what_each_is_alone_and_as_heavy_as_is_said() -> None:
+    events = [Event(id=name, time=0.0, message=name, level=logging.INFO) for name in ("a", "bc")]
+
+    assert entries_of(events, [5, 0]) == [Entry(events[0], None, 5), Entry(events[1], None, 2)]  # its message has more
+    assert {type(each) for each in entries_of(events, [5, 0])} == {Entry}
+
+
+def test_what_is_too_heavy_to_leave_room_for_others_does_not_fit() -> None:
+    queue = LaneQueue(max_bytes=100)  # of which a tenth is kept free
+    light, heavy = entry("a", size=90), entry("b", size=91)
+
+    assert queue.fitting([light, heavy, light]) == [light, light]
+    assert queue.fitting([light]) == [light]
+    assert queue.fitting([]) == []
 
 
 def test_first_in_is_first_out() -> None:

@@ -16,7 +16,7 @@ narrow: set[str] = set()
 must be done once, and by who asks for it."""
 _WIDE = re.compile(r"%[-+ #0-9.]*(?:\*|\d{3})")  # a width or a precision that is an argument, or 100 and more
 
-Deferred = tuple[Origin, float, int, str, tuple[object, ...], dict[Any, object], int]
+DeferredRecord = tuple[Origin, float, int, str, tuple[object, ...], dict[Any, object], int]
 """What is kept of a record whose arguments and extras are scalars, and whose message is formatted later.
 
 The values of `log_record.ORIGIN`, UTC epoch seconds, severity in logging's numbers, the template, its arguments, the
@@ -27,15 +27,15 @@ _SPECIAL = NO_EXTRAS | {"topic"}
 _SOUND = frozenset({str, int, type(None)})
 
 
-def events_of(deferred: Sequence[Deferred]) -> list[Event]:
+def events_of(deferred: Sequence[DeferredRecord]) -> list[Event]:
     """Return the events of *deferred*, as many, in order. The extras become their fields. Never raises an Exception."""
     try:
         return _together(deferred)
     except Exception:  # noqa: BLE001 - an odd one among them, which cannot be compared
-        return [_alone(*each) for each in deferred]
+        return [event for each in deferred for event in _together((each,))]  # which is compared with nothing
 
 
-def _together(deferred: Sequence[Deferred]) -> list[Event]:
+def _together(deferred: Sequence[DeferredRecord]) -> list[Event]:
     # Of these there may be very many: what is called costs more than what it does. Those of a loop come in a row.
     events: list[Event] = []
     add = events.append
@@ -43,7 +43,7 @@ def _together(deferred: Sequence[Deferred]) -> list[Event]:
     for origin, time, level, template, args, extras, _ in deferred:
         if origin != known:
             logger, usual, source = common_of(origin)
-            # 7.0 equals 7, and a sound record must not get what was made of an odd one.
+            # 7.0 equals 7, and a sound record must not get what was made of an odd one. The other way round it may.
             known = origin if _SOUND.issuperset(map(type, origin)) else None
         fields, topic = extras, usual
         for name, value in extras.items():  # none of them is long
@@ -61,21 +61,6 @@ def _together(deferred: Sequence[Deferred]) -> list[Event]:
             message = clean(message)
         add(event_of_record(time, message, level, "", topic, fields, None, logger, source))
     return events
-
-
-def _alone(
-    origin: Origin,
-    time: float,
-    level: int,
-    template: str,
-    args: tuple[object, ...],
-    extras: dict[Any, object],
-    _weight: int,
-) -> Event:
-    logger, usual, source = common_of(origin)
-    fields = fields_of(extras)
-    topic = topic_in(fields, usual)
-    return event_of_record(time, clean(formatted(template, args)), level, "", topic, fields, None, logger, source)
 
 
 def note_template(template: object) -> None:

@@ -1,4 +1,4 @@
-"""The logging handler: from any logger to the intake, at the price of two tuples and a dict where they are enough."""
+"""The logging handler: from any logger to the intake, at the price of three tuples and a dict where they are enough."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture import context
 from notify.capture.context import STRUCTLOG
-from notify.capture.deferred import Deferred, events_of, narrow, note_template
+from notify.capture.deferred import DeferredRecord, events_of, narrow, note_template
 from notify.capture.event_dict import exception_in
 from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
 from notify.capture.ring import RingBuffer
@@ -42,7 +42,7 @@ class IntakeHandler(logging.Handler):
     def __init__(self, intake: Intake, ring: RingBuffer, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._intake = intake
-        intake.events_of = events_of
+        intake.defer_with(events_of)
         self._ring = ring
         self._remember = ring.add
 
@@ -59,7 +59,7 @@ class IntakeHandler(logging.Handler):
         if get_ident() in idents:
             return True
         intake = self._intake
-        deferred: Deferred | None = None
+        deferred: DeferredRecord | None = None
         try:
             # The way of an ordinary record. No call that can be done without: on a thread that has just woken up, each
             # costs its caller a microsecond.

@@ -1,8 +1,9 @@
 """Takes drafts out of the intake, makes events of them and puts each into the lanes that want it."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import cast
 
@@ -10,7 +11,7 @@ from notify import diagnostics, threads
 from notify.delivery.folding import Folding, Judged, ToSay
 from notify.delivery.intake import FULL, NOT_MADE, Deferred, Draft, Intake, Kept, is_deferred
 from notify.delivery.lane import Lane
-from notify.delivery.queue import Entry, weighed
+from notify.delivery.queue import Entry, entries_of
 from notify.delivery.ticket import FOLDED, PENDING, Ticket
 from notify.event import Event
 from notify.plain import class_name
@@ -25,11 +26,10 @@ _LOOK_EVERY = 0.05
 # seen soon enough at such looks, of which each interrupts them for a tenth of a millisecond at most.
 _RUSH = 100  # drafts that come between two looks
 _LOOK_IN_RUSH = 0.005  # seconds
-_LOOKS_IN_RUSH = 20
+_LONGEST_RUSH = 0.1  # seconds
 
-# Seconds between two full batches in which a lane that waits for the interpreter's lock gets it. Python would have it
-# wait for 5 ms, each time that it has slept or sent something.
-_GIVE_WAY = 0.0001
+
+Group = tuple[bool, Sequence[Draft | Deferred]]
 
 
 class Dispatcher:
@@ -101,21 +101,18 @@ class Dispatcher:
                 return
             if taken < _BATCH:
                 self._wait_for_more()
-            else:
-                self._intake.wait(_GIVE_WAY)
 
     def _wait_for_more(self) -> None:
-        """Wait for somebody to wake us, or for the time to look. Whoever says very much just then is let alone.
+        """Wait to be woken, or for the time to look.
 
-        For a tenth of a second at most: all that is done here, he would have to wait for.
+        While very much is being logged it is left alone, 0.1 s at most: our work would slow its caller.
         """
         if self._intake.wait(_LOOK_EVERY):
             return
-        waiting = 0
-        for _ in range(_LOOKS_IN_RUSH):
+        end = time.monotonic() + _LONGEST_RUSH
+        before, waiting = 0, len(self._intake)
+        while waiting - before >= _RUSH and time.monotonic() < end and not self._intake.wait(_LOOK_IN_RUSH):
             before, waiting = waiting, len(self._intake)
-            if waiting - before < _RUSH or self._intake.wait(_LOOK_IN_RUSH):
-                return
 
     def _round(self) -> int:
         """Hand over what waits, a batch at most, and return how much that was."""
@@ -140,46 +137,58 @@ class Dispatcher:
                 self._settled.notify_all()
 
     def _hand_over(self, drafts: Sequence[Draft | Deferred]) -> None:
-        for are_deferred, group in _by_kind(drafts):
-            if are_deferred:
-                self._hand_over_deferred(cast("Sequence[Deferred]", group))
-            else:
-                self._hand_over_drafts(cast("Sequence[Draft]", group))
-
-    def _hand_over_deferred(self, deferred: Sequence[Deferred]) -> None:
-        """Do with what is ordinary, of which there may be very much, what is done with any draft."""
         lanes = self._lanes  # one more may come meanwhile
         batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
-        level = topic = None
-        put: list[Callable[[Entry], None]] = []
-        for entry in self._entries(deferred):
-            event = entry.event
-            if event.topic is not topic or event.level != level:  # of what is said here, routes look at nothing else
-                level, topic = event.level, event.topic
-                wanted = _wanted(lanes, event)
-                put = [batches[lane].append for lane in wanted]
-            if not put:
-                self._intake.count_unrouted()
-            for add in put:
-                add(entry)
+        groups = _by_kind(drafts)
+        events = iter(self._events(groups, len(drafts)))
+        for are_deferred, group in groups:
+            made = list(islice(events, len(group)))
+            if are_deferred:
+                self._sort_deferred(cast("Sequence[Deferred]", group), made, batches)
+            else:
+                self._sort(cast("Sequence[Draft]", group), made, batches)
         for lane, entries in batches.items():
             if entries:
                 lane.put(entries)
 
-    def _entries(self, deferred: Sequence[Deferred]) -> Sequence[Entry]:
+    def _sort_deferred(
+        self, deferred: Sequence[Deferred], made: Sequence[Event | None], batches: Mapping[Lane, list[Entry]]
+    ) -> None:
+        """Do what `_sort` does, with what is ordinary, of which there may be very much."""
+        level = topic = None
+        put: list[Callable[[Entry], None]] = []
+        for entry in self._entries(deferred, made):
+            event = entry.event
+            if event.topic is not topic or event.level != level:  # of what is said here, routes look at nothing else
+                level, topic = event.level, event.topic
+                put = [batches[lane].append for lane in _wanted(tuple(batches), event)]
+            if not put:
+                self._intake.count_unrouted()
+            for add in put:
+                add(entry)
+
+    def _entries(self, deferred: Sequence[Deferred], made: Sequence[Event | None]) -> Sequence[Entry]:
         try:
-            return weighed(self._redact(self._intake.events_of(deferred)), map(itemgetter(-1), deferred))
+            events = (
+                self._redact(self._intake.events_of(deferred)) if made[0] is None else cast("Sequence[Event]", made)
+            )
+            return entries_of(events, map(itemgetter(-1), deferred))
         except BaseException as error:  # noqa: BLE001 - whatever a hostile object raises must not end the dispatcher
             if len(deferred) > 1:
-                return [entry for each in deferred for entry in self._entries((each,))]
+                return [entry for each in deferred for entry in self._entries((each,), (None,))]
             self._note_not_made(error)
             return ()
 
-    def _hand_over_drafts(self, drafts: Sequence[Draft]) -> None:
-        lanes = self._lanes  # one more may come meanwhile
-        batches: dict[Lane, list[Entry]] = {lane: [] for lane in lanes}
+    def _sort(
+        self, drafts: Sequence[Draft], events: Sequence[Event | None], batches: Mapping[Lane, list[Entry]]
+    ) -> None:
+        """Add an entry for each of *drafts* to the *batches* of the lanes that get it.
+
+        Its event is None where it could not be made together with the others.
+        """
+        lanes = tuple(batches)
         routed: dict[tuple[int, str], list[Lane]] = {}  # of what is said here, routes look at nothing else
-        for draft, made in zip(drafts, self._events(drafts), strict=True):
+        for draft, made in zip(drafts, events, strict=True):
             try:
                 event = self._event(draft) if made is None else made
                 stored, judged = False, None
@@ -210,9 +219,6 @@ class Dispatcher:
             else:
                 for lane in known:
                     batches[lane].append(entry)
-        for lane, entries in batches.items():
-            if entries:
-                lane.put(entries)
 
     def _note_not_made(self, error: BaseException) -> None:
         self._intake.count_dropped(NOT_MADE)
@@ -267,13 +273,25 @@ class Dispatcher:
             else:
                 lane.refuse(entry, FULL)
 
-    def _events(self, drafts: Sequence[Draft]) -> Sequence[Event | None]:
-        """Return the events of *drafts*, redacted together, or None for each when that fails with one of them."""
+    def _events(self, groups: Sequence[Group], count: int) -> Sequence[Event | None]:
+        """Return the events of all *groups*, redacted together, or None for each when that fails with one of them.
+
+        Whoever asks for each by itself then learns which it is.
+        """
+        fresh: list[Event] = []
         try:
-            fresh = iter(self._redact([draft.event() for draft in drafts if type(draft) is not Kept]))
-            return [draft.made if type(draft) is Kept else next(fresh) for draft in drafts]
-        except BaseException:  # noqa: BLE001 - whoever asks for each by itself learns which it is
-            return [None] * len(drafts)
+            for are_deferred, group in groups:
+                if are_deferred:
+                    fresh += self._intake.events_of(cast("Sequence[Deferred]", group))
+                else:
+                    fresh += [draft.event() for draft in cast("Sequence[Draft]", group) if type(draft) is not Kept]
+            redacted = self._redact(fresh)
+        except BaseException:  # noqa: BLE001 - see above
+            return [None] * count
+        if len(redacted) == count:
+            return redacted
+        each = iter(redacted)
+        return [draft.made if type(draft) is Kept else next(each) for _, group in groups for draft in group]
 
     def _event(self, draft: Draft) -> Event:
         if type(draft) is Kept:
@@ -282,12 +300,12 @@ class Dispatcher:
         return event
 
 
-def _by_kind(drafts: Sequence[Draft | Deferred]) -> Iterable[tuple[bool, Sequence[Draft | Deferred]]]:
-    """Part *drafts* where those that are deferred begin or end."""
+def _by_kind(drafts: Sequence[Draft | Deferred]) -> Sequence[Group]:
+    """Part *drafts* where those that are deferred begin or end, and say of each part whether it is of these."""
     kinds = set(map(type, drafts))
     if tuple not in kinds or len(kinds) == 1:  # as nearly always
         return [(tuple in kinds, drafts)]
-    return [(kind, list(group)) for kind, group in groupby(drafts, is_deferred)]
+    return [(are_deferred, list(group)) for are_deferred, group in groupby(drafts, is_deferred)]
 
 
 def _wanted(lanes: Sequence[Lane], event: Event) -> list[Lane]:

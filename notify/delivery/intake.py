@@ -47,8 +47,8 @@ class Draft(Protocol):
 
 
 Deferred = tuple[*tuple[Any, ...], int]
-"""An ordinary draft, nobody's ticket and below `wake_level`, which would cost its caller a call: what `events_of` makes
-its event of, and as the last of that its weight."""
+"""An ordinary draft as a tuple, which saves its caller a call: what `events_of` makes its event of, and as the last of
+that its weight. Nobody has its ticket, and it is below `wake_level`."""
 
 
 class Kept(NamedTuple):
@@ -122,10 +122,10 @@ class Intake:
         self._unrouted = 0
         self.waiting: deque[Draft | Deferred | None] = deque()
         """What was left and not taken; before what is heavy, None for each further place that it takes. The logging
-        handler adds to it what is below `wake_level`, lighter than `HEAVY` and fits `capacity`, and defers the rest,
-        which saves it calls."""
-        self.events_of: Callable[[Sequence[Any]], Sequence[Event]] = list
-        """Makes the events of what the logging handler has deferred; set by it."""
+        handler itself appends, as `Deferred`, what is below `wake_level`, lighter than `HEAVY` and fits `capacity`:
+        that saves it calls."""
+        self.events_of: Callable[[Sequence[Any]], Sequence[Event]] = lambda deferred: ()
+        """Makes the events of what is `Deferred`. See `defer_with`."""
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._awake = False
         self._parked: deque[Kept] = deque()
@@ -138,6 +138,10 @@ class Intake:
         """Have *keeper* see what is durable from now on."""
         self._keeper = keeper
         self.wake_level = min(self._wakes_from, keeper.level)
+
+    def defer_with(self, events_of: Callable[[Sequence[Any]], Sequence[Event]]) -> None:
+        """Have *events_of* make the events of what its caller will append to `waiting` as `Deferred`: as many."""
+        self.events_of = events_of
 
     def __len__(self) -> int:
         """Return how many places are taken."""

@@ -73,12 +73,12 @@ def weight(event: Event) -> int:
     return total
 
 
-def weighed(events: Sequence[Event], weights: Iterable[int]) -> list[Entry]:
-    """Return the entries of *events*, which weigh as much as they are said to, and as their messages do."""
+def entries_of(events: Sequence[Event], weights: Iterable[int]) -> list[Entry]:
+    """Return the entries of *events*, without tickets. Each weighs what *weights* has, its message at least."""
     # See `Entry.of`, and one call for all.
     make = tuple.__new__
     return [
-        make(Entry, (event, None, len(event.message) + weight, False, None, False, None, None))
+        make(Entry, (event, None, max(weight, len(event.message)), False, None, False, None, None))
         for event, weight in zip(events, weights, strict=True)
     ]
 
