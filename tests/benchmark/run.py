@@ -32,7 +32,12 @@ from throughput import EVENTS, Flow, flow
 _IMPORTS_A_ROUND = 2
 _BURSTS_A_ROUND = 3
 _LOSSES_A_ROUND = 4
-_TO_RSYSLOG = (BURSTS[0].name, "notify.setup(), Logstash over UDP", "the least that JSON over UDP takes")
+_TO_RSYSLOG = (
+    BURSTS[0].name,
+    "notify.setup(), Logstash over UDP",
+    "the least that JSON over UDP takes",
+    "the least over UDP, with rests as ours",
+)
 _DEAR_ROUNDS = 3  # at most, of bursts, trades and crashes: each takes half a minute
 _PACKAGES = ("python-logstash", "python-logstash-async", "loguru", "structlog", "discord-webhook", "apprise")
 
