@@ -23,6 +23,9 @@ _ours: set[int] = set()
 idents: Container[int] = _ours
 """Idents of the threads that are ours, for who asks so often that a call of `is_ours` is too dear."""
 
+_lives: set[object] = set()
+"""One for each time that a worker's thread runs: numbers of threads are given again, in a forked child too."""
+
 _at_exit = False
 _loaded: set[str] = set()
 _loading = threading.RLock()
@@ -43,6 +46,7 @@ def _begin_in_child() -> None:
     global _is_forked, _loading
     _is_forked = True
     _ours.clear()  # none of them lives here, and threads of this process may be given the same numbers
+    _lives.clear()
     _loading = threading.RLock()
 
 
@@ -164,12 +168,14 @@ class Worker:
         self._starting = threading.RLock()  # a signal handler may interrupt whoever holds it
         self._ended = False
         self._being_started = False
+        self._life: object = None
         self._thread: threading.Thread | None = None
         self._start()
 
     def revive(self) -> None:
         """Start the thread again if it has died. Cheap when it has not."""
-        if self._ended or (self._thread is not None and self._thread.is_alive()):
+        # Each durable event asks for two threads, and Thread.is_alive() takes four calls.
+        if self._ended or self._life in _lives or (self._thread is not None and self._thread.is_alive()):
             return
         with self._starting:
             if self._thread is not None and self._thread.is_alive():
@@ -198,8 +204,12 @@ class Worker:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
+        self._life = life = object()
+        _lives.add(life)
         try:
             self._target()
             self._ended = True
         except BaseException as error:  # noqa: BLE001 - nobody catches it above this; `revive` mends it
             diagnostics.report(f"thread {self._name}", f"the thread {self._name} died: {type(error).__name__}")
+        finally:
+            _lives.discard(life)

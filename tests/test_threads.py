@@ -230,6 +230,26 @@ def test_a_thread_that_lives_is_left_alone(job: Job) -> None:
     assert (worker.restarts, len(ours("test"))) == (0, 1)
 
 
+def test_a_worker_whose_thread_a_forked_child_has_not_is_started_there() -> None:
+    script = """if True:
+        import os, threading
+        from notify.threads import Worker
+
+        begun = threading.Semaphore(0)
+        worker = Worker("test", lambda: (begun.release(), threading.Event().wait()))
+        assert begun.acquire(timeout=60)
+        child = os.fork()
+        if child == 0:
+            worker.revive()
+            os._exit(0 if begun.acquire(timeout=60) and worker.restarts == 1 else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+
+    run = python("-c", script)
+
+    assert (run.stdout, run.stderr) == ("0\n", "notify: the thread test had died and was started again\n")
+
+
 def test_a_thread_that_has_ended_stays_so(job: Job) -> None:
     worker = Worker("test", job)
     job.go_on.release()

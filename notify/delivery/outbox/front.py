@@ -151,7 +151,7 @@ class Outbox:
             store = self._store()
             mark = self._writer.mark()
             for part in in_parts(rows):
-                store.insert([row._replace(owner=mark) for row, _ in part])
+                store.insert([row.owned_by(mark) for row, _ in part])
                 stored.update(row.event_id for row, _ in part)
             self._writer.written = True
         return stored

@@ -97,7 +97,7 @@ class Writer:
             return None
         store = self._store if self._store is not None and self._store.is_open() else self._connect()
         mark = self._mark()
-        store.insert([row._replace(owner=mark) for row in rows])
+        store.insert([row.owned_by(mark) for row in rows])
         self.written = True
         for row in rows:
             self._bytes += len(row.payload)
@@ -107,7 +107,7 @@ class Writer:
         self._store = store = self._opened()
         try:
             offer_to_adopters(self._directory)
-            store.insert([row._replace(owner=NOBODY) for row in rows])
+            store.insert([row.owned_by(NOBODY) for row in rows])
             if flush:
                 store.flush()
         finally:
