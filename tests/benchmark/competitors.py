@@ -1,20 +1,16 @@
 """Who is measured: for each, how a program sets it up and how it then says something."""
 
-import collections
-import functools
-import itertools
 import logging
 import logging.handlers
 import os
 import queue
 import socket
-import struct
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import util
 from types import MappingProxyType
+
+import least
 
 Ports = Mapping[str, int]
 Say = Callable[[int], None]
@@ -105,68 +101,8 @@ def _logstash_tcp(ports: Ports) -> Say:
     return _root(logstash.TCPLogstashHandler("127.0.0.1", ports["tcp"], version=1))
 
 
-def _least(kind: str, rest: float = 0.0) -> Callable[[Ports], Say]:
-    """Return what does no more than it must: a document for each record, in the order of python-logstash's.
-
-    It searches for no secret, copies nothing that may change later, loses all when the socket fails and has no bounds.
-    With a *rest* (seconds) it sends bursts of 54 datagrams, each in one call, and so much time between them, as we do.
-    """
-
-    def start(ports: Ports) -> Say:
-        import orjson
-
-        waiting: collections.deque[logging.LogRecord] = collections.deque()
-        sender = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-        sender.connect(("127.0.0.1", ports[kind]))
-        standard = len(logging.makeLogRecord({}).__dict__)
-
-        @functools.cache
-        def second(moment: int) -> str:
-            return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
-
-        def line(record: logging.LogRecord) -> bytes:
-            document = {
-                "@timestamp": f"{second(int(record.created))}.{int(record.msecs):03d}Z",
-                "@version": "1",
-                "message": record.getMessage(),
-                "host": "host",
-                "path": record.pathname,
-                "type": "logstash",
-                "level": record.levelname,
-                "logger_name": record.name,
-            }
-            attributes = record.__dict__
-            for name in itertools.islice(attributes, standard, None):
-                document[name] = attributes[name]
-            return orjson.dumps(document)
-
-        def send_burst(lines: list[bytes]) -> None:
-            size = max(map(len, lines))
-            even = [each[:-1].ljust(size - 1) + b"}" for each in lines]
-            sender.sendmsg(even, [(socket.IPPROTO_UDP, 103, struct.pack("H", size))])  # UDP_SEGMENT
-
-        def run() -> None:
-            at_once, next_at = 54 if rest else 256, 0.0
-            while True:
-                time.sleep(0.05)  # seconds, as long as our dispatcher sleeps
-                while waiting:
-                    lines = [line(waiting.popleft()) for _ in range(min(at_once, len(waiting)))]
-                    if kind == "tcp":
-                        sender.sendall(b"\n".join(lines) + b"\n")
-                    elif rest:
-                        time.sleep(max(0.0, next_at - time.monotonic()))
-                        send_burst(lines)
-                        next_at = time.monotonic() + rest
-                    else:
-                        for each in lines:
-                            sender.send(each)
-
-        threading.Thread(target=run, daemon=True).start()
-        handler = logging.NullHandler()
-        handler.handle = waiting.append  # which saves it a frame of Python
-        return _root(handler)
-
-    return start
+def _least(kind: str, **how: float) -> Callable[[Ports], Say]:
+    return lambda ports: _root(least.handler(kind, ports[kind], **how))
 
 
 def _queue_handler(ports: Ports) -> Say:
@@ -305,8 +241,10 @@ BURSTS = (
         "notify.setup(), Logstash over TCP", _set_up({"LOGSTASH_SERVER": "tcp://127.0.0.1:{tcp}"}), "notify", to="tcp"
     ),
     Competitor("the least that JSON over UDP takes", _least("udp"), "orjson"),
-    Competitor("the least over UDP, with rests as ours", _least("udp", rest=0.0004), "orjson"),
+    Competitor("the same with rests as ours", _least("udp", rest=0.0004), "orjson"),
+    Competitor("the same, careful", _least("udp", rest=0.0004, careful=True), "orjson"),
     Competitor("the least that JSON over TCP takes", _least("tcp"), "orjson", to="tcp"),
+    Competitor("the same over TCP, careful", _least("tcp", careful=True), "orjson", to="tcp"),
     Competitor("python-logstash, TCP", _logstash_tcp, "logstash", to="tcp"),
     Competitor("QueueHandler and python-logstash", _queue_handler, "logstash"),
     Competitor("python-logstash-async, memory, UDP", _logstash_async, "logstash_async"),

@@ -36,7 +36,7 @@ _TO_RSYSLOG = (
     BURSTS[0].name,
     "notify.setup(), Logstash over UDP",
     "the least that JSON over UDP takes",
-    "the least over UDP, with rests as ours",
+    "the same with rests as ours",
 )
 _DEAR_ROUNDS = 3  # at most, of bursts, trades and crashes: each takes half a minute
 _PACKAGES = ("python-logstash", "python-logstash-async", "loguru", "structlog", "discord-webhook", "apprise")
