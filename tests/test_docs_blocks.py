@@ -210,6 +210,7 @@ def test_the_commands_of_a_page_that_end_by_themselves_run(
 ) -> None:
     here = blocks(page)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     Outbox(tmp_path / "state").close()  # as a run of the program has left it
     for name, content in [
         ("secrets.env", "EXECUTOR_ID=my-strategy\n"),
