@@ -28,8 +28,8 @@ _RUSH = 100  # drafts that come between two looks
 _LOOK_IN_RUSH = 0.005  # seconds
 _LONGEST_RUSH = 0.1  # seconds
 
-
 Group = tuple[bool, Sequence[Draft | Deferred]]
+"""Drafts that came one after the other, and whether they are deferred."""
 
 
 class Dispatcher:

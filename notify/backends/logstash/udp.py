@@ -22,9 +22,9 @@ _DOUBTED_FOR = 10.0  # seconds, when nobody listens there: the program may have 
 
 # The kernel's default receive buffer is 212,992 bytes, and a datagram of 350 bytes takes about 1,280 of them. So there
 # are bursts of which three fit it, and time between them: a receiver on the same machine needs the processor, and may
-# get it late. Of 20,000 log lines at once an rsyslog beside us, on two cores, lost 0.03 to 0.07 % with these, in three
+# get it late. Of 20,000 log lines at once an rsyslog beside us, on two cores, lost 0.02 to 0.15 % with these, in seven
 # series of 10 to 16; with 0.3 ms between them 0.1 to 0.3 %, with 40,000 bytes at once 0.2 to 1.3 %; of
-# python-logstash's, which does not rest and is slower, 0.2 to 0.4 %, and of its datagrams of 8 kB 15 to 35 %.
+# python-logstash's, which does not rest and is slower, 0.1 to 0.4 %, and of its datagrams of 8 kB 15 to 35 %.
 _BURST = 32_768  # bytes
 _DATAGRAM_OVERHEAD = 256  # bytes
 _REST = 0.0004  # seconds
