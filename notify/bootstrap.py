@@ -20,6 +20,7 @@ from notify.crash.signals import install as install_signals
 from notify.destinations import destinations, needed, without_effect
 from notify.env_file import above_file
 from notify.errors import ConfigError
+from notify.imports import load_early
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
 from notify.setting import NEVER
 from notify.settings import Settings
@@ -105,7 +106,7 @@ def setup(
     """
     with _setting_up:
         notifier, imports = _set_up(env, env_file, backends, signals=signals)
-    threads.load_early(*imports)  # who sets up once more meanwhile, in a signal handler for one, gets what is there
+    load_early(*imports)  # who sets up once more meanwhile, in a signal handler for one, gets what is there
     return notifier
 
 
@@ -148,7 +149,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
             run.env = {**(os.environ if run.env is None else run.env), **env}
             if notifier.has_outbox and run.marker is None and not hooks.is_interactive():
                 run.marker = _mark_run(notifier, config)
-    threads.load_early(*imports)
+    load_early(*imports)
     return notifier
 
 

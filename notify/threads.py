@@ -1,11 +1,10 @@
-"""Our own threads, what is imported for them, and how to tell whether a record was logged by one of them.
+"""Our own threads, and how to tell whether a record was logged by one of them.
 
 What our threads log (the HTTP client's debug lines, a host's callable that logs) must not come back to us as an
 event: it would be sent, logged again and sent again. The mark is the thread, not a shared flag, so that no
 record of another thread is lost meanwhile.
 """
 
-import importlib
 import os
 import threading
 from collections.abc import Callable, Container
@@ -15,9 +14,6 @@ from pathlib import Path
 from threading import get_ident
 
 from notify import diagnostics
-from notify.plain import came_from_a_signal
-
-_LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a quarter of that
 
 _ours: set[int] = set()
 idents: Container[int] = _ours
@@ -27,66 +23,19 @@ _lives: set[object] = set()
 """One for each time that a worker's thread runs: numbers of threads are given again, in a forked child too."""
 
 _at_exit = False
-_loaded: set[str] = set()
-_loading = threading.RLock()
-_is_forked = False
-_forking = threading.local()
-
-
-def _wait_for_imports() -> None:
-    _forking.waited = _loading.acquire(timeout=_LOADING)
-
-
-def _go_on() -> None:
-    if _forking.waited:
-        _loading.release()
 
 
 def _begin_in_child() -> None:
-    global _is_forked, _loading
-    _is_forked = True
     _ours.clear()  # none of them lives here, and threads of this process may be given the same numbers
     _lives.clear()
-    _loading = threading.RLock()
 
 
-os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_begin_in_child)
+os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def is_ours() -> bool:
     """Say whether the calling thread was started by this package."""
     return get_ident() in _ours
-
-
-def load(*names: str) -> None:
-    """Import modules that take long, while no other thread forks.
-
-    A child that was forked in the middle of an import finds the module half made, and its lock taken by a thread that
-    it does not have: it would wait there for good.
-
-    Raises `ImportError` as `import` does.
-    """
-    if not _loaded.issuperset(names):
-        with _loading:
-            for name in names:
-                importlib.import_module(name)
-        _loaded.update(names)
-
-
-def load_early(*names: str) -> None:
-    """Import modules on the calling thread, at the start of the program, that threads of ours would import later on.
-
-    Python lets a thread that imports keep the interpreter lock for 5 ms at a time, and there are many such times in a
-    tenth of a second: an event loop would stand still for each of them. Raises nothing but what a signal does: what
-    cannot be imported is left to the thread that needs it, which tells. In a forked child all is left to them: who was
-    importing in the parent does not exist there, and to wait for him would be to wait for good.
-    """
-    for name in () if _is_forked else names:
-        try:
-            load(name)
-        except BaseException as error:
-            if came_from_a_signal(error):
-                raise
 
 
 def start(name: str, target: Callable[[], None], *, marked: bool = True) -> threading.Thread:

@@ -17,7 +17,7 @@ MAX_LINES = 400
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
-    **dict.fromkeys(["threads", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0),
+    **dict.fromkeys(["threads", "imports", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0),
     **dict.fromkeys(["ordinal", "table"], 0),
     **dict.fromkeys(["arguments", "setting", "route_setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
@@ -239,7 +239,7 @@ def test_what_backends_import_late_is_loaded_where_no_fork_breaks_it_off(path: P
         if isinstance(function, ast.FunctionDef):
             late |= imported_in(function) - loaded_in(function)
 
-    assert late - LOADED_BEFORE.get(name_of(path), set()) == set(), "`threads.load` has to come before the import"
+    assert late - LOADED_BEFORE.get(name_of(path), set()) == set(), "`imports.load` has to come before the import"
 
 
 def imported_in(function: ast.FunctionDef) -> set[str]:
@@ -248,11 +248,11 @@ def imported_in(function: ast.FunctionDef) -> set[str]:
 
 
 def loaded_in(function: ast.FunctionDef) -> set[str]:
-    """What the function gives to `threads.load`."""
+    """What the function gives to `imports.load`."""
     return {
         str(argument.value)
         for node in ast.walk(function)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "threads.load"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "imports.load"
         for argument in node.args
         if isinstance(argument, ast.Constant)
     }

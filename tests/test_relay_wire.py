@@ -104,7 +104,7 @@ def test_a_server_that_is_killed_has_its_stream_when_it_is_started_again(tmp_pat
 
 def test_what_reads_and_writes_events_is_loaded_while_nobody_forks(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
-    monkeypatch.setattr("notify.threads.load", loaded.append)
+    monkeypatch.setattr("notify.imports.load", loaded.append)
 
     entry_of(as_read(fields_of(Entry(EVENT))))
 

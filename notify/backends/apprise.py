@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from notify import threads
+from notify import imports, threads
 from notify.backend import Backend
 from notify.backends.http import hush
 from notify.backends.text import is_blank, visible
@@ -212,7 +212,7 @@ class _Message(NamedTuple):
 
 
 def _send(notifier: "Apprise", message: _Message, files: Sequence[Attachment]) -> bool:
-    threads.load("apprise.attachment.memory")
+    imports.load("apprise.attachment.memory")
     from apprise import NotifyFormat
     from apprise.attachment.memory import AttachMemory
 

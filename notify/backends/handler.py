@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from notify import threads
+from notify import imports
 from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
@@ -69,7 +69,7 @@ class HandlerBackend:
 
 
 def _lost_connection(handler: logging.Handler) -> bool:
-    threads.load("logging.handlers")
+    imports.load("logging.handlers")
     from logging.handlers import SocketHandler
 
     # Its send() drops the record when there is no connection, and says nothing; afterwards it has no socket.

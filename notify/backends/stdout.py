@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
-from notify import threads
+from notify import imports
 from notify.descriptor import descriptor_of, write_whole
 from notify.errors import Gone, RetryLater
 from notify.event import Event
@@ -111,7 +111,7 @@ class StdoutBackend:
         return text
 
     def _json_line(self, event: Event) -> str:
-        threads.load("orjson")
+        imports.load("orjson")
         import orjson
 
         shown = as_dict(event)
@@ -163,7 +163,7 @@ def _json_escape(found: re.Match[str]) -> str:
 
 
 def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], str]:
-    threads.load("structlog.dev", "notify.backends.written")
+    imports.load("structlog.dev", "notify.backends.written")
     from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter
 
     from notify.backends.written import origin_name  # with Unicode's data, which JSON lines can do without

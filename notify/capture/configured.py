@@ -4,6 +4,7 @@ import logging
 from logging import LogRecord
 
 from notify import diagnostics
+from notify.capture.handler import filtered
 from notify.threads import is_ours
 
 _target: logging.Handler | None = None
@@ -31,15 +32,13 @@ class NotifyHandler(logging.Handler):
 
     def handle(self, record: LogRecord) -> bool:
         """Pass *record* on if the filters let it pass; False if not."""
-        passed = self.filter(record)
-        if not passed:
+        passed = filtered(self, record)
+        if passed is None:
             return False
-        if isinstance(passed, LogRecord):  # from Python 3.12 on, a filter may return another one
-            record = passed
         target = _target
         if target is not None:
-            if record.levelno >= target.level and not _comes_to(target, record):
-                target.handle(record)
+            if passed.levelno >= target.level and not _comes_to(target, passed):
+                target.handle(passed)
         elif not is_ours():
             diagnostics.report("no notifier", "a log record was not sent: there is no notifier, see notify.setup()")
         return True

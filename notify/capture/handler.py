@@ -52,7 +52,7 @@ class IntakeHandler(logging.Handler):
         Done without the lock that `logging` holds around `emit`: nothing here needs one.
         """
         if self.filters:
-            passed = self._filtered(record)
+            passed = filtered(self, record)
             if passed is None:
                 return False
             record = passed
@@ -123,22 +123,23 @@ class IntakeHandler(logging.Handler):
                 "handler", f"a record of {safe_str(getattr(record, 'name', None))} was lost: {class_name(error)}"
             )
 
-    def _filtered(self, record: LogRecord) -> LogRecord | None:
-        """Return what the filters make of *record*, None when one holds it back.
-
-        A filter may return another record, as Python has it from 3.12 on.
-        """
-        for each in self.filters:
-            passed = each.filter(record) if hasattr(each, "filter") else each(record)
-            if not passed:
-                return None
-            if isinstance(passed, LogRecord):
-                record = passed
-        return record
-
     def emit(self, record: LogRecord) -> None:
         """See `handle`. For those who call it themselves."""
         self.handle(record)
+
+
+def filtered(handler: logging.Handler, record: LogRecord) -> LogRecord | None:
+    """Return what the filters of *handler* make of *record*, None when one holds it back.
+
+    A filter may return another record, as Python has it from 3.12 on. Raises what a filter raises.
+    """
+    for each in handler.filters:
+        passed = each.filter(record) if hasattr(each, "filter") else each(record)
+        if not passed:
+            return None
+        if isinstance(passed, LogRecord):
+            record = passed
+    return record
 
 
 def _is_said(record: LogRecord) -> bool:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
-from notify import diagnostics, settings, threads
+from notify import diagnostics, imports, settings, threads
 from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
@@ -51,7 +51,7 @@ def heartbeat(
     url, every = monitor_url(config), config.get(settings.HEARTBEAT_SECONDS)
     if url is None:
         return None
-    threads.load_early(*HttpClient.imports)
+    imports.load_early(*HttpClient.imports)
     stale_after = config.get(settings.NOTIFY_STALE_AFTER)
     return Heartbeat(
         run_state,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from notify import threads
+from notify import imports
 from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
 from notify.backends.discord.files import attach, is_image, iso_time, whole_text
@@ -77,7 +77,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
         taken: names of files that are in the message already.
         with_files: False leaves every file out, and says so.
     """
-    threads.load("discord_webhook")
+    imports.load("discord_webhook")
     from discord_webhook import DiscordEmbed
 
     colour, emoji = _look(event)

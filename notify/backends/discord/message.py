@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from notify import threads
+from notify import imports
 from notify.backends.discord import text
 from notify.backends.discord.embed import MAX_TEXT, Card, make_card, plain_text
 from notify.backends.discord.files import MAX_FILES, MAX_REQUEST, attach, whole_text
@@ -134,7 +134,7 @@ def compose_plain(event: Event, appearance: Appearance) -> Message:
 def _payload(
     events: Sequence[Event], appearance: Appearance, files: Sequence[File], *, flags: int = 0, **more: object
 ) -> dict[str, Any]:
-    threads.load("discord_webhook")
+    imports.load("discord_webhook")
     from discord_webhook import DiscordWebhook
 
     called = _called(events, appearance)

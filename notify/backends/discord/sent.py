@@ -7,7 +7,7 @@ from typing import Any
 
 from notify.backends.discord.url import parse_snowflake
 from notify.backends.http import mapping
-from notify.event import Event
+from notify.event import Event, Phase
 
 _MESSAGE = "message "  # what the name of a message begins with; a matter's id has no space
 
@@ -118,5 +118,5 @@ def file_ids(said: Mapping[str, Any]) -> list[str] | None:
 
 def _of_matters(events: Sequence[Event], count: int) -> Iterator[tuple[int, str]]:
     for place, event in enumerate(events[:count]):
-        if event.matter is not None and event.matter.phase != "resolved":
+        if event.matter is not None and event.matter.phase != Phase.RESOLVED:
             yield place, event.matter.id

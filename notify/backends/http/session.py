@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from notify import threads
+from notify import imports, threads
 from notify.backends.http.exchange import Answer, Exchange
 from notify.backends.http.loopback import is_loopback
 from notify.backends.http.trust import share_trust
@@ -35,7 +35,7 @@ def open_session(hold: "Callable[[HTTPConnection, socket.socket], None]") -> "re
     TLS certificates are verified, redirects are not followed, certificate bundles and, for other machines, proxies of
     the environment are used, `~/.netrc` is not read. Imports requests, which takes a while: for threads of ours.
     """
-    threads.load("requests", "requests.adapters")
+    imports.load("requests", "requests.adapters")
     import requests
     import requests.adapters
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -132,7 +132,7 @@ def carry_out(session: "requests.Session", exchange: Exchange) -> Answer:
 
 def reason(error: BaseException) -> str:
     """Say what went wrong, from the types in the chain of *error* only: the texts hold the URL."""
-    threads.load("http.client", "ssl")
+    imports.load("http.client", "ssl")
     import http.client
     import ssl
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 
-from notify import threads
+from notify import imports
 from notify.backends.logstash.wire import CALLS, Document, InParts, Shared
 from notify.clip import clip
 from notify.plain import SCALARS, clean, jsonable, keep, safe_str
@@ -43,7 +43,7 @@ def encode_all(documents: Sequence[InParts], limit: int) -> list[bytes]:
     """
     if not documents:
         return []
-    threads.load("orjson")
+    imports.load("orjson")
     import orjson
 
     together: list[object] = [orjson.Fragment(b"\n")] * (2 * len(documents) - 1)
@@ -90,7 +90,7 @@ def _has_nul(text: bytes) -> bool:
 
 @cache
 def _dumps() -> Callable[[object], bytes]:
-    threads.load("orjson")
+    imports.load("orjson")
     import orjson
 
     return orjson.dumps

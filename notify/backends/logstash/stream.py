@@ -4,7 +4,7 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from notify import threads
+from notify import imports
 from notify.backends.logstash.address import Address
 from notify.backends.logstash.transport import look_up
 from notify.clock import Clock
@@ -117,7 +117,7 @@ class TlsSender(TcpSender):
         self._context = context
 
     def _secured(self, sock: socket.socket) -> socket.socket:
-        threads.load("ssl")
+        imports.load("ssl")
         import ssl
 
         self._nothing_to_read = ssl.SSLWantReadError

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from notify import threads
+from notify import imports
 from notify.backends.relay.address import Address
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def open_client(
         ends_at: tells from which moment on, in monotonic seconds, nothing is waited for any more. It may come nearer
             while a request waits.
     """
-    threads.load("redis")
+    imports.load("redis")
     import redis
     from redis.backoff import NoBackoff
     from redis.connection import Connection, SSLConnection

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from notify import threads
+from notify import imports
 from notify.errors import NotifyError
 from notify.event import Event, Origin
 
@@ -44,7 +44,7 @@ def fields_of(entry: Entry) -> dict[str, str | bytes]:
 
     Raises nothing for what `plain.keep` made of the event's fields.
     """
-    threads.load("notify.event_json")  # with orjson, which a program that publishes nothing need not load
+    imports.load("notify.event_json")  # with orjson, which a program that publishes nothing need not load
     from notify.event_json import encode
 
     event = entry.event
@@ -67,7 +67,7 @@ def entry_of(fields: Mapping[bytes, bytes]) -> Entry:
 
     Raises `UnreadableEntry` for one of a newer version, and for one that is not ours.
     """
-    threads.load("notify.event_json")
+    imports.load("notify.event_json")
     from notify.event_json import decode
 
     version = fields.get(b"v", b"")
