@@ -220,8 +220,9 @@ def _losses(losses: dict[str, list[float]]) -> str:
 
 
 def _durable(trades: list[durable.Times]) -> str:
-    quiet, quiet_p99, hogged, hogged_p99 = (table.number(median(column)) for column in zip(*trades, strict=True))
-    rows = [["alone", quiet, quiet_p99], ["beside a thread that computes without a pause", hogged, hogged_p99]]
+    found = [table.number(median(column)) for column in zip(*trades, strict=True)]
+    whose = ["an INSERT of such a row, and nothing else", "alone", "beside a thread that computes without a pause"]
+    rows = [[name, *found[2 * place : 2 * place + 2]] for place, name in enumerate(whose)]
     return table.markdown(["", "paced p50 µs", "p99 µs"], rows)
 
 
