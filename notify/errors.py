@@ -1,7 +1,7 @@
 """Every public exception of this package.
 
 NotifyError
-├── ConfigError       a setting is unusable: raised by setup(), never later
+├── ConfigError       a setting or an argument is unusable: raised where something is set up, never by what is said
 ├── Unfit             what Backend.check() raises of a destination that is there and set up wrongly
 └── DeliveryError     what Backend.send() raises to say what becomes of its events
     ├── RetryLater    the destination is unwell or busy: keep the events
@@ -11,11 +11,14 @@ NotifyError
 
 
 class NotifyError(Exception):
-    """Base of every exception that this package raises."""
+    """Base of the exceptions on this page."""
 
 
 class ConfigError(NotifyError):
-    """A setting is missing, malformed or unusable. Names the setting, never shows its value."""
+    """A setting, or an argument in its place, is missing, malformed or unusable. Names it, never shows its value.
+
+    Raised by `setup()`, and by what a program sets up itself: `Notifier`, `Notifier.add`, `Threshold`, `StatusServer`.
+    """
 
 
 class Unfit(NotifyError):

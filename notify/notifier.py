@@ -37,8 +37,10 @@ _PATIENCE = 5.0  # seconds
 class Notifier:
     """Takes what a program says and has it delivered.
 
-    No method raises into the caller or waits for a network, but for `flush` and `close`, which wait as long
-    as they are told. Thread-safe; a context manager that closes itself.
+    What says something (`notify`, `trade`, `resolve`) never raises into the caller, whatever it is given, and nor do
+    `flush`, `close`, `stats` and `records`. `add` raises `ConfigError`, and `backend` `KeyError`. No method waits for a
+    network but `flush` and `close`, which wait as long as they are told. Thread-safe; a context manager that closes
+    itself.
 
     Args:
         backends: where to, by name.
@@ -283,15 +285,36 @@ class Notifier:
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per backend.
 
-        The keys are accepted, delivered, retried, pending, dropped (by reason), folded (counted in a message rather
-        than sent), handed_over (to the backend that stands in for one that is gone), last_success_at (epoch seconds)
-        and last_error. What was accepted was delivered, dropped, folded or handed over, or is pending. What was
-        dropped before it was known where it should go stands under `intake`, if anything was, and so does as
-        `unrouted` what no backend wants, and as its last_error that logging has lost our handler. What is pending
-        there is accepted where it goes, once that is known. Log records below the least level of all backends are
-        never looked at, and not counted.
-        Under `outbox` stands how it is with the disk, when durable events are kept there: `broken` says why they are
-        not at present, and is None while all is well.
+        Under the name of a backend stand
+
+        - `accepted`: events that came; each was delivered, dropped, folded or handed over, or is pending;
+        - `delivered`: events that arrived;
+        - `retried`: attempts that were made again;
+        - `pending`: events that wait, in memory or on disk;
+        - `dropped`: events that will not arrive, by reason;
+        - `folded`: events that are counted in a message rather than sent;
+        - `handed_over`: events that went to the backend that stands in for this one while it is gone;
+        - `last_success_at`: UTC epoch seconds, None before the first;
+        - `last_error`: a text, None before the first;
+        - `restarted`: how often its thread died and was started again, when it did.
+
+        Under `intake` stand, when there is anything to tell of what has come to no backend,
+
+        - `pending`: events of which it is not known yet where they go; they are accepted there once it is;
+        - `dropped`: events that were dropped before that was known, by reason;
+        - `unrouted`: events that no backend wants;
+        - `accepted`: those of the last two, and what the end of the notifier left on disk, which is pending as well;
+        - `last_error`: that logging has lost our handler, None while it has not;
+        - `delivered`, `retried`, `last_success_at`: 0, 0 and None, since nothing is delivered from there.
+
+        Under `outbox` stand, when durable events are kept on disk,
+
+        - `broken`: why they are not at present, None while all is well;
+        - `waiting`, `dead`: events on disk, of all processes, one for each of their destinations;
+        - `bytes`: what they take there;
+        - `counted_at`: when these three were counted (UTC epoch seconds), up to a minute ago.
+
+        Log records below the least level of all backends are never looked at, and not counted.
         """
         return self._pipeline.stats()
 

@@ -88,7 +88,7 @@ class Threshold:
         return f"threshold:{self.name}"
 
     def observe(self, value: float | Decimal) -> None:
-        """Take note of a value. Returns at once: below 2 us when nothing is to be said.
+        """Take note of a value. Returns at once: below one microsecond when nothing is to be said.
 
         Never raises. What is not a number is reported on stderr and changes nothing.
         """

@@ -83,7 +83,8 @@ class Housekeeping:
     def add(self, lane: Lane, outbox: "Outbox | None") -> None:
         """Look after *lane*, too, and bring what was left for it on disk into it.
 
-        Whose backend is not there yet may be about to be added: that is told a while later.
+        A program that adds backends one by one may be about to add the next: what waits for a backend that is not there
+        is told only when none was added for a minute.
         """
         self._tells_left_at = time.monotonic() + _INTERVAL
         self._lanes = {**self._lanes, lane.name: lane}

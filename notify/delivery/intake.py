@@ -16,7 +16,7 @@ from notify.event import Event
 if TYPE_CHECKING:
     from notify.delivery.folding.judged import Judged
 
-CAPACITY = 100_000  # events that may wait for the dispatcher: two seconds of the fastest caller measured
+CAPACITY = 100_000  # events that may wait for the dispatcher: 0.7 s of the fastest caller measured, at 6.7 us a call
 HEAVY = 1024  # code points: whoever has so many takes one place more for each time that he has them
 FULL = "intake full"
 NOT_MADE = "could not be made"

@@ -33,11 +33,11 @@ class Limits:
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise ValueError(f"{name} is not a number")
         if self.warn == self.critical:
-            raise ValueError("critical is the same as warn, so that it is not known which side of them is bad")
+            raise ValueError("critical is the same as warn, so that nobody knows which side of them is bad")
         if not self.falls and self.clear > self.warn:
-            raise ValueError("clear is above warn, while critical is above it, too: high is bad, so clear must be low")
+            raise ValueError("clear is above warn, where values are bad, since critical is above warn")
         if self.falls and self.clear < self.warn:
-            raise ValueError("clear is below warn, while critical is below it, too: low is bad, so clear must be high")
+            raise ValueError("clear is below warn, where values are bad, since critical is below warn")
 
     @property
     def falls(self) -> bool:

@@ -2,7 +2,7 @@
 
     a caller       accept                   one INSERT, 50 ms at most, flushed only for CRITICAL
     a lane         delivered, dead, park, move
-    now and then   adopt, maintain
+    housekeeping   adopt, left_behind, is_fit, maintain, and still_waiting, store_again when it compares
 
 Two connections, the callers' and the lanes': nobody holds the callers' lock while something is flushed.
 """
@@ -229,7 +229,7 @@ class Outbox:
         return False
 
     def maintain(self) -> Upkeep:
-        """Repair, tidy up and enforce the limits. For a lane's thread, once a minute and when `wake` asks; flushes."""
+        """Repair, tidy up and enforce the limits. For housekeeping, once a minute and when `wake` asks; flushes."""
         dropped: list[Dropped] = []
         renewed = False
         with self.locks.lanes:
