@@ -5,6 +5,7 @@ Typer is not asked what it makes of them: that changes with its version, and the
 
 import inspect
 import re
+import textwrap
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -24,6 +25,8 @@ that `--env-file` names, below it. `--json` prints for programs.
 | command | what it does |
 |---|---|
 """
+WIDTH = 150  # characters of a line of prose
+NO_BREAK = "\0"  # stands for a space where no line may end
 METAVARS = {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "FILE"}
 
 
@@ -113,7 +116,7 @@ def section(name: str, function: Callable[..., object]) -> str:
     has_options = len(taken) > len(arguments)
     usage = " ".join([name, *(["[OPTIONS]"] if has_options else []), *map(usage_of, arguments)])
     table = "\n|  |  | default |\n|---|---|---|\n" + "".join(map(row, taken)) if taken else ""
-    return f"\n## {name}\n\n```text\n{usage}\n```\n\n{joined(inspect.getdoc(function) or '')}\n{table}"
+    return f"\n## {name}\n\n```text\n{usage}\n```\n\n{wrapped(inspect.getdoc(function) or '')}\n{table}"
 
 
 def usage_of(argument: Parameter) -> str:
@@ -156,6 +159,16 @@ def summary(function: Callable[..., object]) -> str:
 def joined(text: str) -> str:
     """Return a text with each paragraph in a line of its own."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+
+
+def wrapped(text: str) -> str:
+    """Return a text with its paragraphs in lines that can be read, none of which ends within a piece of code."""
+    whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", NO_BREAK), joined(text))
+    lines = [
+        textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for paragraph in whole.split("\n\n")
+    ]
+    return "\n\n".join(lines).replace(NO_BREAK, " ")
 
 
 def escaped(text: str) -> str:

@@ -210,7 +210,8 @@ HEARTBEAT_SECONDS: Setting[float] = Setting(
 )
 TS_PUBLIC_STRATEGIES: Setting[str] = Setting(
     "TS_PUBLIC_STRATEGIES", parse_text, "[]",
-    "JSON list of `{id, name, url}` for `notify dashboard`, `notify watch` and `notify caddyfile`", "[]",
+    "JSON list of `{id, name, url}` for `notify dashboard` and `notify watch`, with `upstream` for `notify caddyfile`",
+    "[]",
 )  # fmt: skip
 UNIT_TESTING: Setting[bool] = Setting("UNIT_TESTING", parse_flag, False, "no network at all", "false")
 SIMULATE: Setting[bool] = Setting("SIMULATE", parse_flag, False, "no network at all", "false")

@@ -79,6 +79,14 @@ def test_every_link_to_a_heading_finds_it(page):
     assert [link for link in links if link[1] not in _headings(page.parent / link[0] if link[0] else page)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_of_prose_is_longer_than_a_screen_is_wide(page):
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    prose = [line for line in outside.splitlines() if not line.startswith("|")]
+
+    assert [line for line in prose if len(line) > 150] == []  # as wide as the pages are written
+
+
 def test_every_page_is_in_the_contents_of_the_site():
     index = (ROOT / "docs" / "index.md").read_text()
     listed = re.findall(r"^([a-z-]+)$", "".join(re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.M | re.S)), re.M)

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import textwrap
 from collections import defaultdict
 from importlib import metadata
 from pathlib import Path
@@ -134,10 +135,11 @@ def _conditions(rounds: int, calls: int) -> str:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
-    return (
+    told = (
         f"{rounds} rounds of {calls:,} calls. Python {platform.python_version()}, {platform.system()}, "
         f"{os.cpu_count()} cores. {', '.join(versions)}."
     )
+    return textwrap.fill(told, 150, break_on_hyphens=False)
 
 
 def _ratio(one: Column, other: Column, what: str, base: str) -> str:
