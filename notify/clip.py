@@ -12,14 +12,17 @@ MARK_END = " characters cut]…"
 
 _WORD = 256  # characters: a longer run of them is data rather than a word
 # Where the end of a text may begin, best first: what is beside a name, or behind a sign, may be a secret by that alone.
-_BEGINNINGS = tuple(map(re.compile, (r"\n", r"[,;.]\s+", r"[\w)]\s+(?![\s:=])", r"\s", r"[,;&\"']")))
+_NO_NAME = "".join(f"(?<!{name})" for name in ("key", "token", "secret", "word", "phrase", "bearer", "basic"))
+_BEGINNINGS = tuple(map(re.compile, (r"\n", r"[,;.]\s+", rf"(?i)[\w)]{_NO_NAME}\s+(?![\s:=])")))
+_OTHER_BEGINNINGS = tuple(map(re.compile, (r"\s", r"[,;&\"']")))
 _ENDS = tuple(map(re.compile, (r"\s", r"[,;&\"']")))
 
 
 def clip(text: str, limit: int) -> str:
     """Return *text*, with its middle replaced by a count when it is longer than *limit* code points.
 
-    Of each side up to 256 code points more are left out, so that neither ends within a word.
+    Of each side up to 256 code points more are left out, so that neither ends within a word. Where there is room for
+    less than that, a longer word goes as a whole.
     """
     if len(text) <= limit:
         return text
@@ -31,7 +34,7 @@ def clip(text: str, limit: int) -> str:
 def clip_end(text: str, limit: int) -> str:
     """Return *text*, with a count in place of its end when it is longer than *limit* code points.
 
-    Cuts as `clip` does. Where there is room for less than 256 code points, a longer word goes as a whole, too.
+    Cuts as `clip` does.
     """
     if len(text) <= limit:
         return text
@@ -51,9 +54,10 @@ def _end_of_head(text: str, room: int) -> int:
 
 def _beginning_of_tail(text: str, room: int) -> int:
     start = len(text) - room
-    window = text[start - 1 : start + min(_WORD, room // 2)]
-    for pattern in _BEGINNINGS:
-        found = pattern.search(window)
-        if found:
-            return start - 1 + found.end()
-    return start
+    for patterns in (_BEGINNINGS, _OTHER_BEGINNINGS):
+        for length in (min(_WORD, room // 2), min(_WORD, room)):  # more of a short end is left out only if it has to be
+            for pattern in patterns:
+                found = pattern.search(text, start - 1, start + length)
+                if found:
+                    return found.end()
+    return start if room >= _WORD else len(text)

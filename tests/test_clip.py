@@ -39,6 +39,24 @@ def test_of_a_word_that_a_cut_falls_into_nothing_is_left(words: int) -> None:
         assert KEY in cut or "ab12" not in cut
 
 
+@pytest.mark.parametrize("limit", [100, 300, 500])
+@pytest.mark.parametrize("words", range(0, 40, 3))
+def test_of_a_long_word_nothing_is_left_where_there_is_room_for_little_else(words: int, limit: int) -> None:
+    url = "https://discord.com/api/webhooks/187244670084704778/" + "ab12" * 17
+
+    cut = clip("word " * 1000 + url + " word" * words, limit)
+
+    assert url in cut or "ab12" not in cut
+
+
+@pytest.mark.parametrize("name", ["Private key", "Bearer", "--db-password", "API_KEY", "a secret", "its passphrase"])
+def test_what_stands_behind_a_name_is_not_left_without_it(name: str) -> None:
+    for where in range(60):
+        cut = clip("word " * 1000 + name + " abc " + "w" * where + " word" * 52, 1000)
+
+        assert "abc" not in cut or name.split()[-1] in cut
+
+
 @pytest.mark.parametrize("where", range(0, 120, 7))
 @pytest.mark.parametrize("said", ["password=abc", '"password": "abc"', "x, the password = abc"])
 def test_what_a_name_stands_for_is_not_left_without_the_name(said: str, where: int) -> None:
