@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from notify.clip import MARK
+from notify.clip import MARK, MARK_END
 from notify.rules import mnemonic
 from notify.rules.secret_values import SHORTEST
 
+_MANY = 16  # marks, of which our own texts have one or two
 _FEWEST_WORDS = 3  # of a mnemonic: sentences have two in a row all the time, and two are no help with the other ten
 _PEM = re.compile(rf"(?P<mark>{MARK.pattern})|-----(?:BEGIN |(?P<end>END [A-Z ]{{0,32}}PRIVATE KEY))")
 
@@ -18,14 +19,18 @@ def find(text: str, known: Iterable[str]) -> Iterator[tuple[int, int]]:
         text: what is searched.
         known: texts that are secrets.
     """
+    begun = ended = tuple(known)
+    if text.count(MARK_END) > _MANY:  # to look for each secret at each mark would take seconds
+        begun = tuple(secret for secret in begun if secret[:SHORTEST] in text)
+        ended = tuple(secret for secret in ended if secret[-SHORTEST:] in text)
     done = 0
     for mark in MARK.finditer(text):
         if done:
-            yield done, done + _ended(text[done : mark.start()], known)
-        yield done + _begun(text[done : mark.start()], known), mark.start()
+            yield done, done + _ended(text[done : mark.start()], ended)
+        yield done + _begun(text[done : mark.start()], begun), mark.start()
         done = mark.end()
     if done:
-        yield done, done + _ended(text[done:], known)
+        yield done, done + _ended(text[done:], ended)
         yield from _ends_of_pem(text)
 
 
