@@ -150,3 +150,12 @@ def test_a_record_whose_time_is_no_float_keeps_the_time_at_which_it_was_said() -
 
     assert before.time == after.time
     assert time.time() - before.time < 60  # seconds: now, as that is no time
+
+
+def test_a_long_name_is_not_cut_within_a_word() -> None:
+    ring = RingBuffer()
+    ring.append(snapshot("a", name=f"rpc of {'a' * 60} https://user:password@example.com/of-the-node"))
+
+    (record,) = ring.records()
+
+    assert record.logger == f"rpc of {'a' * 60} …[45 characters cut]…"

@@ -75,7 +75,7 @@ class RingBuffer:
     def _remembered(self, moment: float, level: int, logger: str, message: str, outline: Outline | None) -> Remembered:
         if len(message) > self._longest:
             message = clip_end(message, self._longest)
-        return Remembered(moment, level, clean(logger[:_NAME]), message, outline)
+        return Remembered(moment, level, clean(clip_end(logger, _NAME)), message, outline)
 
     def tail(self, count: int) -> tuple[str, ...]:
         """Return the last *count* records as lines of text, oldest first."""
