@@ -102,6 +102,13 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("key of an address", f"private key for 0x{some(hexes, 40)}: 0x", key, " loaded")
     yield Sample("key option", "trade-executor start --private-key ", f"0x{key}", " --id x")
     yield Sample("key, as secret", "wallet secret 0x", key, " used")
+    yield Sample("key, of bytes", "Account.from_key(bytes.fromhex('", key, "'))")
+    yield Sample("key, of bytes of hex", "PrivateKey(HexBytes('0x", key, "'))")
+    yield Sample("key, in the next column", f"PRIVATE_KEY{' ' * 14}0x", key, "\nNAME  x")
+    yield Sample(
+        "key, behind a word of trading", f"price {chance.choice(['DEPLOYER_PK', 'ownerPk'])}=", f"0x{key}", " x"
+    )
+    yield Sample("key in a call, behind a word of trading", "the hash of Account.from_key('0x", key, "')")
     for second in "HJK":
         yield Sample("wif", f"wallet 5{second}", some(_BASE58, 49), " imported")
     yield Sample("wif compressed", "wallet K", chance.choice("wxyz") + some(_BASE58, 50), " imported")
@@ -196,6 +203,19 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("assignment in json in json", f'"{{\\"{name}\\": \\"', password, '\\"}"')
     yield Sample("assignment in a query", f"https://example.com/a?{name}=", opaque, "&limit=10")
     yield Sample("assignment, words", f"the {name}: ", password, ", said bob")
+    yield Sample("assignment in bold", f"**{name}:** ", opaque, "\nuser bob")
+    yield Sample("assignment in bold, of HTML", f"<b>{name}</b>: ", opaque, " <b>user</b>: bob")
+    yield Sample("assignment of code", f"`{name}`: ", opaque, " of bob")
+    yield Sample("assignment in colours", f"\x1b[36m{name}\x1b[0m=\x1b[1;35m", opaque, "\x1b[0m user=bob")
+    yield Sample("assignment, lined up", f"{name}{' ' * 16}:        ", password, "\nuser              : bob")
+    yield Sample("assignment with a type", "    self.api_key: str | None = '", password, "'  # of bob")
+    yield Sample("assignment in an expression", f"if ({name} := '", password, "') and bob")
+    yield Sample("comparison", f"    assert {name} {chance.choice(['==', '!='])} '", password, "', bob")
+    yield Sample("assignment of three quotes", f'{name} = """', password, '""", user')
+    yield Sample("list", "api_keys: ", f"['{opaque}', '{password}']", " of bob")
+    yield Sample("dict", "credentials=", f"{{'user': 'bob', 'word': ('{opaque}', 1)}}", ", other=1")
+    yield Sample("object", "Settings(credentials=", f"Login('bob', word='{opaque}')", ", other=1)")
+    yield Sample("key as numbers", "private_key: ", str(list(bytes.fromhex(key))), "")
     brief = some(_DIGITS + _SMALL, 3)
     yield Sample(
         "brief password", f"{chance.choice(['password', 'passwd', 'db_pwd', 'passphrase'])}=", brief, " user=bob"
@@ -234,6 +254,7 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("infura by another name, refused", f"(host='rpc.example.com', {refused}v3/", some(hexes, 32), " (x)")
     yield Sample("infura, logged", 'https://mainnet.infura.io:443 "POST /v3/', some(hexes, 32), ' HTTP/1.1" 200 None')
     yield Sample("quicknode, logged", 'https://x.quiknode.pro:443 "POST /', some(hexes, 40), '/ HTTP/1.1" 200 None')
+    yield Sample("quicknode, its host before a cut", f"{cut}port=443): {refused[11:]}", some(hexes, 40), "/ (x)")
     yield Sample("getblock", "https://go.getblock.io/", some(hexes, 32), "\n")
 
 
@@ -271,6 +292,7 @@ def harmless() -> list[str]:
             f"Max retries exceeded with url: /api/v3/ticker/price?symbol={chance.choice(WORDS).upper()}USDT (x)",
             f'https://api.example.com:443 "GET /v1/tx/{hash_} HTTP/1.1" 200 None',
             f"pk={wei % 1000} ownerPk={wei % 1000} owner_pk={UUID(int=chance.getrandbits(128), version=4)}",
+            f"foreign key {hash_} idempotency_key={UUID(int=chance.getrandbits(128), version=4)}",
             f"secret_names.py:{wei % 400}: secrets={wei % 100} password=None passwd: null, token_pin_count=3",
             f"{', '.join(_without_checksum(chance))} and more of {address}",
             _listed(chance),

@@ -136,6 +136,7 @@ def _everywhere(event: Event, text: str) -> dict[str, Event]:
         "deep name": replace(event, fields={"a": [{said: None}]}),
         "bytes": replace(event, fields={"raw": said.encode()}),
         "file name": replace(event, attachments=(Attachment(said, b""),)),
+        "media type": replace(event, attachments=(Attachment("a", b"", said),)),
         "text file": replace(event, attachments=(Attachment("a.txt", said.encode()),)),
         "file of text": replace(event, attachments=(Attachment("a", said.encode(), "text/plain; charset=utf-8"),)),
     }
@@ -490,7 +491,8 @@ HOSTILE = [
     "123456789:", "webhooks/123456/", " ", "\\", '\\"', "'", "pass", "0x", "key 0x", "İ", "1", MASK,
     f"password={MASK}", PASSWORD, "abandon, ", f"{'zoo ' * 59}the ", "…[5 characters cut]…", "pin=", "ownerPk=",
     "-----BEGIN PRIVATE KEY-----abcdefghijklmnop", "-----END PRIVATE KEY-----", '"POST /aaaaaaaaaaaaaaaa1/', "url: /",
-    "10 11 zoo ",
+    "10 11 zoo ", "password=(", "password=a(b", "password=()", "password=[a](", "password: str", "`key`", "key\x1b[0m",
+    "key <b>", f"key{' ' * 40}", "**key:** ", "private key :", "…[5 characters cut]…url: /",
 ]  # fmt: skip
 
 
@@ -522,6 +524,7 @@ def test_what_follows_the_name_of_a_secret_is_masked_however_short(name, value):
 @pytest.mark.parametrize(
     "text",
     [
+        "secrets: []", "credentials=()", "password: str",
         "password=", 'password=""', "password=None", "passwd: null", "password: true, x", "secret=False", "pin=",
         "password=***", "password: <hidden>", "password=[REDACTED] x", "password=[Filtered]", f"password={MASK}",
         "secrets=12", "session_id=5", "secret_names.py:52: x", "pwd=/home/bob", "spin=123456", "pinned: 1234",

@@ -5,8 +5,17 @@ from collections.abc import Iterator
 
 from notify.rules.secret_names import is_secret, name_before, weight
 
-# What stands between a name and its value: the rest of the name, its closing quote, and the sign.
-_UP_TO_VALUE = r"(?P<rest>[\w.-]{0,24})(?:\\{0,3}[\"'])?[\])]?[ \t]{0,3}(?:=>|[:=])[ \t]{0,3}"
+# What makes a name bold or coloured: Markdown, HTML, a terminal's codes.
+_MARKUP = r"(?:\*{1,3}|`|</?[a-z]{1,8}>|\x1b\[[0-9;]{0,16}m)"
+# `password: str = "…"`, in a source line of a traceback.
+_TYPE = r"(?:typing\.)?(?:str|bytes|secretstr|final|optional)(?:\[[\w.]{1,16}\])?(?: ?\| ?none)?"
+_SIGN = rf"(?::[ \t]{{0,3}}{_TYPE}[ \t]{{0,3}}=(?!=)|[=!:]=|=>|[:=])"
+# What stands between a name and its value: the rest of the name, its closing quote, and the sign, which may be lined up
+# with those of other lines.
+_UP_TO_VALUE = (
+    rf"(?P<rest>[\w.-]{{0,24}}+)(?:\\{{0,3}}[\"'])?[\])]?{_MARKUP}{{0,2}}[ \t]{{0,32}}+{_SIGN}"
+    rf"(?:{_MARKUP}{{1,2}}(?=[ \t]))?[ \t]{{0,32}}(?:\x1b\[[0-9;]{{0,16}}m)?"
+)
 
 # Each begins with its literal, in small letters; whether the whole name is a secret's is asked later.
 STARTS = {
@@ -22,12 +31,21 @@ _OPTION = re.compile(r"(?<!\S)[\"']?--([A-Za-z][\w-]{1,32})[\"']?,?[ \t]{1,4}[\"
 OPTION_HINT = r"-(?<=--)[A-Za-z](?<![^\s\"']--.)"
 
 # A comma, bracket or quote ends a value where something else begins behind it, and is part of it where not.
-_BARE = r"(?:[^\s\"',;&)\]}>]++|[\"',;&)\]}>](?![\s\"',;&)\]}>]|\Z|[\w-]{1,32}=))++"
+_ENDS = r"[\"',;&)\]}>]"
+_BEHIND_END = r"(?:[\s\"',;&)\]}>\x1b]|\Z|[\w-]{1,32}=)"
+_BARE = rf"(?:[^\s\"',;&)\]}}>\x1b]++|{_ENDS}(?!{_BEHIND_END}))++"
+_EMPTY = rf"(?:\[\]|\(\)|\{{\}})(?=\s|\Z|{_ENDS}{_BEHIND_END})"
+# A list, a dict or a call, with others in it: all of it, for each part may be the secret.
+_HELD = (
+    r"[A-Za-z_.]{0,48}[\[({](?![\])}])(?:[^\[\](){}]++|[\[({][^\[\](){}]*+[\])}])++[\])}]"
+    rf"(?=\s|\x1b|\Z|{_ENDS}{_BEHIND_END})"
+)
 _SCHEME = r"(?:(?i:bearer|basic|digest|token)[ \t]+)?+(?!\[redacted\])"
 _VALUE = re.compile(
-    r"(?:[bru]{1,2}(?=[\"']))?+(?:"
+    r"(?:[bru]{1,2}(?=[\"']))?+(?:\"\"(?=\")|''(?='))?+(?:"
     rf"\"{_SCHEME}((?:[^\"\\\n]|\\.)++)|'{_SCHEME}((?:[^'\\\n]|\\.)++)|\\{{1,3}}[\"']{_SCHEME}([^\"'\\\n]++)"
-    rf"|(?!\\{{0,3}}[\"']){_SCHEME}({_BARE}))"
+    rf"|({_HELD})"
+    rf"|(?!\\{{0,3}}[\"']|{_EMPTY}){_SCHEME}({_BARE}))"
 )
 _BEGINNING = re.compile(r"\\{0,3}[\"']?(?!\[redacted\])([^\s\"'\\,;&=]{16,68})")  # enough to see what it is
 _COOKIES = re.compile(r"[\"']?(?!\[redacted\])([^\r\n\"']+)")  # up to the end of the line: they hold `;` and `=`

@@ -253,7 +253,13 @@ class Redactor:
         return replace(source, path=path, function=function, thread=thread)
 
     def _attachment(self, attachment: Attachment) -> Attachment:
-        return replace(attachment, filename=self._text(attachment.filename), data=self._content(attachment.data))
+        kind = attachment.content_type
+        return replace(
+            attachment,
+            filename=self._text(attachment.filename),
+            data=self._content(attachment.data),
+            content_type=None if kind is None else self._text(kind),
+        )
 
     def _content(self, data: bytes) -> bytes:
         # What it is called says nothing: a key has a name of any ending, and a log may have none.

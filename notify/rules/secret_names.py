@@ -16,12 +16,13 @@ _STRONG = re.compile(
 _WEAK = re.compile(r"token|auth|key|session|private|seed|bearer|webhook|(?:^|_)pk$")
 _PUBLIC = re.compile(
     r"public|pub_?key|hash|tx|address|symbol|pair|pool|market|position|storage|cache|price|amount|logo"
+    r"|foreign|idempotency|trie"
 )
 
 # What is about a secret and holds none: `KeyError: 'WETH-USDC'`, `api_key_count=12`, `secret_names.py:52`.
 _ABOUT = re.compile(r"(?:error|exception|(?<!ac)count|address|_(?:py|js|ts|rs|sol))$")
 
-_NO_SECRET = frozenset({"", "none", "null", "true", "false"})
+_NO_SECRET = frozenset({"", "none", "null", "true", "false", "str", "bytes"})  # the last two are types, in source lines
 _MARK = re.compile(r"[*•]+|[<\[(](?:redacted|hidden|masked|filtered|removed|secret)[>\])]?")  # of others who hide
 # What is not the secret itself may be a small number: `session_id=5`, `secrets=12`.
 _ITSELF = re.compile(
@@ -42,7 +43,9 @@ _RANDOM = re.compile(
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
 )
 
-_LEFTWARDS = re.compile(r"[\w.-]{0,24}(?: [\w.-]{1,24})?")
+# Backwards. A word stands before `key` alone, or the like of it, as in `private key` and `pool key`; that before
+# `DEPLOYER_PK` says nothing about it.
+_LEFTWARDS = re.compile(r"(?:ot|ooc|irohtua|oohbew)? [\w.-]{1,24}|[\w.-]{0,24}")
 _LONGEST_LEFT = 49
 
 
@@ -98,7 +101,7 @@ def _fits(name: str, value: str) -> bool:
 
 
 def name_before(match: re.Match[str]) -> str:
-    """Return what stands before a match in a text and belongs to its name: its beginning, and one word before that."""
+    """Return what stands before a match in a text and belongs to its name: its beginning, or one word before it."""
     left = _LEFTWARDS.match(match.string[max(0, match.start() - _LONGEST_LEFT) : match.start()][::-1])
     return left[0][::-1] if left else ""
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from notify.clip import MARK_END
 from notify.rules.secret_names import name_before, weight
 
 Span = tuple[int, int]
@@ -51,14 +52,19 @@ def _of_authorization(match: re.Match[str]) -> Iterable[Span]:
 
 
 def _of_wallet(match: re.Match[str]) -> Iterable[Span]:
-    """Tell the key of a wallet from that of a pool, a market or a cache, and from a public one."""
-    return _groups(match) if weight(name_before(match) + "key") else []
+    """Tell the key of a wallet from that of a pool, a market or a cache, and from a public one.
+
+    Far from it, in the next column, only what a strong name such as `private key` says is one.
+    """
+    weighs = weight(name_before(match) + "key")
+    return _groups(match) if weighs == 2 or (weighs and not _FAR.search(match[0])) else []
 
 
 def _of_provider(match: re.Match[str]) -> Iterable[Span]:
-    """Take the path of a request for a secret where the host named before it has the caller's key there."""
+    """Take the path of a request for a secret where the host named before it has the key there, or may have."""
     before = match.string[max(0, match.start() - _LONGEST_HOST) : match.start()]
-    return _groups(match) if _PROVIDER.search(before) else []
+    # Where the text was cut before the path, it may have been that of a provider.
+    return _groups(match) if _PROVIDER.search(before) or MARK_END in before else []
 
 
 _BASE58 = "[1-9A-HJ-NP-Za-km-z]"
@@ -130,7 +136,11 @@ CASED: tuple[Rule, ...] = (
 """Rules for text as it is."""
 
 # A transaction's hash is 64 hex digits too, so a private key is one only where something says so.
-_PRIVATE = r"\W{1,6}(?:(?:is|was|hex)\W{1,3})?b?[\"']?(?:0x)?([0-9a-f]{64})(?![0-9a-f])"
+_PRIVATE = (
+    r"(?:\W{1,8}|[ \t│|:=]{1,40})(?:(?:is|was|hex|hexbytes|(?:bytes|bytearray)(?:\.fromhex)?)\W{1,3})?"
+    r"b?[\"']?(?:0x)?([0-9a-f]{64})(?![0-9a-f])"
+)
+_FAR = re.compile(r"[ \t│|:=]{9}")
 _OF_WHAT = r"(?:s|_hex|toaccount| (?:for|of) 0x[0-9a-f]{40}(?![0-9a-f]))"
 
 LOWER: tuple[Rule, ...] = (
