@@ -289,14 +289,18 @@ class Settings:
     def secrets(self) -> list[str]:
         """Return the values that nobody may see: all of the secrets file, and those of variables with secret names.
 
-        Settings of ours that are no secret, such as a level, are not among them.
+        Settings of ours that are no secret, such as a level, are not among them. Of an RPC node's address only the key
+        is: its name and its host stay readable.
         """
         from notify.rules.secret_names import is_secret
+        from notify.rules.secret_values import in_urls
 
         ours = {setting.name: setting.secret for setting in self.rows()}
         in_file = (value.strip() for name, value in self._file.items() if ours.get(name, True))
         outside = (value for name, value in self.env.items() if ours.get(name, is_secret(name, value)))
-        return list(filter(None, dict.fromkeys((*in_file, *outside))))
+        nodes = (value for name, value in self.env.items() if "RPC" in name.upper() and name not in ours)
+        keys = (key for value in nodes for key in in_urls(value))
+        return list(filter(None, dict.fromkeys((*in_file, *outside, *keys))))
 
     def unknown(self) -> list[tuple[str, str | None]]:
         """Return every variable that nothing reads and that is called as ours are, with the name it resembles.

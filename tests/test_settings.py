@@ -397,6 +397,17 @@ def test_elsewhere_the_name_gives_a_secret_away() -> None:
     assert sorted(Settings(env).secrets()) == ["0x123", "https://webhook/ops", "key of the exchange"]
 
 
+def test_of_the_address_of_an_rpc_node_the_key_is_a_secret_wherever_it_stands() -> None:
+    env = {
+        "JSON_RPC_POLYGON": "https://node.example.com/0123456789abcdef0123 mev+https://u:t0p-s3cret@rpc.example.com/v1",
+        "json_rpc_base": "https://base.example.com/rpc?auth=fedcba98765432100123",
+        "JSON_RPC_ETHEREUM": "https://eth.example.com",
+        "OTHER_URL": "https://www.example.com/0123456789abcdef9999",
+    }
+
+    assert set(Settings(env).secrets()) == {"0123456789abcdef0123", "t0p-s3cret", "fedcba98765432100123"}
+
+
 def test_a_value_of_the_file_is_a_secret_also_when_another_one_replaces_it() -> None:
     env = of_file(JSON_RPC=" https://rpc.example.com/x ").but(JSON_RPC="demo")
 

@@ -36,16 +36,21 @@ def forms(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=len, reverse=True))
 
 
-def _parts(value: str) -> Iterator[str]:
-    value = value.strip()
-    yield value
+def in_urls(value: str) -> Iterator[str]:
+    """Yield what is secret of the URLs in *value*: their passwords, and the parts that look random."""
     for url in _URL.findall(value):
-        yield url
         for user, password in _USER_AND_PASSWORD.findall(url):
             yield from (password, unquote(password))
             if looks_random(user):
                 yield user
         yield from filter(looks_random, re.split(r"[/?&=#:@]", url))
+
+
+def _parts(value: str) -> Iterator[str]:
+    value = value.strip()
+    yield value
+    yield from _URL.findall(value)
+    yield from in_urls(value)
     for digits in _HEX.findall(value) if _HEX.fullmatch(value) else ():
         yield from (digits, digits.lower(), digits.upper())
 
