@@ -358,6 +358,28 @@ def test_a_known_mnemonic_is_masked_as_a_list_in_a_field():
 
 
 @pytest.mark.parametrize(
+    "items",
+    [
+        ["run", "--private-key", f"0x{'ab12' * 16}"],
+        ["run", "--db-password", "hunter2", "--verbose"],
+        ["-----BEGIN EC PRIVATE KEY-----", "MHcCAQEEIIGlVmS9tHj0N1QFZ8e6a7b", "-----END EC PRIVATE KEY-----"],
+        ["the private key:", "ab12" * 16],
+    ],
+)
+def test_what_the_items_of_a_list_show_only_in_a_row_is_masked(items):
+    event = an_event(fields={"argv": items, "deep": [{"argv": tuple(items)}], "rest": items[:1]}, attachments=())
+
+    assert BLIND.event(event).fields == {"argv": MASK, "deep": [{"argv": MASK}], "rest": items[:1]}
+
+
+@pytest.mark.parametrize("items", [["run", "--private-key-file", ""], ["--password=hunter2"], ["key", 5], ["a"], []])
+def test_a_list_that_shows_no_more_in_a_row_keeps_its_items(items):
+    kept = [item.replace("hunter2", MASK) if isinstance(item, str) else item for item in items]
+
+    assert BLIND.event(an_event(fields={"argv": items, "password": "x"})).fields == {"argv": kept, "password": MASK}
+
+
+@pytest.mark.parametrize(
     ("said", "left"),
     [
         (PRIVATE_KEY[2:], MASK),

@@ -177,6 +177,12 @@ class Redactor:
         phrase = " ".join(words)
         return phrase in self._phrases or any(mnemonic.find(f"{safe_str(name)}: {phrase}"))
 
+    def _says_more(self, items: Sequence[object]) -> bool:
+        """Say whether *items*, each of which was searched, show a secret in a row: an option, lines of a PEM block."""
+        words = [item for item in items if isinstance(item, str)]
+        together = " ".join(words)
+        return len(words) == len(items) > 1 and self._text(together) != together
+
     def _text(self, text: str) -> str:
         # What stands beside a mask may be seen for what it is only now: a word that had been glued to a known value.
         for _ in range(_ROUNDS):
@@ -231,12 +237,11 @@ class Redactor:
             return self._text(value)
         if isinstance(value, Mapping):
             return self._fields(value)
-        if isinstance(value, list | tuple) and self._is_phrase(name, value):
-            return MASK
-        if isinstance(value, list):
-            return [self._value(name, item) for item in value]
-        if isinstance(value, tuple):
-            return tuple(self._value(name, item) for item in value)
+        if isinstance(value, list | tuple):
+            items = [self._value(name, item) for item in value]
+            if self._is_phrase(name, value) or self._says_more(items):
+                return MASK
+            return items if isinstance(value, list) else tuple(items)
         if isinstance(value, bytes):
             return self._text(_as_text(value)).encode("utf-8", "surrogateescape")
         shown = safe_str(value)

@@ -144,14 +144,16 @@ class _Copy:
                 copied.append("… more")
                 break
             self._left -= 1
-            copied.append(self.of(item, "", depth + 1, above))
+            copied.append(self.of(item, name, depth + 1, above))
         return MASK if self._is_phrase(name, copied) else copied
 
     def _is_phrase(self, name: str, items: list[Any]) -> bool:
-        """Say whether *items* are the words of a secret, each of which says nothing by itself."""
-        if len(items) < FEWEST or not all(type(item) is str and item.isalpha() for item in items):
+        """Say whether *items* show a secret in a row: a mnemonic, an option and its value, a PEM block."""
+        if len(items) < 2 or not all(type(item) is str for item in items):
             return False
-        phrase = f"{name}: {' '.join(items)}"
+        phrase = " ".join(items)
+        if len(items) >= FEWEST and all(map(str.isalpha, items)):
+            phrase = f"{name}: {phrase}"
         return self.text(phrase) != phrase
 
     def _name(self, key: Any, depth: int, above: tuple[int, ...]) -> str:
