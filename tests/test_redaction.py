@@ -146,7 +146,7 @@ def _everywhere(event: Event, text: str) -> dict[str, Event]:
 def hidden(draw: st.DrawFn) -> tuple[str, str]:
     """The known password in one of the forms that it may take, and what may be left of that."""
     data = PASSWORD.encode()
-    form = draw(st.sampled_from(["plain", "url", "json", "json ascii", "repr", "base64", "urlsafe"]))
+    form = draw(st.sampled_from(["plain", "url", "json", "json ascii", "repr", "ascii", "bytes", "base64", "urlsafe"]))
     if form in ("base64", "urlsafe"):
         before, after = draw(st.binary(max_size=5)), draw(st.binary(max_size=5))
         encode = base64.b64encode if form == "base64" else base64.urlsafe_b64encode
@@ -160,8 +160,20 @@ def hidden(draw: st.DrawFn) -> tuple[str, str]:
         "json": json.dumps(PASSWORD, ensure_ascii=False)[1:-1],
         "json ascii": json.dumps(PASSWORD)[1:-1],
         "repr": repr(PASSWORD)[1:-1],
+        "ascii": ascii(PASSWORD)[1:-1],
+        "bytes": repr(data)[2:-1],
     }
     return forms[form], MASK
+
+
+@pytest.mark.parametrize("password", ["it's-42", 'so "42"', "b'oth\"-42", "caf\xe9-42", "a\\b-42"])
+@pytest.mark.parametrize("around", ["{}", "'{}'", '"{}"', """'{}" """], ids=repr)
+@pytest.mark.parametrize("show", [repr, ascii, lambda text: repr(text.encode())], ids=["repr", "ascii", "bytes"])
+def test_a_known_value_is_masked_however_python_quotes_the_text_around_it(password, around, show):
+    shown = Redactor([password]).text(f"KeyError: {show(around.format(password))}")
+
+    assert "42" not in shown
+    assert MASK in shown
 
 
 # Nothing of this looks like a secret by itself.

@@ -64,7 +64,9 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield json.dumps(value).replace("/", r"\/")[1:-1]  # as PHP has it
-    yield repr(value)[1:-1]
+    for shown in (repr(value), ascii(value), repr(data)[1:]):
+        yield shown[1:-1]
+        yield shown[1:-1].replace("'", r"\'")  # within a longer text that holds both kinds of quotes
     yield from _in_base64(data)
 
 
