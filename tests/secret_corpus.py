@@ -85,6 +85,12 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("telegram url", f"https://api.telegram.org/bot{bot}:", "AA" + some(_URLSAFE, 33), "/sendMessage")
     yield Sample("telegram quoted", f"bot{bot}%3A", "AA" + some(_URLSAFE, 33), "/sendMessage")
 
+    for first in "159":  # M, N and O in base64
+        made = base64.b64encode(f"{first}{some(_DIGITS, chance.choice([17, 18]))}".encode()).decode().rstrip("=")
+        made = f"{made}.{some(_URLSAFE, 6)}.{some(_URLSAFE, chance.choice([27, 38]))}"
+        yield Sample("discord bot", f"login of {made[0]}", made[1:], " as bot")
+        yield Sample("discord bot, header", "Authorization: Bot ", made, "\nAccept: */*")
+
     key = some(hexes, 64)
     yield Sample("key variable", "PRIVATE_KEY=", f"0x{key}", " trade-executor start")
     yield Sample("key variable, bare", "export HOT_WALLET_PRIVATE_KEY='", key, "'")

@@ -40,7 +40,7 @@ _HELD = (
     r"[A-Za-z_.]{0,48}[\[({](?![\])}])(?:[^\[\](){}]++|[\[({][^\[\](){}]*+[\])}])++[\])}]"
     rf"(?=\s|\x1b|\Z|{_ENDS}{_BEHIND_END})"
 )
-_SCHEME = r"(?:(?i:bearer|basic|digest|token)[ \t]+)?+(?!\[redacted\])"
+_SCHEME = r"(?:(?i:bearer|basic|digest|token|bot|apikey|negotiate)[ \t]+)?+(?!\[redacted\])"
 _VALUE = re.compile(
     r"(?:[bru]{1,2}(?=[\"']))?+(?:\"\"(?=\")|''(?='))?+(?:"
     rf"\"{_SCHEME}((?:[^\"\\\n]|\\.)++)|'{_SCHEME}((?:[^'\\\n]|\\.)++)|\\{{1,3}}[\"']{_SCHEME}([^\"'\\\n]++)"

@@ -80,7 +80,8 @@ _PEM_HEADERS = r"((?:[A-Za-z0-9+/=\s\\:,.\"']|-(?!-))++)"
 # Services whose URLs hold the caller's key in their path: RPC providers, and healthchecks.io.
 _KEY_IN_PATH = (
     "infura|alchemy|quiknode|quicknode|ankr|blastapi|chainstack|p2pify|drpc|getblock|nodereal|moralis|tenderly|nodies|"
-    "chainnodes|blockpi|validationcloud|omniatech|dwellir|onfinality|llamarpc|bloxroute|grove|hc-ping|healthchecks"
+    "chainnodes|blockpi|validationcloud|omniatech|dwellir|onfinality|llamarpc|bloxroute|grove|nownodes|rpcpool|thirdweb|"
+    r"zan\.top|gateway(?:-arbitrum\.network)?\.thegraph|hc-ping|healthchecks"
 )
 _PROVIDER = re.compile(_KEY_IN_PATH)
 _LONGEST_HOST = 128  # characters, and what a client's message says between it and the path
@@ -98,6 +99,8 @@ _OF_URL = (
     rf"{_REQUESTED}{_KEY_OF_VERSION}",
     r"(?<=://)hooks\.[^\s/@?#]{1,128}/(?!\[redacted\])([^\s\"'<>]+)",
 )
+
+_DISCORD_BOT = r"([DTjz][A-Za-z][A-Za-z0-9]{21,23}\.[\w-]{6}\.[\w-]{27,})"
 
 CASED: tuple[Rule, ...] = (
     _rule(":", r"(?=[\w-]{35})(?<=\d{8}:)([\w-]{35})(?![\w-])"),  # a Telegram bot's token, after its id
@@ -123,6 +126,8 @@ CASED: tuple[Rule, ...] = (
     _rule("K", rf"(?<![A-Za-z0-9]{{2}}K)([wxyz]{_BASE58}{{50}})(?![A-Za-z0-9])", _WIF),
     _rule("L", rf"(?<![A-Za-z0-9]{{2}}L)([1-5]{_BASE58}{{50}})(?![A-Za-z0-9])"),
     _rule("H", _WIF),
+    # A Discord bot's token: its id in base64, of whose digits three are four letters, when it was made, and the rest.
+    *(_rule(digits, _DISCORD_BOT) for digits in "MNO"),
     # PEM, up to its end, a cut, or the end of the text. Where no key follows, its first line is only mentioned.
     _rule("G", rf"(?<=-----BEG)IN [A-Z ]{{0,32}}PRIVATE KEY(?: BLOCK)?-----(?:{_PEM_BODY}|{_PEM_HEADERS})"),
     _rule("v", rf"(?<=[xyztuvXYZTUV]prv)({_BASE58}{{50,}})"),  # an extended private key
