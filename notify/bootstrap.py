@@ -82,8 +82,8 @@ def setup(
 ) -> Notifier:
     """Make the notifier that the environment asks for, and have logging, warnings and crashes go through it.
 
-    Idempotent: while that notifier is open, a further call returns it, and only puts the logging handler back on the
-    root logger if something has taken it off.
+    Idempotent: while that notifier is open, a further call returns it, puts the logging handler back on the root logger
+    if something has taken it off, and hides the secret variables that the process has by now.
 
     With `HTTP_ENABLED` the status is served from now on until the process ends: closing the notifier ends what is
     delivered, and not what is served. A call after that begins a new run, which takes the place of the one before.
@@ -125,8 +125,7 @@ def extend(env: Mapping[str, str]) -> Notifier:
     with _setting_up:
         notifier = get_notifier()
         config = Settings(dict(env))
-        run = _runs.get(notifier)
-        if run is not None and run.redactor is not None:
+        if (run := _runs.get(notifier)) is not None and run.redactor is not None:
             run.redactor.learn(settings.known_secrets(config))
         reached, routes = destinations(config, None, growing=True)
         for name in [name for name in reached if name in notifier]:
@@ -165,6 +164,8 @@ def _set_up(
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
+        if (run := _runs.get(existing)) is not None and run.redactor is not None:
+            run.redactor.learn(Settings(os.environ).secrets())  # a program may read a file of its own meanwhile
         if _asked(env, env_file, backends) not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing, []
@@ -173,7 +174,6 @@ def _set_up(
     settings.report_unknown(config)
     for name, why in without_effect(config):
         diagnostics.report(f"no effect {name}", f"{name} {why}")
-
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     reached, routes = destinations(config, backends or {})

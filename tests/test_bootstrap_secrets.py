@@ -138,3 +138,16 @@ def test_a_secret_variable_of_the_process_is_redacted_also_when_setup_is_given_a
 
     assert backend.messages[0].startswith(f"login failed with {MASK}")
     assert "ordinary" not in repr(backend.events)
+
+
+def test_a_secret_variable_that_is_set_later_is_redacted_from_the_next_setup_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = MemoryBackend()
+    with notify.setup(env=QUIET, backends={"sink": sink}) as notifier:
+        monkeypatch.setenv("WALLET_PASSWORD", SECRET)
+
+        assert notify.setup() is notifier
+        notifier.notify(f"The words are {SECRET}.")
+
+    assert [event.message for event in sink.events] == [f"The words are {MASK}."]

@@ -38,12 +38,17 @@ class Redactor:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: dict[str, None] = {}
-        self.learn(values)
+        self._values = dict.fromkeys(values)
+        self._prepare()
 
     def learn(self, values: Iterable[str]) -> None:
         """Never show *values* either, from the next text on. By one thread at a time."""
-        self._values |= dict.fromkeys(values)
+        new = dict.fromkeys(values)
+        if new.keys() - self._values.keys():
+            self._values |= new
+            self._prepare()
+
+    def _prepare(self) -> None:
         # What is part of the mask would be found again in what replaced it.
         forms = tuple(form for form in secret_values.forms(self._values) if form not in MASK)
         self._numbers = frozenset(int(form) for form in forms if re.fullmatch(f"-?[0-9]{{1,{_LONGEST_NUMBER}}}", form))
