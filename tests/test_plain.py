@@ -1,4 +1,5 @@
 import copy
+import functools
 import json
 import math
 import signal
@@ -512,6 +513,31 @@ def stop(number: int, frame: object) -> NoReturn:
     raise SystemExit(number)
 
 
+def stop_for(reason: str, number: int, frame: object) -> NoReturn:
+    raise SystemExit(number)
+
+
+def stop_once(*given: object) -> NoReturn:
+    """Handles one signal, as who lets a second Ctrl-C end the program at once does."""
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    raise SystemExit(given[0])
+
+
+def stop_and_see_nothing(number: int, frame: object) -> NoReturn:
+    del frame
+    raise SystemExit(number)
+
+
+HANDLERS = {
+    "function": stop,
+    "method": Stop().function,
+    "object": Stop(),
+    "partial": functools.partial(stop_for, "no time left"),
+    "once": stop_once,
+    "frameless": stop_and_see_nothing,
+}
+
+
 @pytest.fixture
 def handled() -> Iterator[Callable[[Any], None]]:
     before = signal.getsignal(signal.SIGUSR1)
@@ -533,7 +559,7 @@ class Signalled:
     __repr__ = __str__
 
 
-@pytest.mark.parametrize("handler", [stop, Stop().function, Stop()], ids=["function", "method", "object"])
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
 @pytest.mark.parametrize(
     "look", [safe_str, keep, lambda value: keep_fields({"x": value})], ids=["str", "keep", "fields"]
 )
