@@ -16,7 +16,7 @@ from notify.backends.memory import MemoryBackend
 from notify.delivery.folding.front import Folding
 from notify.delivery.intake import Draft
 from notify.delivery.outbox import Outbox, listing
-from notify.delivery.ticket import DELIVERED, FOLDED
+from notify.delivery.ticket import DELIVERED, FOLDED, Ticket
 from notify.errors import RetryLater
 from notify.event import Event, Phase
 from notify.notifier import Notifier
@@ -498,10 +498,14 @@ def test_who_interrupts_it_is_sent(clock: FakeClock) -> None:
     with speaking(clock, people=people) as notifier:
         folding: Folding = notifier._pipeline._folding
         notifier.notify("down", key="rpc", level=logging.ERROR)
-        with folding._alone() as alone:  # as a signal handler finds it, and a finaliser
-            assert alone
-            ticket = notifier.notify("down", key="rpc", level=logging.ERROR)
-            end = notifier.resolve("rpc")
+
+        def interrupt() -> tuple[Ticket, Ticket]:  # as a signal handler does, and a finaliser
+            return notifier.notify("down", key="rpc", level=logging.ERROR), notifier.resolve("rpc")
+
+        said = folding._alone(interrupt, otherwise=None)
+
+        assert said is not None
+        ticket, end = said
         assert ticket.wait(LONG) == {"people": DELIVERED}
         assert end.wait(LONG) == {"people": DELIVERED}
         assert notifier.notify("down", key="rpc", level=logging.ERROR).wait(LONG) == {"people": DELIVERED}
@@ -515,9 +519,11 @@ def test_nobody_waits_long_for_who_holds_it(clock: FakeClock, monkeypatch: pytes
         held, go_on = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with notifier._pipeline._folding._alone():
-                held.set()
-                go_on.wait(LONG)
+            notifier._pipeline._folding._alone(stay, otherwise=None)
+
+        def stay() -> None:
+            held.set()
+            go_on.wait(LONG)
 
         thread = threading.Thread(target=hold)
         thread.start()
@@ -635,9 +641,11 @@ def test_an_alarm_after_an_end_that_had_to_wait_is_told(clock: FakeClock, monkey
         held, go_on = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with folding._alone():
-                held.set()
-                go_on.wait(LONG)
+            folding._alone(stay, otherwise=None)
+
+        def stay() -> None:
+            held.set()
+            go_on.wait(LONG)
 
         thread = threading.Thread(target=hold)
         thread.start()

@@ -24,7 +24,8 @@ from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead, durable_among
 from notify.event import Event, Matter, Phase
 from notify.levels import TRADE
-from notify.plain import class_name
+from notify.locks import Condition
+from notify.plain import came_from_a_signal, class_name
 from notify.rules.fingerprint import id_of_key
 from notify.rules.routing import Route, least_level
 
@@ -122,7 +123,7 @@ class Pipeline:
             if edits(backend):
                 remember_in(backend, self._folding.posted(name))
         self._lock = threading.RLock()
-        self._settled = threading.Condition(self._lock)
+        self._settled = Condition(self._lock)
         self._announcer = announcer = Announcer(self._clock)
         self.lanes = announcer.lanes = tuple(map(self._lane, self._backends))
         self._name_stand_ins(self.lanes)
@@ -216,7 +217,7 @@ class Pipeline:
             self._begin()
             return
         self._closed = True
-        self._settled = threading.Condition()
+        self._settled = Condition()
         self.lanes = ()
         self._dispatcher.forget()
         self.intake.close()
@@ -272,7 +273,9 @@ class Pipeline:
         try:
             if not self.intake.accept(draft):
                 self._refuse(event, ticket)
-        except Exception as error:  # noqa: BLE001 - an event whose parts are not what Event says
+        except Exception as error:  # an event whose parts are not what Event says
+            if came_from_a_signal(error):
+                raise
             self.intake.count_dropped(NOT_MADE)
             ticket.routed(dict.fromkeys(self._routes, f"dropped: {NOT_MADE}"))
             diagnostics.report("draft", f"an event could not be taken: {class_name(error)}")

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from enum import Enum, auto
+from functools import partial
 from logging import CRITICAL, WARNING
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from notify import diagnostics
 from notify.backend import Backend, edits, folds, passes_matters
@@ -17,8 +18,9 @@ from notify.delivery.intake import Draft
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event, Matter, Phase
 from notify.levels import severity
-from notify.plain import class_name
-from notify.rules.fingerprint import id_of_key
+from notify.locks import Turn
+from notify.plain import came_from_a_signal, class_name
+from notify.rules.fingerprint import Subject, id_of_key
 from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going
 from notify.rules.routing import Route
@@ -31,6 +33,14 @@ _SAVE_EVERY = 5.0  # seconds between two notes of counts: a kill costs no more t
 _PATIENCE = 0.05  # seconds: then an event is sent as if nothing were known of its matter
 _UNREAD = 5000  # announcements that may wait to be made into events; what the intake has dropped is among them
 _ROUTES = 1000  # pairs of level and topic whose backends are remembered
+
+
+_T = TypeVar("_T")
+_O = TypeVar("_O")
+
+
+class _Other(Enum):
+    NOT_ALONE = auto()
 
 
 class ToSay(NamedTuple):
@@ -90,7 +100,6 @@ class Folding:
         self._unread: dict[str, Draft] = {}  # announcements that were not made into events yet, by matter
         self._saved_at = clock.monotonic()
         self._lock = threading.RLock()
-        self._is_inside = False
         self._ended: list[str] = []  # by who has interrupted us, or waited in vain
         if journal is not None:
             self._restore(journal)
@@ -141,37 +150,36 @@ class Folding:
             wanted -= self.passing  # what is known here is what others have been told
         if not (wanted & self.names or (subject.named and (wanted or passed is None))):
             return None if passed is None else Judged(draft, passed=passed)
-        with self._alone() as alone:
-            if not alone:
-                return None if passed is None else Judged(draft, passed=passed)
-            verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self.now())
-            if verdict is Verdict.HOLD:
-                return Judged(draft, folded=True, held=wanted & self.names, passed=passed)
-            if verdict is Verdict.FOLD or going is None:
-                return Judged(draft, folded=True, passed=passed)
-            if len(self._unread) >= _UNREAD:
-                self._unread.clear()
-            self._unread[going.id] = draft
-            phase = Phase.LIVING if subject.living else Phase.ANNOUNCED
-            return Judged(draft, matter=going.matter(phase))
+        return self._alone(
+            lambda: self._judged(draft, subject, wanted, passed),
+            otherwise=None if passed is None else Judged(draft, passed=passed),
+        )
+
+    def _judged(self, draft: Draft, subject: Subject, wanted: frozenset[str], passed: Matter | None) -> Judged:
+        verdict, going = self._grouping.judge(subject, severity(draft.level), wanted, self.now())
+        if verdict is Verdict.HOLD:
+            return Judged(draft, folded=True, held=wanted & self.names, passed=passed)
+        if verdict is Verdict.FOLD or going is None:
+            return Judged(draft, folded=True, passed=passed)
+        if len(self._unread) >= _UNREAD:
+            self._unread.clear()
+        self._unread[going.id] = draft
+        phase = Phase.LIVING if subject.living else Phase.ANNOUNCED
+        return Judged(draft, matter=going.matter(phase))
 
     def describe(self, matter_id: str, event: Event) -> None:
         """Note what a matter is called: *event* announces it, and is redacted."""
         self._unread.pop(matter_id, None)
-        with self._alone() as alone:
-            if alone:
-                self._grouping.describe(matter_id, event)
+        self._alone(lambda: self._grouping.describe(matter_id, event), otherwise=None)
 
     def resolve(self, key: str) -> Going | None:
         """End the matter that the program calls *key* and return it; None when nobody was told of it."""
         matter_id = id_of_key(key)
         self._read(matter_id)
-        with self._alone() as alone:
-            if alone:
-                going = self._grouping.resolve(matter_id)
-            else:
-                going = self._grouping.find(matter_id)
-                self._ended.append(matter_id)
+        going = self._alone(lambda: self._grouping.resolve(matter_id), otherwise=_Other.NOT_ALONE)
+        if going is _Other.NOT_ALONE:
+            going = self._grouping.find(matter_id)
+            self._ended.append(matter_id)
         if going is not None:
             self._on_the_way.pop(going.id, None)
         return going
@@ -184,9 +192,7 @@ class Folding:
 
     def sample(self, held: frozenset[str], event: Event) -> None:
         """Keep a line of *event*, which is redacted and which the backends *held* are not sent."""
-        with self._alone() as alone:
-            if alone:
-                self._grouping.storm.sample(held, event.message)
+        self._alone(lambda: self._grouping.storm.sample(held, event.message), otherwise=None)
 
     def learn(self, event: Event, backend: str) -> None:
         """Note what an event of an earlier process, which was on disk, says of its matter."""
@@ -197,50 +203,45 @@ class Folding:
             or (severity(event.level) < WARNING and matter.phase is not Phase.RESOLVED)
         ):
             return
-        with self._alone() as alone:
-            if not alone:
-                return
-            if matter.phase is Phase.RESOLVED:
-                self._grouping.resolve(matter.id)
-            else:
-                self._grouping.learn(matter.id, event, backend, self.now())
+        if matter.phase is Phase.RESOLVED:
+            self._alone(lambda: self._grouping.resolve(matter.id), otherwise=None)
+        else:
+            self._alone(lambda: self._grouping.learn(matter.id, event, backend, self.now()), otherwise=None)
 
     def moved(self, event: Event, old: str, new: str) -> None:
         """Note that the backend *new* gets *event*, which tells of a matter, in the place of *old*."""
-        if event.matter is not None:
-            with self._alone() as alone:
-                if alone:
-                    self._grouping.moved(event.matter.id, old, new, first=event.matter.count == 1)
+        matter = event.matter
+        if matter is not None:
+            first = matter.count == 1
+            self._alone(lambda: self._grouping.moved(matter.id, old, new, first=first), otherwise=None)
 
     def due(self, make_ticket: Callable[[str], Ticket], now: float) -> Iterator[ToSay]:
         """Yield what is to be said by the moment *now*, one of `now`."""
         while self._grouping.due_at <= now:
             self._settle()
-            with self._alone() as alone:
-                sayings = self._grouping.due(now) if alone else []
-                digests = self._grouping.digest(now) if alone else {}
-            yield from self._to_say(sayings, digests, now, make_ticket)
-            if not alone:
+            due = self._alone(lambda: (self._grouping.due(now), self._grouping.digest(now)), otherwise=None)
+            if due is None:
                 return
+            yield from self._to_say(*due, now, make_ticket)
 
     def last(self, make_ticket: Callable[[str], Ticket]) -> Iterator[ToSay]:
         """Yield what is to be said at the end of the process: the next one tells the rest, if there will be one."""
         for matter_id in list(self._unread):
             self._read(matter_id)
         now = self.now()
-        with self._alone() as alone:
-            sayings = self._grouping.last(now, everything=self._journal is None) if alone else []
-            digests = self._grouping.storm.take() if alone else {}
-        yield from self._to_say(sayings, digests, now, make_ticket)
+        everything = self._journal is None
+        last = self._alone(
+            lambda: (self._grouping.last(now, everything=everything), self._grouping.storm.take()), otherwise=None
+        )
+        if last is not None:
+            yield from self._to_say(*last, now, make_ticket)
 
     def save(self, *, now_or_never: bool = False) -> None:
         """Note what has changed where it outlives the process: announcements at once, counts now and then."""
         journal, grouping = self._journal, self._grouping
         if journal is None:
             if grouping.pressing:
-                with self._alone() as alone:
-                    if alone:
-                        grouping.take_changes()  # nobody asks for them, and they would be ever more
+                self._alone(grouping.take_changes, otherwise=None)  # nobody asks, and they would be ever more
             return
         at = self._clock.monotonic()
         if not (grouping.pressing or now_or_never or at - self._saved_at >= _SAVE_EVERY):
@@ -249,20 +250,18 @@ class Folding:
         if not journal.is_ready(at):
             return
         self._settle()
-        with self._alone() as alone:
-            if not alone:
-                return
-            changes = grouping.everything() if journal.lacks_all else grouping.changes()
-            held = grouping.storm.as_plain()
+        changes_of = grouping.everything if journal.lacks_all else grouping.changes
+        changed = self._alone(lambda: (changes_of(), grouping.storm.as_plain()), otherwise=None)
+        if changed is None:
+            return
         try:
-            journal.write(changes, held, at)
+            journal.write(*changed, at)
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
             diagnostics.report("folding", f"what was announced cannot be noted: {class_name(error)}")
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked child, which knows what was announced, and counts and remembers for itself."""
         self._lock = threading.RLock()
-        self._is_inside = False
         self._ended = []
         self._on_the_way = {}
         self._unread = {}
@@ -271,25 +270,26 @@ class Folding:
 
     # ---- inside
 
-    @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Hold the lock, and say whether that was possible: not when somebody was interrupted who holds it."""
-        # At the end of the interpreter, who holds it may stand still for good.
-        held = self._lock.acquire(timeout=_PATIENCE)
+    def _alone(self, change: Callable[[], _T], *, otherwise: _O) -> _T | _O:
+        """Return what *change* returns with the lock held, or *otherwise*: when somebody was interrupted who holds it.
+
+        Raises what *change* raises.
+        """
+        is_inside = self._lock._is_owned()  # type: ignore[attr-defined]  # of the standard library's class
+        held = False
         try:
-            if not held or self._is_inside:
-                yield False
-                return
-            self._is_inside = True
-            try:
-                self._end_matters()  # of who could not have it, and came too late for the one before
-                yield True
-            finally:
-                self._end_matters()
-                self._is_inside = False
-        finally:
+            # At the end of the interpreter, who holds it may stand still for good.
+            with Turn(self._lock, _PATIENCE) as held:
+                if held and not is_inside:
+                    self._end_matters()  # of who could not have it, and came too late for the one before
+                    try:
+                        return change()
+                    finally:
+                        self._end_matters()
+        except RuntimeError:
             if held:
-                self._lock.release()
+                raise
+        return otherwise
 
     def _end_matters(self) -> None:
         while self._ended:
@@ -312,18 +312,23 @@ class Folding:
             outcomes = [outcome for ticket in tickets for outcome in ticket.wait(0).values()]
             if PENDING in outcomes:
                 continue
-            with self._alone() as alone:
-                if alone:
-                    self._on_the_way.pop(matter_id, None)
-                    self._grouping.told(matter_id, lost=any(outcome.startswith("dropped") for outcome in outcomes))
+            lost = any(outcome.startswith("dropped") for outcome in outcomes)
+            self._alone(partial(self._told, matter_id, lost=lost), otherwise=None)
+
+    def _told(self, matter_id: str, *, lost: bool) -> None:
+        self._on_the_way.pop(matter_id, None)
+        self._grouping.told(matter_id, lost=lost)
 
     def _read(self, matter_id: str) -> None:
         """Note what a matter is called that was announced a moment ago, if nobody has done so yet."""
         draft = self._unread.pop(matter_id, None)
         if draft is not None:
-            with suppress(Exception):  # a hostile object; whoever delivers the event says so
+            try:
                 (event,) = self._redact((draft.event(),))
                 self.describe(matter_id, event)
+            except Exception as error:  # a hostile object; whoever delivers the event says so
+                if came_from_a_signal(error):
+                    raise
 
     def _to_say(
         self, sayings: Sequence[Saying], digests: Mapping[str, Held], now: float, make_ticket: Callable[[str], Ticket]

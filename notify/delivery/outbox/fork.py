@@ -15,6 +15,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from notify.delivery.outbox.errors import StoreBusy
+from notify.locks import Turn
 
 _PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
 _SOON = 0.5  # seconds that a lane waits for a caller
@@ -35,6 +36,10 @@ class Lock:
             self._lock.acquire(blocking=False)
             return True
         return self._lock.acquire(timeout=timeout)
+
+    def within(self, seconds: float) -> Turn:
+        """Return what takes it for a `with` within *seconds*. For callers, whom a signal may interrupt anywhere."""
+        return Turn(self._lock, seconds)
 
     def release(self) -> None:
         """Let go of it."""

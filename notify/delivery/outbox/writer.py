@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from sys import is_finalizing
 
 from notify.delivery.outbox import fork
 from notify.delivery.outbox.connection import LONG_LOG
@@ -74,18 +75,25 @@ class Writer:
             store.flush()
 
     def _in_turn(self, rows: Sequence[Row], *, patient: bool, flush: bool) -> Store | None:
+        if is_finalizing():  # who has the lock stands still for good
+            return self._write(rows, flush=flush)
         patience = (_LATE_PATIENCE if self._closed else _PATIENCE) if patient else _IMPATIENCE
         deadline = time.monotonic() + patience
         lock = self._locks.callers  # after a fork the child has others, but this call must release what it took
         busy = StoreBusy("other threads write")
         wait = patience
-        while lock.acquire(timeout=wait):
+        while True:
+            held = False
             try:
-                return self._write(rows, flush=flush)
+                with lock.within(wait) as held:
+                    if held:
+                        return self._write(rows, flush=flush)
             except StoreBusy as error:
                 busy = error
-            finally:
-                lock.release()
+            except RuntimeError:
+                if held:
+                    raise
+                break  # others have it for too long
             if not patient or (wait := deadline - time.monotonic()) <= 0:
                 break
             time.sleep(_LOOK)
