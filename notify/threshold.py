@@ -14,7 +14,7 @@ from notify import diagnostics
 from notify.arguments import caller, event_of
 from notify.errors import ConfigError
 from notify.notifier import Notifier, current_notifier
-from notify.plain import class_name
+from notify.plain import came_from_a_signal, class_name
 from notify.rules.threshold import WELL, Limits
 
 _REMIND_EVERY = 3600.0  # seconds
@@ -97,7 +97,9 @@ class Threshold:
             if low <= (-value if self._falls else value) < high and self._monotonic() < until:
                 return
             self._look(float(value))
-        except Exception as error:  # noqa: BLE001 - the loop that observes has nothing to do with it
+        except Exception as error:  # the loop that observes has nothing to do with it
+            if came_from_a_signal(error):
+                raise
             diagnostics.report(f"threshold {self.name}", f"{self!r} was given no number: {class_name(error)}")
 
     def _look(self, value: float) -> None:

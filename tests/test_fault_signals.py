@@ -268,6 +268,70 @@ def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
     assert code == 0
 
 
+@pytest.mark.process
+def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_they_need(state: Path) -> None:
+    with trader(
+        """
+        import faulthandler
+        from random import uniform
+        from notify.backends.memory import MemoryBackend
+
+        # Of the interruptions of a call, one in a hundred comes where a lock could be left taken, and most where what
+        # is caught of the program's objects could be taken for it.
+        INTERRUPTIONS, WATCHDOG = 1000, 60  # seconds until all that counts as hanging
+
+        class NoTimeLeft(Exception):
+            pass
+
+        def handler(signum, frame):
+            raise NoTimeLeft
+
+        memory = MemoryBackend(durable=True, max_batch=100)
+        notifier = set_up(memory=memory)
+        calls = [
+            lambda: durable.append(notifier.notify(f"failed {len(durable)}", level=40)),
+            lambda: notifier.notify("down", level=40, key="rpc"),
+            lambda: notifier.resolve("rpc"),
+            lambda: notifier.flush(0.0001),
+            lambda: notifier.stats(),
+            lambda: durable[-1].wait(0.0001) if durable else None,
+        ]
+        faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+        signal.signal(signal.SIGALRM, handler)
+        durable, interrupted, missed = [], 0, 0
+        while interrupted < INTERRUPTIONS:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, uniform(0.00003, 0.002))  # seconds
+                end = time.monotonic() + 0.1
+                while time.monotonic() < end:
+                    for call in calls:
+                        call()
+                missed += 1
+                interrupted += 1
+            except NoTimeLeft:
+                interrupted += 1
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+        def other():
+            say("durable" if notifier.notify("last", level=40).durable else "in memory")
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        say("missed", missed)
+        say("flushed" if notifier.flush(60) else "pending")
+        say("lost", sum(ticket.wait(0) != {"memory": "delivered"} for ticket in durable if ticket.durable))
+        os._exit(0)  # what was interrupted is on disk, and is no matter here
+        """,
+        state=state,
+        MEMORY_LEVEL="INFO",
+    ) as process:
+        said, complaints, code = ended(process, 100)
+
+    assert said == ["durable", "missed 0", "flushed", "lost 0"]
+    assert (code, complaints) == (0, "")
+
+
 # ---- 21: notify() at the end of the interpreter
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from notify.clip import clip
 from notify.clock import is_time
 from notify.event import Source
-from notify.plain import MAX_ITEMS, MAX_TEXT, class_name, clean, safe_repr, safe_str
+from notify.plain import MAX_ITEMS, MAX_TEXT, came_from_a_signal, class_name, clean, safe_repr, safe_str
 
 STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
 """Attributes that every record has; extras come after them, since makeRecord() adds them last."""
@@ -92,7 +92,9 @@ def common_of(origin: Origin) -> Common:
     """Return what all records of one place have in common. Never raises an Exception."""
     try:
         return _cached_common(*origin)
-    except Exception:  # noqa: BLE001 - odd records may hold what cannot be hashed, or will not be
+    except Exception as error:  # odd records may hold what cannot be hashed, or will not be
+        if came_from_a_signal(error):
+            raise
         return _make_common(*origin)
 
 

@@ -117,7 +117,9 @@ class Snapshot:
                     value = keep(value)
                     weight += weight_of(value)
                 extras[name] = value
-        except Exception:  # noqa: BLE001 - a class that cannot be hashed, of which there is none by accident
+        except Exception as error:  # a class that cannot be hashed, of which there is none by accident
+            if came_from_a_signal(error):
+                raise
             extras[name] = safe_repr(value)
             extras.update((other, safe_repr(attributes[other])) for other in names)
         self.weight = weight

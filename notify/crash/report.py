@@ -17,7 +17,7 @@ from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, new_id
 from notify.exceptions import Raised, leaves
 from notify.notifier import Notifier, get_notifier
-from notify.plain import class_name, clean, safe_str
+from notify.plain import came_from_a_signal, class_name, clean, safe_str
 from notify.reported import Report, claim, report_of, withdraw
 
 TAIL = 30  # log lines that go with a crash
@@ -155,7 +155,7 @@ def _report(exception: BaseException, where: str, notifier: Notifier, thread: st
     except BaseException as error:
         withdraw(exception, report)  # whoever sees it next may have more luck
         seen_by(notifier).forget(exception, ended)
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or came_from_a_signal(error):
             raise
         diagnostics.report("crash hook", f"a crash could not be reported: {class_name(error)}")
         return _Made(_unknown(report.id), is_reported=False)

@@ -9,6 +9,7 @@ from notify.delivery.folding.judged import Judged
 from notify.delivery.intake import Draft, Kept
 from notify.event import Event
 from notify.levels import severity
+from notify.plain import came_from_a_signal
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -71,7 +72,9 @@ class WriteAhead:
             (event,) = self._redact((draft.event(),))
             judged = draft if type(draft) is Judged else None
             destinations = self._destinations(event, judged)
-        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything; the dispatcher reports it
+        except Exception as error:  # an event made by hand may hold anything; the dispatcher reports it
+            if came_from_a_signal(error):
+                raise
             diagnostics.report("write ahead", f"an event could not be made: {type(error).__name__}")
             return None
         if not destinations:

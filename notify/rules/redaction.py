@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from notify.event import Attachment, Event, ExceptionInfo, Source
-from notify.plain import safe_str
+from notify.plain import came_from_a_signal, safe_str
 from notify.rules import mnemonic, secret_values
 from notify.rules.secret_names import is_secret, weight
 from notify.rules.secret_search import SecretSearch
@@ -62,7 +62,9 @@ class Redactor:
         """Return *text* with the secrets in it replaced, the same object when there are none."""
         try:
             return self._text(text)
-        except Exception:  # noqa: BLE001 - what cannot be searched is not shown
+        except Exception as error:  # what cannot be searched is not shown
+            if came_from_a_signal(error):
+                raise
             return MASK
 
     def event(self, event: Event) -> Event:
@@ -74,7 +76,9 @@ class Redactor:
         """
         try:
             return self._event(event) if self._suspects((event,)) else event
-        except Exception as error:  # noqa: BLE001 - what cannot be searched is not shown
+        except Exception as error:  # what cannot be searched is not shown
+            if came_from_a_signal(error):
+                raise
             why = f"{MASK}: this event could not be searched for secrets ({type(error).__name__})"
             return Event(id=event.id, time=event.time, level=event.level, message=why)
 
@@ -92,7 +96,9 @@ class Redactor:
             texts: list[str] = []
             too_long = self._give_away(events, texts) or (len(events) > 1 and sum(map(len, texts)) > _LONG)
             return too_long or self._search.hint("\n".join(texts))
-        except Exception:  # noqa: BLE001 - `event` says so of the one that cannot be searched
+        except Exception as error:  # `event` says so of the one that cannot be searched
+            if came_from_a_signal(error):
+                raise
             return True
 
     def _give_away(self, events: Sequence[Event], texts: list[str]) -> bool:

@@ -9,7 +9,7 @@ from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
 from notify.levels import severity
-from notify.plain import class_name
+from notify.plain import came_from_a_signal, class_name
 
 if TYPE_CHECKING:
     from notify.delivery.folding.front import Folding
@@ -120,6 +120,8 @@ class Judging:
     def _judge(self, draft: Draft) -> Judged | None:
         try:
             return self._folding.judge(draft)
-        except Exception as error:  # noqa: BLE001 - what a caller passed may be anything; it is told as it is
+        except Exception as error:  # what a caller passed may be anything; it is told as it is
+            if came_from_a_signal(error):
+                raise
             diagnostics.report("folding", f"an event could not be compared with others: {class_name(error)}")
             return None

@@ -28,6 +28,7 @@ from notify.delivery.outbox.upkeep import LOG_BYTES, Numbers, Upkeep, counted, t
 from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
+from notify.plain import came_from_a_signal
 
 _PATIENCE = 0.5  # seconds that a lane waits for other processes: less than a fork waits for a lane
 _IMPATIENCE = 0.02  # the same when others were waited for in vain
@@ -106,7 +107,9 @@ class Outbox:
         except _TROUBLE as error:
             self._failed(error)
             return False
-        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
+        except Exception as error:  # an event made by hand may hold anything
+            if came_from_a_signal(error):
+                raise
             diagnostics.report("outbox event", f"an event cannot be kept on disk: {type(error).__name__}")
             return False
         health.worked()
