@@ -66,6 +66,24 @@ def came_from_a_signal(error: BaseException) -> bool:
     return False
 
 
+def came_from_outside(error: BaseException) -> bool:
+    """Say whether *error* was raised by none of the objects that we look at: by a signal, or into the calling thread.
+
+    Time limits for threads and gevent do the latter, mostly by what is no Exception, and it comes between any two steps
+    of ours. For who catches what is left when everybody who asks an object has caught what that raises.
+    """
+    if came_from_a_signal(error):
+        return True
+    if issubclass(type(error), Exception):
+        return False
+    module: object = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        module = traceback.tb_frame.f_globals.get("__name__")
+        traceback = traceback.tb_next
+    return type(module) is str and module.startswith("notify.")
+
+
 def _handlers() -> Iterator[CodeType]:
     import signal  # a program that shows only what can be shown never needs it
 

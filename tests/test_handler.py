@@ -1,3 +1,4 @@
+import ctypes
 import logging
 import logging.handlers
 import queue
@@ -255,6 +256,34 @@ def test_ctrl_c_while_a_record_is_read_reaches_the_program(notifier: Notifier, m
 
     with pytest.raises(KeyboardInterrupt):
         notifier.handler.handle(logging.makeLogRecord({}))
+
+
+def test_what_is_raised_into_a_thread_ends_it_while_it_logs(notifier: Notifier, internal_errors: list[str]) -> None:
+    class NoTimeLeft(BaseException):
+        """As a time limit for threads raises it."""
+
+    threads, ended = 20, []
+
+    def log_until_the_end() -> None:
+        try:
+            begun.set()
+            for number in range(5000):  # a quarter of a second, of which little is needed
+                # Not by the logger: other handlers have a lock, and would keep it.
+                notifier.handler.handle(logging.makeLogRecord({"msg": f"failed {number}", "levelno": logging.ERROR}))
+        except NoTimeLeft:
+            ended.append(True)
+
+    for _ in range(threads):
+        begun = threading.Event()
+        thread = threading.Thread(target=log_until_the_end)
+        thread.start()
+        begun.wait()
+        assert thread.ident is not None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(NoTimeLeft))
+        thread.join()
+
+    # What comes in code that is not ours is taken for what an object raises, and told. That is seldom.
+    assert len(ended) > threads // 2
 
 
 def test_a_filter_may_put_another_record_in_the_place_of_one(notifier: Notifier, backend: MemoryBackend) -> None:

@@ -16,7 +16,7 @@ from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.clock import YEAR_10000
 from notify.delivery.intake import HEAVY, Intake
-from notify.plain import SCALARS, came_from_a_signal, class_name, safe_str
+from notify.plain import SCALARS, came_from_outside, class_name, safe_str
 from notify.reported import report_of
 from notify.threads import idents
 
@@ -93,7 +93,7 @@ class IntakeHandler(logging.Handler):
                     if weight < HEAVY and len(intake.waiting) < intake.capacity and (not args or template in narrow):
                         deferred = (origin_of(attributes), created, level, template, args, extras, weight)
         except BaseException as error:  # it is no ordinary record, then
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
         if deferred is None:
             self._take(record)
@@ -117,7 +117,7 @@ class IntakeHandler(logging.Handler):
             note_template(getattr(record, "msg", None))
             self._intake.accept(snapshot)
         except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             diagnostics.report(
                 "handler", f"a record of {safe_str(getattr(record, 'name', None))} was lost: {class_name(error)}"
