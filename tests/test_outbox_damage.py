@@ -101,6 +101,17 @@ def test_what_was_removed_under_us_is_noticed_and_begun_anew(state, what):
     assert event in everything_in(state)
 
 
+def test_where_there_is_no_directory_any_more_nothing_is_said_to_be_on_disk(state, capsys):
+    with opened(state) as outbox:
+        shutil.rmtree(state)
+        state.write_text("a file")
+
+        assert not outbox.accept(an_event(), ["discord"])
+
+        assert outbox.broken == "its file was moved or removed"
+    assert "its file was moved or removed" in capsys.readouterr().err
+
+
 def test_a_directory_that_was_moved_away_keeps_what_is_in_it(state, tmp_path):
     with opened(state) as outbox:
         outbox.accept(before := an_event(), ["discord"])

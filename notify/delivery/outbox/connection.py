@@ -175,7 +175,7 @@ class Connection:
         """
         try:
             file, log = map(find, self._names)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise moved() from None
         except OSError:  # no permission to look: the files are where they were
             return 0
