@@ -172,6 +172,34 @@ def test_a_child_forked_while_the_disk_hangs_does_without_it_and_ends(state):
     ]
 
 
+FORKS_BEHIND_A_WRITE = """
+from notify.delivery.outbox.writer import Writer
+
+def fork(number, frame):
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+
+def write_and_be_interrupted(writer, rows, *, write=Writer._in_turn, **how):
+    store = write(writer, rows, **how)
+    signal.raise_signal(signal.SIGUSR1)  # which closes all connections, and the last one removes SQLite's log
+    return store
+
+signal.signal(signal.SIGUSR1, fork)
+Writer._in_turn = write_and_be_interrupted
+outbox = Outbox(directory)
+outbox.let_go()  # of the lanes' connection: the caller's is the last one
+for level in 21, 50:  # the second is flushed
+    say(outbox.accept(event(str(level), level), ["discord"]), outbox.broken)
+"""
+
+
+@pytest.mark.process
+def test_what_was_written_when_a_signal_handler_forks_is_on_disk_and_nothing_is_missed(state):
+    assert output(FORKS_BEHIND_A_WRITE, state) == [["True", "None"], ["True", "None"]]
+    assert [event.message for event in everything_in(state)] == ["21", "50"]
+
+
 # ---- signals
 
 SIGNALS = """

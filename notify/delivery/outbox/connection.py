@@ -103,6 +103,8 @@ class Connection:
         try:
             log = self._log or _Descriptor(self._files[1])  # ours until the end, whoever closes the connection
             getattr(os, "fdatasync", os.fsync)(log.number)  # macOS has only the latter
+        except FileNotFoundError:
+            return  # who closed it as the last one has moved it into the file, and flushed that
         except OSError as error:
             raise NotFlushed(f"it cannot be flushed: {error.strerror}") from None
 

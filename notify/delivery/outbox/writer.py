@@ -7,7 +7,7 @@ from sys import is_finalizing
 
 from notify.delivery.outbox import fork
 from notify.delivery.outbox.connection import LONG_LOG
-from notify.delivery.outbox.errors import StoreBusy, StoreHeld
+from notify.delivery.outbox.errors import StoreBusy, StoreError, StoreHeld
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.owner import NOBODY, Owner, offer_to_adopters
 from notify.delivery.outbox.row import Name, Row, in_parts
@@ -67,7 +67,12 @@ class Writer:
         store = self._in_turn(rows, patient=patient, flush=flush)
         if store is None:
             return
-        self._log = store.log_in_place()
+        try:
+            self._log = store.log_in_place()
+        except StoreError:
+            if store is self._store:
+                raise
+            # Otherwise a fork has closed it meanwhile, and the last one who does so removes the log.
         if not self._grown and (self._bytes > self._much or self._log > self._long_log):
             self._grown = True
             self._wake()
