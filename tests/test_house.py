@@ -17,7 +17,9 @@ MAX_LINES = 400
 # By the name of the module or package below `notify`.
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
-    **dict.fromkeys(["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0),
+    **dict.fromkeys(
+        ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0
+    ),
     **dict.fromkeys(["ordinal", "table"], 0),
     **dict.fromkeys(["arguments", "setting", "route_setting", "settings", "env_file", "rules", "run_state"], 1),
     **dict.fromkeys(["backends", "delivery"], 2),
