@@ -3,6 +3,7 @@
 import logging
 import logging.config
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from lanes import LONG, until
@@ -144,3 +145,25 @@ def test_every_logger_that_has_lost_it_is_named() -> None:
         logger.removeHandler(handler)
 
     assert "off the loggers strategy and gas, as" in str(placement.trouble())
+
+
+class TakenOff(logging.Logger):
+    """One whose handler is taken off, by our method, while it is looked at."""
+
+    placement: Placement
+    ours: logging.Handler
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "handlers" and self.__dict__.get("ours") in self.__dict__["handlers"]:
+            self.placement.take_off(self.__dict__.pop("ours"), self)
+        return super().__getattribute__(name)
+
+
+def test_one_that_is_taken_off_by_our_method_during_the_look_is_not_missed() -> None:
+    placement, handler = Placement(), logging.NullHandler()
+    logger = TakenOff("strategy")
+    placement.put(handler, logger)
+    logger.placement, logger.ours = placement, handler
+
+    assert placement.trouble() is None
+    assert logger.handlers == []

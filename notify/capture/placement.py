@@ -27,8 +27,12 @@ class Placement:
 
         It is not put back: whoever has cleared the handlers may have meant it, and would be at odds with us for good.
         """
-        # One call into C: another thread may put a handler somewhere meanwhile.
-        lost = [logger.name for logger, handler in tuple(self._handlers.items()) if not _is_heard(logger, handler)]
+        # One call into C: another thread may put a handler somewhere meanwhile. It may also take one off by our method.
+        lost = [
+            logger.name
+            for logger, handler in tuple(self._handlers.items())
+            if not _is_heard(logger, handler) and logger in self._handlers
+        ]
         if not lost:
             return None
         loggers = "logger " + lost[0] if len(lost) == 1 else "loggers " + " and ".join(lost)
