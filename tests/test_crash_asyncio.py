@@ -133,7 +133,7 @@ def heard() -> Iterator[tuple[Notifier, MemoryBackend]]:
     with Notifier({"memory": memory}) as notifier:
         notifier.at_close(asyncio_errors.install(notifier))
         notifier.attach()
-        notifier.at_close(lambda: logging.getLogger().removeHandler(notifier.handler))
+        notifier.at_close(notifier.detach)
         yield notifier, memory
 
 

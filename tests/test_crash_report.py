@@ -288,7 +288,7 @@ def test_the_last_thirty_log_lines_go_with_it() -> None:
         notifier.attach(logger)
         for number in range(40):
             logger.warning("line %d", number)
-        logger.removeHandler(notifier.handler)
+        notifier.detach(logger)
         logger.propagate = True
         report_crash(ValueError(), notifier=notifier)
 

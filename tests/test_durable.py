@@ -91,7 +91,7 @@ def test_what_is_logged_is_on_disk_just_as_what_is_said(state: Path, hanging: Ha
     with speaking(state, close_in=0, discord=hanging) as notifier:
         notifier.attach(logger)
         logger.error("Down: %s", "node")
-        logger.removeHandler(notifier.handler)
+        notifier.detach(logger)
 
         assert on_disk(state) == [("discord", "Down: node")]
 

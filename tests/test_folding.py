@@ -46,7 +46,7 @@ def speaking(
     try:
         yield notifier
     finally:
-        logger.removeHandler(notifier.handler)
+        notifier.detach(logger)
         logger.setLevel(logging.NOTSET)
         notifier.close(close_in)
 

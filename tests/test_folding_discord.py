@@ -47,7 +47,7 @@ def speaking(
         try:
             yield notifier
         finally:
-            logger.removeHandler(notifier.handler)
+            notifier.detach(logger)
 
 
 def pass_by(notifier: Notifier, clock: FakeClock, seconds: float) -> None:

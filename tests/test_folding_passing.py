@@ -76,7 +76,7 @@ def test_log_records_are_passed_with_their_matter(clock: FakeClock) -> None:
         notifier.attach(logger)
         for number in range(2):
             logger.error("node %d is down", number)
-        logger.removeHandler(notifier.handler)
+        notifier.detach(logger)
 
     first, second = matters(relay.events)
     assert first == second

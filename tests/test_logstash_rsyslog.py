@@ -43,7 +43,7 @@ def logger(notifier: Notifier) -> Iterator[logging.Logger]:
     made.propagate = False
     notifier.attach(made)
     yield made
-    made.removeHandler(notifier.handler)
+    notifier.detach(made)
 
 
 @pytest.fixture
