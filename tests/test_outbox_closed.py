@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from outboxes import ALL, an_event, everything_in, opened, output, running, works_again
 
-from notify.delivery.outbox import Upkeep, listing
+from notify.delivery.outbox import Upkeep, connection, listing
 from notify.delivery.outbox.file import NAME
 
 pytestmark = pytest.mark.interpreter
@@ -24,6 +24,19 @@ def test_what_comes_after_the_end_is_on_disk_for_whoever_looks_next(state, level
 
         assert [each.event for each in other.adopt(ALL)] == [late]
         assert outbox.broken is None
+
+
+@pytest.mark.parametrize(("level", "flushes"), [(logging.CRITICAL, 1), (logging.INFO, 0)])
+def test_what_is_critical_is_flushed_after_the_end_too(state, monkeypatch, level, flushes):
+    flushed: list[int] = []
+    with opened(state) as other, opened(state) as outbox:
+        assert other.broken is None  # so that closing the late connection has no log to bring into the file
+        outbox.close()
+        monkeypatch.setattr(connection.os, "fdatasync", flushed.append)
+
+        assert outbox.accept(an_event(level=level), ["discord"])
+
+        assert len(flushed) == flushes
 
 
 def test_what_comes_late_is_found_by_the_next_process_although_nobody_marks_it(state):
