@@ -351,7 +351,7 @@ def test_what_is_older_comes_before_the_urgent_entries_of_its_matter_when_it_is_
 def test_where_order_matters_nothing_is_taken_along() -> None:
     queue = filled(entry("a"), told("resolved", "gas"), in_order=True)
     queue.put([told("again", "gas", logging.ERROR)])
-    queue.take(2)
+    queue.take(3)
 
     queue.give_back()
 
