@@ -15,9 +15,9 @@ from outboxes import an_event
 from set_up import QUIET
 
 import notify
-from notify import bootstrap, errors
+from notify import errors
 from notify.backends.memory import MemoryBackend
-from notify.bootstrap import extend
+from notify.bootstrap import extend, front
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.row import rows_of
@@ -370,7 +370,7 @@ def test_a_child_may_set_up_whatever_its_parent_was_setting_up_when_it_was_forke
     held, let_go = threading.Event(), threading.Event()
 
     def set_up():
-        with bootstrap._setting_up:
+        with front._setting_up:
             held.set()
             let_go.wait()
 

@@ -13,9 +13,7 @@ from notify.crash.signals import cut_off_handler
 from notify.notifier import Notifier
 
 
-def install(
-    notifier: Notifier, *, crashed: Callable[[BaseException], object] = lambda exception: None
-) -> Callable[[], None]:
+def install(notifier: Notifier, *, crashed: Callable[[], None] = lambda: None) -> Callable[[], None]:
     """Report uncaught exceptions through *notifier*, and return what takes the hooks off again.
 
     The hooks that were there before run in every case, also when ours fails. Delivery is left to the end of
@@ -45,7 +43,7 @@ def is_interactive() -> bool:
     return hasattr(sys, "ps1") or bool(sys.flags.interactive) or (shell is not None and shell() is not None)
 
 
-def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]) -> Callable[[], None]:
+def _install_main(notifier: Notifier, crashed: Callable[[], None]) -> Callable[[], None]:
     previous = sys.excepthook
     installed = True
     interrupted = False
@@ -61,7 +59,7 @@ def _install_main(notifier: Notifier, crashed: Callable[[BaseException], object]
             if is_crash and report_from_hook(
                 exception, where="the main thread", notifier=notifier, traceback=traceback, folds=False
             ):
-                crashed(exception)
+                crashed()
         finally:
             previous(kind, exception, traceback)
 

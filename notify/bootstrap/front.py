@@ -1,10 +1,8 @@
-"""From the environment to a running notifier: the only module that sees everyone."""
+"""`setup()` and `extend()`: from the environment to a running notifier, and to one that reaches more."""
 
 import atexit
-import logging
 import os
 import threading
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,27 +10,25 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from notify import diagnostics, settings, threads
-from notify.backend import Backend, durable
+from notify.bootstrap.logged import listen_to_logging
+from notify.bootstrap.made import made, open_outbox, redactor
+from notify.bootstrap.seen import at_end_of_serving, be_seen, serving, status_url, stop_serving
 from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
 from notify.crash.report import listen, report_from_hook
 from notify.crash.signals import install as install_signals
 from notify.destinations import destinations, needed, without_effect
 from notify.env_file import above_file
-from notify.errors import ConfigError
 from notify.imports import load_early
 from notify.notifier import Notifier, current_notifier, get_notifier, set_notifier
-from notify.setting import NEVER
 from notify.settings import Settings
 
 if TYPE_CHECKING:
     from notify.crash.marker import RunMarker
-    from notify.delivery.outbox import Outbox
     from notify.rules.redaction import Redactor
     from notify.status.serving import Serving
 
 _setting_up = threading.RLock()  # two threads that begin at once get one notifier
-_end_serving: list[Callable[[], None]] = []  # what ends the status server of this process
 _NOTHING = (None, None, None)
 _asked_for: tuple[object, ...] = _NOTHING  # by the call that has made the notifier
 
@@ -176,50 +172,59 @@ def _set_up(
         diagnostics.report(f"no effect {name}", f"{name} {why}")
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
-    reached, routes = destinations(config, backends or {})
-    outbox = open_outbox(config, reached)
     redact = redactor(config)
-    notifier = Notifier(
-        reached,
-        routes=routes,
-        outbox=outbox,
-        durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redact,
-        repeat_interval=config.get(settings.NOTIFY_REPEAT_INTERVAL),
-        storm_limit=config.get(settings.NOTIFY_STORM_LIMIT),
-    )
-    notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
-    notifier.status_url = status_url(config, served)
-    url = _be_seen(notifier, config, served, redact)
-    if not reached and _is_unasked(config):
-        diagnostics.report(
-            "no backend",
-            "there is no backend: nothing is configured, and NOTIFY_STDOUT=auto leaves the console to the program's "
-            "own logging; set NOTIFY_STDOUT=text to have events there",
-        )
-    _listen(notifier, heard=bool(reached))
-    run = _runs[notifier] = _Run(None if env is None else dict(env), env_file, redact)
-    # In a prompt or a notebook every typing mistake is an uncaught exception.
-    if not hooks.is_interactive():
-        # Before the mark: who is told to stop while he starts was not killed.
-        unhandle = install_signals(notifier) if signals else None
-        if outbox is not None:
-            run.marker = _mark_run(notifier, config)
-        # Before the other hooks, which so come first.
-        leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
-        _hear_of_crashes(notifier, run)
-        if url is None:
-            notifier.at_close(leave)
-        else:
-            _end_serving.append(leave)
-        if unhandle is not None:
-            notifier.at_close(unhandle)
-        if hang_after:
-            notifier.at_close(_watch(notifier, hang_after))
+    notifier, reached = made(config, backends or {}, redact)
+    run = _Run(None if env is None else dict(env), env_file, redact)
+    try:
+        _begin(notifier, run, config, served, redact, heard=bool(reached), signals=signals, hang_after=hang_after)
+    except BaseException:  # Ctrl-C among them
+        stop_serving()
+        notifier.close(0)
+        raise
     _close_at_exit(notifier)
+    _runs[notifier] = run
     set_notifier(notifier)
     _asked_for = asked
     return notifier, needed(config, reached)
+
+
+def _begin(
+    notifier: Notifier,
+    run: _Run,
+    config: Settings,
+    served: "Serving | None",
+    redact: "Redactor",
+    *,
+    heard: bool,
+    signals: bool,
+    hang_after: float | None,
+) -> None:
+    """Have the run seen, and logging, warnings, signals and crashes go through *notifier*, until it is closed.
+
+    Raises `ConfigError` when the status cannot be served.
+    """
+    notifier.run_state.executor_id = config.get(settings.EXECUTOR_ID) or settings.program_name()
+    notifier.status_url = status_url(config, served)
+    url = be_seen(notifier, config, served, redact)
+    listen_to_logging(notifier, config, heard=heard)
+    # In a prompt or a notebook every typing mistake is an uncaught exception.
+    if hooks.is_interactive():
+        return
+    # Before the mark: who is told to stop while he starts was not killed.
+    unhandle = install_signals(notifier) if signals else None
+    if notifier.has_outbox:
+        run.marker = _mark_run(notifier, config)
+    # Before the other hooks, which so come first.
+    leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
+    _hear_of_crashes(notifier, run)
+    if url is None:
+        notifier.at_close(leave)
+    else:
+        at_end_of_serving(leave)
+    if unhandle is not None:
+        notifier.at_close(unhandle)
+    if hang_after:
+        notifier.at_close(_watch(notifier, hang_after))
 
 
 def _asked(
@@ -229,112 +234,6 @@ def _asked(
 ) -> tuple[object, ...]:
     """Return what `setup()` was asked for, so that it can be compared."""
     return (None if env is None else dict(env), env_file, None if backends is None else dict(backends))
-
-
-def redactor(config: Settings) -> "Redactor":
-    """Return what takes the secrets of *config* and of the process, and all that looks like one, out of events."""
-    from notify.rules.redaction import Redactor  # a seventh of what a program without backends would pay to start
-
-    return Redactor(settings.known_secrets(config))
-
-
-def open_outbox(config: Settings, reached: Mapping[str, Backend]) -> "Outbox | None":
-    """Return what keeps events on disk, None when no backend is worth it or nothing is to be kept."""
-    if config.get(settings.NOTIFY_DURABLE_LEVEL) == NEVER or not any(map(durable, reached.values())):
-        return None
-    from notify.delivery.outbox import Outbox  # with SQLite, for those who need it
-
-    return Outbox(settings.state_dir(config))
-
-
-def serving(config: Settings) -> "Serving | None":
-    """Return how the status of the run is to be served, None when it is not to be.
-
-    Raises `ConfigError` when that is asked for with settings that are unusable.
-    """
-    if not config.get(settings.HTTP_ENABLED):
-        return None
-    from notify.status.serving import serving as served  # with the whole server, for those who ask for it
-
-    return served(config)
-
-
-def status_url(config: Settings, served: "Serving | None") -> str | None:
-    """Return where people see the status of the run: by the list of all strategies, or else as it is *served*."""
-    if config.is_set(settings.TS_PUBLIC_STRATEGIES):
-        from notify.fleet.strategies import parse_strategies
-
-        me = config.get(settings.EXECUTOR_ID) or settings.program_name()
-        for strategy in parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES)).strategies:
-            if strategy.id == me:
-                return f"{strategy.url}/status"
-    return None if served is None else f"{served.url}/status"
-
-
-def stop_serving() -> None:
-    """End the status server of this process, if it has one. For a further `setup()` and for tests."""
-    while _end_serving:
-        _end_serving.pop()()
-
-
-def _be_seen(notifier: Notifier, config: Settings, served: "Serving | None", redact: "Redactor") -> str | None:
-    """Serve the status of the run and begin its heartbeat, as far as that is asked for; return where it is served.
-
-    Raises `ConfigError`, and closes *notifier* before, when something of it cannot be done.
-    """
-    try:
-        stop_serving()
-        url = None if served is None else _serve(notifier, served, redact)
-        _begin_heartbeat(notifier, config, redact)
-    except ConfigError:
-        stop_serving()
-        notifier.close(0)
-        raise
-    return url
-
-
-def _serve(notifier: Notifier, served: "Serving", redact: "Redactor") -> str:
-    """Serve the status of the run that *notifier* tells of, and return where it is served."""
-    from notify.status.serving import serve
-
-    server = serve(served, notifier.run_state, logs=notifier.records, stats=notifier.stats, redact_text=redact.text)
-    _end_serving.append(server.close)
-    return f"{server.url}/status"
-
-
-def _begin_heartbeat(notifier: Notifier, config: Settings, redact: "Redactor") -> None:
-    if not config.is_set(settings.HEARTBEAT_URL) or is_child():
-        return
-    from notify.status.heartbeat import heartbeat  # for those who ask for it
-
-    beating = heartbeat(config, notifier.run_state, redact_text=redact.text, clock=notifier.clock)
-    if beating is not None:
-        notifier.at_close(beating.close)
-        beating.begin()
-
-
-def _is_unasked(config: Settings) -> bool:
-    """Say whether nobody has asked for silence: neither for a run without network, nor for nothing on stdout."""
-    return not settings.is_offline(config) and config.get(settings.NOTIFY_STDOUT) == "auto"
-
-
-def _listen(notifier: Notifier, *, heard: bool) -> None:
-    """Have logging and warnings go through *notifier*, which has a backend if anything is *heard*."""
-    root = logging.getLogger()
-    wanted = notifier.handler.level
-    if root.level > wanted and heard:
-        if root.handlers:
-            diagnostics.report(
-                "root level",
-                f"the root logger is at {logging.getLevelName(root.level)} and keeps back what is wanted here; "
-                f"logging.getLogger().setLevel({logging.getLevelName(wanted)!r}) lets it through",
-            )
-        else:
-            # Nobody has configured logging: WARNING is Python's default, not the program's choice.
-            notifier.at_close(_lower(root, wanted))
-    notifier.attach()
-    notifier.at_close(notifier.detach)
-    notifier.at_close(_capture_warnings())
 
 
 def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
@@ -349,13 +248,13 @@ def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
 def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
     """Have every exception that nobody catches reported, and what the program says is its failure."""
 
-    def crashed(exception: BaseException | None) -> None:
+    def crashed() -> None:
         if run.marker is not None:
             run.marker.crash_reported()
 
     def failed(exception: BaseException | None) -> None:
         if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
-            crashed(exception)
+            crashed()
 
     notifier.at_close(hooks.install(notifier, crashed=crashed))
     for install in (unraisable.install, asyncio_errors.install):
@@ -377,24 +276,3 @@ def _close_at_exit(notifier: Notifier) -> None:
 
     atexit.register(at_exit)
     notifier.at_close(lambda: atexit.unregister(at_exit))
-
-
-def _lower(logger: logging.Logger, level: int) -> Callable[[], None]:
-    """Set *level*, and return what undoes it unless the program has set another one since."""
-    before = logger.level
-    logger.setLevel(level)
-
-    def undo() -> None:
-        if logger.level == level:
-            logger.setLevel(before)
-
-    return undo
-
-
-def _capture_warnings() -> Callable[[], None]:
-    """Have warnings go through logging, unless the program has arranged that itself; return what undoes it."""
-    before = warnings.showwarning
-    logging.captureWarnings(True)
-    if warnings.showwarning is before:
-        return lambda: None
-    return lambda: logging.captureWarnings(False)
