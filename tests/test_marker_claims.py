@@ -385,7 +385,7 @@ def test_a_planted_link_is_not_followed_and_does_not_hide_the_others(state, tmp_
 
     assert len(claimed(state)) == 1
     assert precious.read_bytes() == encode(DEAD)
-    assert "1-00000000.json: is a symbolic link" in capfd.readouterr().err
+    assert "1-00000000.json: is a symbolic link; remove it" in capfd.readouterr().err
 
 
 def test_a_planted_link_in_place_of_a_traceback_is_not_followed(state, tmp_path):

@@ -11,6 +11,7 @@ from notify.errors import NotifyError
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
+_LINK = "is a symbolic link; remove it"  # of a file: where it leads to is not ours to use
 # All that we keep there, and in the directories in it.
 _OURS = re.compile(
     r"(outbox|dashboard)([.-][\w.-]*)?\.(sqlite3(-wal|-shm)?|lock)|owners|runs|supervisor|starts\.json"
@@ -76,9 +77,9 @@ def open_private(path: Path, flags: int) -> int:
     try:
         # A pipe planted under the name would hold up an ordinary open for good.
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _FILE_MODE)
-    except OSError as error:
+    except OSError:
         if path.is_symlink():
-            raise StateDirError(f"{path}: {_why_not(path, error)}") from None
+            raise StateDirError(f"{path}: {_LINK}") from None
         raise
     try:
         about = os.fstat(descriptor)
@@ -113,7 +114,7 @@ def inspect_file(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if stat.S_ISLNK(about.st_mode):
-        raise StateDirError(f"{path}: is a symbolic link; remove it")
+        raise StateDirError(f"{path}: {_LINK}")
     _refuse_unsafe_file(path, about)
     return about
 
