@@ -38,7 +38,7 @@ class Retry:
         if outcome.verdict is Verdict.GONE:
             return PROBE_INTERVAL
         if outcome.after is None:
-            self._failures += outcome.verdict is Verdict.AGAIN
+            self._failures += 1
             return self._backoff.next()
         self._short_waits += outcome.after < _SHORT
         if outcome.after < _SHORT and self._short_waits > _SHORT_WAITS:
