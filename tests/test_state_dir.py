@@ -116,7 +116,7 @@ def test_a_planted_link_is_not_taken_for_the_directory(tmp_path):
     elsewhere.mkdir(mode=0o755)
     (tmp_path / "state").symlink_to(elsewhere)
 
-    with pytest.raises(StateDirError, match="state: is a symbolic link; name the directory itself$"):
+    with pytest.raises(StateDirError, match=r"state: is a symbolic link; name the directory itself$"):
         prepare(tmp_path / "state")
 
     assert _mode(elsewhere) == 0o755
@@ -129,9 +129,9 @@ def test_a_planted_link_is_not_taken_for_a_file(tmp_path, exists):
         precious.write_text("precious")
     (tmp_path / "marker").symlink_to(precious)
 
-    with pytest.raises(StateDirError, match="marker: is a symbolic link; remove it$"):
+    with pytest.raises(StateDirError, match=r"marker: is a symbolic link; remove it$"):
         open_private(tmp_path / "marker", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    with pytest.raises(StateDirError, match="marker: is a symbolic link; remove it$"):
+    with pytest.raises(StateDirError, match=r"marker: is a symbolic link; remove it$"):
         check_private(tmp_path / "marker")
 
     assert precious.exists() is exists
