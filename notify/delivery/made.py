@@ -1,14 +1,13 @@
 """An event that is made already, as the intake takes it."""
 
-from notify.delivery.intake import Draft
 from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event
 from notify.rules.fingerprint import Subject, subject_of_event
 
 
-class Made(Draft):
-    """A draft that is an event.
+class Made:
+    """An event. A draft.
 
     Args:
         event: what is said.
