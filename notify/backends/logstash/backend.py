@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from notify.backends.logstash.address import DEFAULT_PORT, Address, checked_address
 from notify.backends.logstash.encoding import encode_all
@@ -13,9 +12,6 @@ from notify.backends.logstash.udp import UdpSender
 from notify.backends.logstash.wire import Speaker, ecs, version_1
 from notify.clock import Clock, SystemClock
 from notify.event import Event
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
 
 _UDP_BATCH = 64  # events
 _STREAM_BATCH = 256
@@ -39,7 +35,6 @@ class LogstashBackend:
         ecs: use the Elastic Common Schema instead of python-logstash's.
         host_name: name of this machine; the system's when None.
         clock: tells the time and waits; the system's when None.
-        tls_context: what to trust; Python's defaults when None.
 
     Raises `ValueError`, without the value, when host, port or transport is unusable.
     """
@@ -58,14 +53,13 @@ class LogstashBackend:
         ecs: bool = False,
         host_name: str | None = None,
         clock: Clock | None = None,
-        tls_context: "SSLContext | None" = None,
     ) -> None:
         address = checked_address(transport, host, port)
         self.imports = ("orjson", "encodings.idna", *(("ssl",) if address.transport == "tls" else ()))
         self.max_batch = _UDP_BATCH if address.transport == "udp" else _STREAM_BATCH
         self._speaker = Speaker(application, socket.gethostname() if host_name is None else host_name, tuple(tags))
         self._ecs = ecs
-        self._sender = _sender(address, clock or SystemClock(), tls_context)
+        self._sender = _sender(address, clock or SystemClock())
         self._process = os.getpid()
 
     def send(self, events: Sequence[Event], /) -> int:
@@ -106,9 +100,9 @@ class LogstashBackend:
         return lines
 
 
-def _sender(address: Address, clock: Clock, context: "SSLContext | None") -> Sender:
+def _sender(address: Address, clock: Clock) -> Sender:
     if address.transport == "udp":
         return UdpSender(address, clock)
     if address.transport == "tcp":
         return TcpSender(address, clock)
-    return TlsSender(address, clock, context)
+    return TlsSender(address, clock)

@@ -112,7 +112,7 @@ class TlsSender(TcpSender):
         context: what to trust; Python's defaults when None.
     """
 
-    def __init__(self, address: Address, clock: Clock, context: "SSLContext | None") -> None:
+    def __init__(self, address: Address, clock: Clock, context: "SSLContext | None" = None) -> None:
         super().__init__(address, clock)
         self._context = context
 
