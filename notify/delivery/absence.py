@@ -41,10 +41,6 @@ class StandIn(Protocol):
         """Count an event that is not sent."""
         ...
 
-    def wake_for_absent(self, absent: Callable[[], None], /) -> None:
-        """Have *absent* called when the destination is there again."""
-        ...
-
 
 class Absence:
     """Whether a lane's destination is gone, and what becomes of its events meanwhile. For the lane's thread.

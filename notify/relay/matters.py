@@ -119,7 +119,7 @@ class SharedFolding:
         since = self._clock.monotonic() - self._followed_at
         due_at = min((grouping.due_at for grouping in self._groups.values()), default=math.inf)
         if since >= _FOLLOW_EVERY or self._now + since >= due_at:
-            self._alone(Asked(matters=None), self._say)
+            self._alone(Asked(matters=None), lambda known, plan: self._say(plan))
 
     def lost(self, event: Event, backends: frozenset[str]) -> None:
         """Note that *event*, which told *backends* how a matter goes on, was set aside: that is said again."""
@@ -283,7 +283,7 @@ class SharedFolding:
 
     # ---- what is to be said
 
-    def _say(self, known: Known, plan: Plan) -> None:
+    def _say(self, plan: Plan) -> None:
         for group, grouping in self._groups.items():
             while grouping.due_at <= self._now:
                 for saying in grouping.due(self._now):

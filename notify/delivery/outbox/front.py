@@ -54,7 +54,7 @@ class Outbox:
         self.locks = fork.Locks()
         self.wake: Callable[[], None] = lambda: None
         """Called by a caller of `accept` when so much was accepted that `maintain` should come soon."""
-        self.directory = self._directory = directory
+        self.directory = directory
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
         self._writer = Writer(directory, self.locks, much=self._limits.max_bytes // 4, wake=lambda: self.wake())
@@ -182,7 +182,7 @@ class Outbox:
 
     def _write_acknowledgements(self, store: Store) -> None:
         if self._acknowledgements.parks():  # before the rows are nobody's: then they are looked for whatever happens
-            owner.offer_to_adopters(self._directory)
+            owner.offer_to_adopters(self.directory)
         if self._acknowledgements.write(store, mine=self._writer.mark(), now=self._clock.time()):
             self._writer.written = True
             self._health.worked()
@@ -203,10 +203,10 @@ class Outbox:
             try:
                 self._write_acknowledgements(store)
                 if not self._knows_marks:
-                    adoption.make_owners_known(store, self._directory)
+                    adoption.make_owners_known(store, self.directory)
                     self._knows_marks = True
                 mine, now = self._writer.mark(), self._clock.time()
-                for each in adoption.adopt(store, self._directory, destinations, mine=mine, limit=limit, now=now):
+                for each in adoption.adopt(store, self.directory, destinations, mine=mine, limit=limit, now=now):
                     adopted.append(each)  # one by one: an error must not take those before it along
                 self._numbers = counted(store, now)
             except BaseException:
@@ -222,7 +222,7 @@ class Outbox:
         with self._trying():
             store = self._store()
             mine, now = self._writer.mark(), self._clock.time()
-            return adoption.left_behind(store, self._directory, destinations, mine=mine, now=now)
+            return adoption.left_behind(store, self.directory, destinations, mine=mine, now=now)
         return {}
 
     def is_fit(self) -> bool:
@@ -240,7 +240,7 @@ class Outbox:
                 with self._trying():
                     store = self._store()
                     self._write_acknowledgements(store)
-                    living = owner.others(self._directory, but=self._writer.mark()).living
+                    living = owner.others(self.directory, but=self._writer.mark()).living
                     written, self._writer.written = self._writer.written, False
                     now = self._clock.time()
                     for row in tidy_up(store, self._limits, now=now, living=living, written=written):
@@ -299,7 +299,7 @@ class Outbox:
         try:
             store = self._lanes_store
             if store is None or not store.is_open():
-                self._lanes_store = store = Store(self._directory / NAME)
+                self._lanes_store = store = Store(self.directory / NAME)
             if not store.is_in_place():
                 self._failed(moved())
                 return
@@ -337,7 +337,7 @@ class Outbox:
             raise StoreBusy("it is out of use")
         store = self._lanes_store
         if store is None or not store.is_open():
-            self._lanes_store = store = Store(self._directory / NAME)
+            self._lanes_store = store = Store(self.directory / NAME)
         store.wait_at_most(_PATIENCE if self._health.patient else _IMPATIENCE)
         return store
 
@@ -349,8 +349,8 @@ class Outbox:
         self._repaired_at = self._clock.monotonic()
         try:
             self.let_go()
-            told = make_ready(self._directory, self._clock.time())
-            self._lanes_store = Store(self._directory / NAME, patience=_PATIENCE)
+            told = make_ready(self.directory, self._clock.time())
+            self._lanes_store = Store(self.directory / NAME, patience=_PATIENCE)
             self._lanes_store.touch()
             self._numbers = counted(self._lanes_store, self._clock.time())
             self._writer.connect()
