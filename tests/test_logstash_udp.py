@@ -331,6 +331,19 @@ def test_a_path_that_is_too_narrow_lowers_the_limit(receiver: Receiver, monkeypa
     assert len(receiver.next()) == 9_000
 
 
+def test_what_was_made_for_a_wider_path_does_not_raise_the_limit_again(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_socket(monkeypatch, errno.EMSGSIZE, lambda data: len(data) > 9_000)
+    with sender_to(receiver.port) as sender:
+        sender.send([b"x" * 20_000])
+        assert sender.limit == 10_000
+
+        assert sender.send([b"x" * 40_000]) == 0
+
+        assert sender.limit == 10_000
+
+
 def test_an_event_that_is_too_long_does_not_take_those_before_it_along(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
