@@ -159,6 +159,15 @@ def test_the_window_of_a_channel_is_forgotten_after_a_while(limits, clock):
     assert limits.ready_in(ONE) == 0  # others may have gone: who tries finds out
 
 
+def test_the_window_of_a_channel_is_kept_to_for_ten_minutes(limits, clock):
+    fill(limits, clock, seconds_apart=0)
+    clock.advance(599)
+    for _ in range(30):
+        ask(limits, ONE, posted_in("7"))
+
+    assert limits.ready_in(ONE) == pytest.approx(10.1)  # ten seconds, and one in a hundred more
+
+
 def test_the_hidden_limit_of_a_channel_that_is_not_known_yet_stops_the_webhook(limits):
     ask(limits, ONE, limited(40, "shared"))
 

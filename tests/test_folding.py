@@ -15,6 +15,7 @@ from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
 from notify.delivery.folding.front import Folding
 from notify.delivery.intake import Draft
+from notify.delivery.made import Made
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.ticket import DELIVERED, FOLDED, Ticket
 from notify.errors import RetryLater
@@ -699,3 +700,41 @@ def test_where_nothing_outlives_the_process_what_has_ended_is_forgotten(clock: F
         assert notifier.flush(LONG)
 
         until(lambda: not notifier._pipeline._folding._grouping._changed)
+
+
+# ---- what is remembered has bounds
+
+
+def judging(clock: FakeClock) -> Folding:
+    """Return what decides of drafts, of which nobody makes events."""
+    people = People()
+    return Folding(
+        {"people": people}, {"people": Route()}, redact=lambda events: events, clock=clock, storm_limit=1_000_000
+    )
+
+
+def said(level: int = logging.ERROR, topic: str = "log", key: str = "rpc") -> Made:
+    event = Event(id=key, time=0.0, message="down", level=level, topic=topic, key=key)
+    return Made(event, Ticket(key, changed=threading.Condition()), folds=True)
+
+
+def test_announcements_of_which_no_events_are_made_do_not_pile_up(clock: FakeClock) -> None:
+    folding = judging(clock)
+    most = 0
+
+    for number in range(5100):
+        folding.judge(said(key=f"node {number}"))
+        most = max(most, len(folding._unread))
+
+    assert most == 5000  # what is dropped at the intake is never read, and would be here for good
+
+
+def test_routes_of_ever_new_topics_are_not_remembered_for_good(clock: FakeClock) -> None:
+    folding = judging(clock)
+    most = 0
+
+    for number in range(1100):
+        folding.judge(said(topic=f"topic {number}"))
+        most = max(most, len(folding._wanted))
+
+    assert most == 1000  # a program may make topics of anything

@@ -3,6 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from queue import Empty
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -559,6 +561,35 @@ def test_while_nothing_can_be_kept_it_looks_more_often(
     for _ in range(3):  # and not a minute after each
         assert shelf.looks.acquire(timeout=LONG / 2)
     shelf.broken = None
+
+
+class Noting:
+    """A queue that notes for how long somebody waits for it, and has him stop then."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    def get(self, timeout: float) -> object:
+        self.waited.append(timeout)
+        return housekeeping_module._Wake.STOP
+
+    def get_nowait(self) -> NoReturn:
+        raise Empty
+
+
+@pytest.mark.parametrize(("broken", "seconds"), [(None, 60.0), ("the disk is full", 5.0)])
+def test_the_next_look_is_in_a_minute_and_in_five_seconds_while_nothing_can_be_kept(
+    bench: Bench, intake: Intake, monkeypatch: pytest.MonkeyPatch, broken: str | None, seconds: float
+) -> None:
+    shelf, queue = Shelf(), Noting()
+    shelf.broken = broken
+    housekeeping = Housekeeping(intake, bench.lanes, shelf, announcer=Announcer(bench.clock), revive=lambda: None)  # type: ignore[arg-type]  # as much of an outbox as is used
+    monkeypatch.setattr(housekeeping, "_wake", queue)
+    monkeypatch.setattr(housekeeping_module, "time", SimpleNamespace(monotonic=lambda: 7.0))
+
+    housekeeping._run()
+
+    assert queue.waited == [seconds]
 
 
 def test_whoever_wakes_it_many_times_has_it_look_once(bench: Bench, kept: Callable[..., Housekeeping]) -> None:

@@ -219,3 +219,26 @@ def test_a_child_of_a_closed_outbox_is_late_too(state):
 
     assert said == ["True", "True"]
     assert {event.message for event in everything_in(state)} == {"child", "parent"}
+
+
+class Held:
+    """A lock that others hold for good, and that notes for how long somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    def acquire(self, *, timeout: float) -> bool:
+        self.waited.append(timeout)
+        return False
+
+
+def test_who_comes_after_the_end_waits_a_second_for_others(state, monkeypatch):
+    with opened(state) as outbox:
+        outbox.close()
+        held = Held()
+        with monkeypatch.context() as patched:
+            patched.setattr(outbox.locks, "callers", held)
+
+            assert not outbox.accept(an_event(), ["discord"])
+
+        assert held.waited == [1.0]  # twenty times as long as before: there is no memory to go to

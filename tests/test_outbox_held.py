@@ -251,3 +251,16 @@ def test_large_rows_are_adopted_and_parked_a_few_at_a_time(state, monkeypatch):
 
     assert given == [1] * 5  # two are more than a mebibyte
     assert found == [events[:2], events[2:4], events[4:], []]
+
+
+def test_one_answer_has_16_mebibytes_at_most_or_one_event(state):
+    whole, half = 2**24, 2**23  # bytes; with its other parts an event has a few hundred more
+    events = [an_event("x" * size) for size in (half, half, half // 2, half // 2, whole)]
+    with opened(state) as dead:
+        for event in events:
+            assert dead.accept(event, ["discord"])
+
+    with opened(state) as living:
+        found = [[each.event for each in living.adopt(ALL)] for _ in range(4)]
+
+    assert found == [events[:1], events[1:3], events[3:4], events[4:]]

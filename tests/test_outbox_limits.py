@@ -161,3 +161,34 @@ def test_what_was_parked_lately_is_not_taken_for_left_behind_and_what_the_dead_l
         parker.park("discord", [event.id])
 
         assert other.left_behind(ALL[1:]) == {"logstash": 1}
+
+
+def test_what_was_parked_is_given_ten_minutes_by_the_others(state):
+    clock = FakeClock()
+    parker, other = Outbox(state, clock=clock), Outbox(state, clock=clock)
+    parker.accept(event := an_event(), ["discord"])
+    parker.park("discord", [event.id])
+
+    clock.advance(600)
+    in_time = other.left_behind(["telegram"])
+    clock.advance(1)
+    late = other.left_behind(["telegram"])
+    for outbox in (parker, other):
+        outbox.close()
+
+    assert (in_time, late) == ({}, {"discord": 1})
+
+
+def test_an_outbox_that_is_too_large_is_emptied_until_a_tenth_is_free(state):
+    limit = 4 * MIB
+    outbox = Outbox(state, clock=FakeClock(), limits=Limits(max_bytes=limit))
+    for _ in range(900):  # of 5 kB and some, which is more
+        outbox.accept(an_event("x" * 5000), ["discord"])
+
+    dropped = outbox.maintain().dropped
+    with closing(Store(state / NAME)) as store:
+        used = store.bytes_used()
+    outbox.close()
+
+    assert dropped != ()
+    assert 0.8 * limit < used <= 0.9 * limit  # no more than is needed: a tenth more has room for eighty rows
