@@ -98,7 +98,8 @@ def setup(
 
     Returns the notifier, which `get_notifier()` returns from now on.
 
-    Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value.
+    Raises `ConfigError` when a setting is unusable; its text names the variable and never shows the value. Nothing
+    that it has opened stays open then.
     """
     with _setting_up:
         notifier, imports = _set_up(env, env_file, backends, signals=signals)
