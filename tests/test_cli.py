@@ -688,30 +688,6 @@ def test_doctor_says_once_what_is_wrong_with_a_setting(env: dict[str, str], subj
     assert CANARY not in result.stdout
 
 
-def test_doctor_says_where_and_to_whom_the_status_is_served() -> None:
-    open_to_all = invoke("doctor", env={"HTTP_ENABLED": "true"})
-    guarded = invoke("doctor", env={"HTTP_ENABLED": "true", "HTTP_USERNAME": "ops", "HTTP_PASSWORD": CANARY})
-
-    at = "at http://127.0.0.1:3456"
-    assert ["status server", "ok", f"serves the run and no logs {at}, without a password"] in cells(open_to_all.stdout)
-    assert ["status server", "ok", f"serves the run and its logs {at}, with a password"] in cells(guarded.stdout)
-
-
-def test_doctor_warns_of_a_status_that_everybody_on_the_network_can_see() -> None:
-    result = invoke("doctor", "--json", env={"HTTP_ENABLED": "true", "HTTP_HOST": "0.0.0.0"})
-
-    (row,) = (row for row in json.loads(result.stdout) if row["subject"] == "status server")
-    assert row["verdict"] == "warning"
-    assert row["text"].endswith(":3456, without a password: everybody who reaches it can see it")
-
-
-def test_doctor_finds_that_the_status_cannot_be_served_where_it_is_to_be() -> None:
-    result = invoke("doctor", "--json", env={"HTTP_ENABLED": "true", "HTTP_HOST": "192.0.2.7"})  # of no machine
-
-    assert result.exit_code == 1
-    assert found(result)["HTTP_HOST"] == ("wrong", "192.0.2.7 is no address of this machine")
-
-
 def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
     result = invoke("doctor", "--json", env={"NOTIFY_STDUOT": CANARY, "NOTIFY_STDOUT": "off"})
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from notify import settings
 from notify.backend import Backend, durable
-from notify.bootstrap import serving
+from notify.cli.doctor_status import status_findings
+from notify.cli.finding import OK, WARNING, WRONG, Finding
 from notify.cli.outbox import age
 from notify.cli.output import print_json, print_table
 from notify.delivery.outbox.look import Look, look
@@ -24,20 +24,9 @@ from notify.rules.routing import Route
 from notify.rules.secret_values import SHORTEST
 from notify.setting import NEVER, Setting
 from notify.settings import Settings
-from notify.status.listening import listen
-
-OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 _OFFLINE = (settings.UNIT_TESTING, settings.SIMULATE, settings.NOTIFY_DRY_RUN)
 _LONG = 3600.0  # seconds that an event may wait before that is worth a warning
-
-
-class Finding(NamedTuple):
-    """What was looked at and what was found."""
-
-    subject: str
-    verdict: str
-    text: str
 
 
 def examine(env: Mapping[str, str], *, as_json: bool) -> int:
@@ -64,20 +53,24 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
         found += [Finding(name, WARNING, why) for name, why in without_effect(config)]
     found += _short_secrets(config, getattr(env, "file", {}))
     found += _network(config)
-    found += _status(config)
+    found = _replaced(found, status_findings(config))
     try:
         reached, routes = destinations(config, None)
     except ConfigError as error:
         subject, _, text = str(error).partition(": ")
-        # Some settings are looked at twice, and the second, closer look is what counts.
-        found = [finding for finding in found if finding.subject != subject]
-        return [*found, Finding(subject, WRONG, text)]
+        return _replaced(found, [Finding(subject, WRONG, text)])
     found += _outbox(config, reached)
     found += _unknown_fallbacks(config, routes)
     found += [_destination(name, backend, _described(routes[name])) for name, backend in reached.items()]
     if not reached:
         found.append(Finding("setup()", WARNING, "no backend at all: what the program says is heard by nobody"))
     return found
+
+
+def _replaced(found: list[Finding], closer: list[Finding]) -> list[Finding]:
+    """Return *found* and *closer*: some settings are looked at twice, and the second, closer look is what counts."""
+    subjects = {finding.subject for finding in closer}
+    return [*(finding for finding in found if finding.subject not in subjects), *closer]
 
 
 def _setting(config: Settings, setting: Setting[object]) -> Finding:
@@ -131,36 +124,6 @@ def _is_on(config: Settings, setting: Setting[bool]) -> bool:
         return config.get(setting)
     except ConfigError:
         return False
-
-
-def _status(config: Settings) -> list[Finding]:
-    """Say where and to whom the status is served. A port that is taken is most likely so by the program itself."""
-    try:
-        how = serving(config)
-    except ConfigError as error:
-        subject, _, text = str(error).partition(": ")
-        wrong = [Finding(subject, WRONG, text)]
-        return [] if _setting_is_wrong(config, subject) else wrong
-    if how is None:
-        return []
-    try:
-        listen(how.host, 0).close()  # any port: that of the setting may be the program's by now
-    except ConfigError as error:
-        subject, _, text = str(error).partition(": ")
-        return [Finding(subject, WRONG, text)]
-    who = "with a password" if how.username else "without a password"
-    logs = "and its logs" if how.username or how.public_logs else "and no logs"
-    text = f"serves the run {logs} at {how.url}, {who}"
-    if how.is_open:
-        return [Finding("status server", WARNING, f"{text}: everybody who reaches it can see it")]
-    return [Finding("status server", OK, text)]
-
-
-def _setting_is_wrong(config: Settings, name: str) -> bool:
-    """Say whether the row of the setting with this *name* tells already that it is unusable."""
-    return any(
-        _setting(config, row).verdict == WRONG for row in config.rows() if row.name == name and config.is_set(row)
-    )
 
 
 def _unknown_fallbacks(config: Settings, routes: Mapping[str, Route]) -> list[Finding]:

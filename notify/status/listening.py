@@ -21,6 +21,21 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises `ConfigError`, naming the variable, when that cannot be.
     """
+    listener = bind(host, port)
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:  # another program was faster
+        address = str(listener.getsockname()[0])
+        listener.close()
+        raise ConfigError(_why(error, port, address)) from None
+    return listener
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that could listen there, and keeps nobody else from it meanwhile.
+
+    Args and raises are those of `listen`.
+    """
     if not 0 <= port <= _LAST_PORT:  # of any other number, the C library takes the last 16 bits
         raise ConfigError(f"HTTP_PORT: a port is a number from 0 to {_LAST_PORT}")
     try:
@@ -39,7 +54,6 @@ def listen(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(_why(error, port, str(address[0]))) from None
@@ -49,6 +63,11 @@ def listen(host: str, port: int) -> socket.socket:
 def url(listener: socket.socket) -> str:
     """Return where *listener* can be reached from this machine."""
     host, port = listener.getsockname()[:2]
+    return url_of(host, port)
+
+
+def url_of(host: str, port: int) -> str:
+    """Return where what listens on a *port* of *host* can be reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound to it here
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
