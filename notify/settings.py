@@ -3,11 +3,10 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from notify import diagnostics
 from notify.errors import ConfigError
 from notify.levels import TRADE
 from notify.route_setting import executors_setting, fallback_setting, prefix_of
@@ -230,10 +229,6 @@ TABLE: tuple[Setting[object], ...] = (
     HEARTBEAT_URL, HEARTBEAT_SECONDS, TS_PUBLIC_STRATEGIES, UNIT_TESTING, SIMULATE, NOTIFY_DRY_RUN,
 )  # fmt: skip
 
-# What `notify run` tells the program that it runs.
-_NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
-_FAMILIES = ("NOTIFY_", "DISCORD_", "LOGSTASH_", "TELEGRAM_", "APPRISE_", "RELAY_")
-_SHORTEST = 8  # letters of a name that is looked at for a slip: of shorter ones too many are alike
 _DISCORD_FAMILY = re.compile(r"DISCORD_([A-Z0-9_]+)_WEBHOOK_URL")
 
 
@@ -247,7 +242,7 @@ class Settings:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = {name: value.strip() for name, value in env.items()}
-        self._file: Mapping[str, str] = getattr(env, "file", {})
+        self.file: Mapping[str, str] = getattr(env, "file", {})
 
     def get(self, setting: Setting[T]) -> T:
         """Return the value of *setting*. Raises `ConfigError`, naming the variable and not its value."""
@@ -296,37 +291,11 @@ class Settings:
         from notify.rules.secret_values import in_urls
 
         ours = {setting.name: setting.secret for setting in self.rows()}
-        in_file = (value.strip() for name, value in self._file.items() if ours.get(name, True))
+        in_file = (value.strip() for name, value in self.file.items() if ours.get(name, True))
         outside = (value for name, value in self.env.items() if ours.get(name, is_secret(name, value)))
         nodes = (value for name, value in self.env.items() if "RPC" in name.upper() and name not in ours)
         keys = (key for value in nodes for key in in_urls(value))
         return list(filter(None, dict.fromkeys((*in_file, *outside, *keys))))
-
-    def unknown(self) -> list[tuple[str, str | None]]:
-        """Return every variable that nothing reads and that is called as ours are, with the name it resembles.
-
-        Names that begin with `NOTIFY_` are ours alone. With the names of services others begin theirs too, and the
-        secrets file may have names of others: of these only what resembles one of ours is returned.
-        """
-        known = {setting.name for setting in self.rows()}
-        found = []
-        for name in sorted(self.env.keys() - known - _NOT_FOR_PEOPLE):
-            ours = name.startswith("NOTIFY_")
-            if name.startswith(_FAMILIES):
-                near = _nearest(name, known, 0.75 if ours else 0.8)
-            elif name in self._file and len(name) >= _SHORTEST:
-                near = _nearest(name, known, 0.88)  # a slip of one letter in eight; HTTP_PROXY is none of HTTP_PORT
-            else:
-                continue
-            if ours or near:
-                found.append((name, near))
-        return found
-
-
-def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
-    import difflib  # a program without such names need not load it
-
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
 
 
 # Those of the table, by the name of the backend.
@@ -349,13 +318,6 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
-
-
-def report_unknown(config: Settings) -> None:
-    """Report each variable that nothing reads and that is called as ours are."""
-    for name, near in config.unknown():
-        hint = f"; did you mean {near}?" if near else ""
-        diagnostics.report(f"unknown {name}", f"{name} is no setting of ours{hint}")
 
 
 def is_offline(config: Settings) -> bool:

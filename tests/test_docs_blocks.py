@@ -18,6 +18,7 @@ from pages import BLOCKS, DOCS, PAGES, ROOT, Block, blocks, of_language
 from services import free_ports
 from typer.testing import CliRunner
 
+from notify import misspelt
 from notify.backends.logstash.wire import Speaker
 from notify.cli.app import app
 from notify.delivery.outbox import Outbox
@@ -242,7 +243,7 @@ def test_every_secrets_file_of_a_page_is_read_without_complaint(block: Block, tm
     config = Settings({**read_env_file(path), "NOTIFY_STDOUT": "off"})
 
     assert block.file.endswith(".env"), "its first line says what file it is"
-    assert list(config.unknown()) == []
+    assert misspelt.unknown(config) == []
     for row in config.rows():
         config.get(row)  # raises what is wrong with it
     destinations(config, {})
@@ -275,7 +276,7 @@ def test_yaml_is_a_file_under_examples_or_services_with_settings_of_ours(block: 
 
     for service in read["services"].values():
         env = {name: str(value) for name, value in service.get("environment", {}).items()}
-        assert list(Settings(env).unknown()) == []
+        assert misspelt.unknown(Settings(env)) == []
         assert env.keys() <= {row.name for row in TABLE}
         assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= read.get("volumes", {}).keys()
         assert set(service.get("secrets", [])) <= read.get("secrets", {}).keys()

@@ -61,7 +61,13 @@ def test_fault_60_without_any_destination_the_start_says_that_nobody_hears(env, 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"), [("NOTIFY_STDUOT", "NOTIFY_STDOUT"), ("DISCORD_WEBHOOK", "DISCORD_WEBHOOK_URL")]
+    ("wrong", "right"),
+    [
+        ("NOTIFY_STDUOT", "NOTIFY_STDOUT"),
+        ("DISCORD_WEBHOOK", "DISCORD_WEBHOOK_URL"),
+        ("HTTP_ENABLD", "HTTP_ENABLED"),
+        ("EXECUTER_ID", "EXECUTOR_ID"),
+    ],
 )
 def test_fault_60_a_misspelt_name_of_ours_is_told_at_the_start_with_the_right_one(wrong, right, tmp_path):
     for arguments in (SETS_UP, DOCTOR):

@@ -21,7 +21,9 @@ FLOORS: dict[str, int] = {
         ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0
     ),
     **dict.fromkeys(["ordinal", "table"], 0),
-    **dict.fromkeys(["arguments", "setting", "route_setting", "settings", "env_file", "rules", "run_state"], 1),
+    **dict.fromkeys(
+        ["arguments", "setting", "route_setting", "settings", "misspelt", "env_file", "rules", "run_state"], 1
+    ),
     **dict.fromkeys(["backends", "delivery"], 2),
     **dict.fromkeys(["capture", "destinations", "preview"], 3),
     **dict.fromkeys(["notifier", "status"], 4),

@@ -210,67 +210,6 @@ def test_no_two_rows_have_the_same_name() -> None:
     assert len(names) == len(set(names))
 
 
-def test_an_unknown_notify_variable_is_found_with_the_name_it_resembles() -> None:
-    env = {"NOTIFY_STDUOT": "json", "NOTIFY_FLAVOUR": "x", "NOTIFY_STDOUT": "json"}
-
-    assert Settings(env).unknown() == [("NOTIFY_FLAVOUR", None), ("NOTIFY_STDUOT", "NOTIFY_STDOUT")]
-
-
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("DISCORD_WEBHOOK", "DISCORD_WEBHOOK_URL"),
-        ("DISCORD_WEBHOK_URL", "DISCORD_WEBHOOK_URL"),
-        ("DISCORD_LEVLE", "DISCORD_LEVEL"),
-        ("LOGSTASH_HOST", "LOGSTASH_PORT"),
-    ],
-)
-def test_a_name_that_resembles_one_of_ours_is_found(name: str, near: str) -> None:
-    assert Settings({name: "x"}).unknown() == [(name, near)]
-
-
-@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "DISCORD_BOT_TOKEN", "DISCORD_CLIENT_ID", "LOGSTASH_INDEX"])
-def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> None:
-    assert Settings({name: "x"}).unknown() == []
-
-
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("HTTP_PROT", "HTTP_PORT"),
-        ("HTTP_PASWORD", "HTTP_PASSWORD"),
-        ("HEARTBEAT_URI", "HEARTBEAT_URL"),
-        ("TS_PUBLIC_STRATEGY", "TS_PUBLIC_STRATEGIES"),
-        ("LOG_LEVL", "LOG_LEVEL"),
-    ],
-)
-def test_a_slip_in_the_secrets_file_is_found_whatever_the_name_begins_with(name: str, near: str) -> None:
-    assert Settings(of_file(**{name: "x"})).unknown() == [(name, near)]
-    assert Settings({name: "x"}).unknown() == []  # the environment is full of other programs' names
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("HTTP_PROXY", "HTTPS_PROXY", "PRIVATE_KEY", "JSON_RPC_POLYGON", "TRADING_STRATEGY_API_KEY", "STRATEGY_FILE"),
-        *("FILE_LOG_LEVEL", "NAMES", "SENTRY_DSN", "MAX_CYCLES", "GAS_BALANCE_WARNING_LEVEL", "CACHE_PATH"),
-    ],
-)
-def test_what_a_secrets_file_has_for_the_program_itself_is_not_taken_for_ours(name: str) -> None:
-    assert Settings(of_file(**{name: "x"})).unknown() == []
-
-
-@pytest.mark.parametrize("name", ["NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"])
-def test_what_a_supervisor_tells_its_program_is_known(name: str) -> None:
-    assert Settings({name: "x"}).unknown() == []
-
-
-def test_the_route_of_a_third_party_backend_is_a_known_variable() -> None:
-    env = {"NOTIFY_BACKENDS": "notify_sms", "NOTIFY_SMS_LEVEL": "ERROR", "NOTIFY_SMS_TOPICS": "trade"}
-
-    assert Settings(env).unknown() == []
-
-
 def test_a_second_webhook_makes_a_second_family_of_settings() -> None:
     config = Settings(
         {

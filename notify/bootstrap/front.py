@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from notify import diagnostics, settings, threads
+from notify import diagnostics, misspelt, settings, threads
 from notify.bootstrap.logged import listen_to_logging
 from notify.bootstrap.made import made, open_outbox, redactor
 from notify.bootstrap.seen import at_end_of_serving, be_seen, serving, status_url, stop_serving
@@ -168,7 +168,7 @@ def _set_up(
         return existing, []
     asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
-    settings.report_unknown(config)
+    misspelt.report(config)
     for name, why in without_effect(config):
         diagnostics.report(f"no effect {name}", f"{name} {why}")
     served = None if is_child() else serving(config)

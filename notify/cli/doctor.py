@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from notify import settings
+from notify import misspelt, settings
 from notify.backend import Backend, durable
 from notify.cli.doctor_status import status_findings
 from notify.cli.finding import OK, WARNING, WRONG, Finding
@@ -46,9 +46,7 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
     for setting in config.rows():
         if config.is_set(setting):
             found += _strategies(config) if setting is settings.TS_PUBLIC_STRATEGIES else [_setting(config, setting)]
-    for name, near in config.unknown():
-        hint = f"; did you mean {near}?" if near else ""
-        found.append(Finding(name, WARNING, f"no setting of ours{hint}"))
+    found += [Finding(name, WARNING, why.removeprefix("is ")) for name, why in misspelt.unknown(config)]
     with suppress(ConfigError):  # of a setting, which has a row of its own
         found += [Finding(name, WARNING, why) for name, why in without_effect(config)]
     found += _short_secrets(config, getattr(env, "file", {}))

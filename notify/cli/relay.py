@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from notify import settings
+from notify import misspelt, settings
 from notify.backends.relay.server import open_client
 from notify.bootstrap import redactor
 from notify.cli.strategies import need_network
@@ -31,7 +31,7 @@ def work(env: Environment, *, any_redis: bool) -> int:
     if config.get(settings.NOTIFY_DRY_RUN):
         name = settings.NOTIFY_DRY_RUN.name
         raise ConfigError(f"{name}: a worker that only prints would take events from those that deliver")
-    settings.report_unknown(config)
+    misspelt.report(config)
     address = address_of(config)
     to = open_destinations(config)
     search = redactor(config)
