@@ -434,6 +434,26 @@ def test_doctor_makes_no_state_directory(tmp_path: Path, durable_pager: dict[str
     assert list(tmp_path.iterdir()) == []
 
 
+def test_doctor_says_that_it_cannot_know_the_state_directory_of_a_program_without_a_name(
+    tmp_path: Path, durable_pager: dict[str, str]
+) -> None:
+    home = {"XDG_STATE_HOME": str(tmp_path)}
+
+    nameless = invoke("doctor", "--json", env={**durable_pager, **home})
+    named = invoke("doctor", "--json", env={**durable_pager, **home, "EXECUTOR_ID": "gold-digger"})
+
+    assert nameless.exit_code == 0
+    assert found(nameless)["outbox"] == (
+        "warning",
+        f"{tmp_path}/notify/PROGRAM: without EXECUTOR_ID it is named after the program, which nobody knows here; "
+        "set EXECUTOR_ID or NOTIFY_STATE_DIR to have it looked at",
+    )
+    assert found(named)["outbox"] == (
+        "ok",
+        f"{tmp_path}/notify/gold-digger: will be made; durable events are kept there until they are delivered",
+    )
+
+
 def nobody_may_write(path: object, mode: int, **_: object) -> bool:
     return not mode & os.W_OK
 
@@ -566,6 +586,7 @@ def test_doctor_says_what_is_behind_the_relay_and_what_it_leaves_without_effect(
     with running_redis(tmp_path, "--requirepass", CANARY) as server:
         url = server.url.replace("://", f"://:{CANARY}@")
         env = {"NOTIFY_RELAY_URL": url, "DISCORD_WEBHOOK_URL": WEBHOOK, "DISCORD_EXECUTORS": "eth-1"}
+        env["EXECUTOR_ID"] = "eth-1"
         well = invoke("doctor", "--json", env=env)
         ill = invoke("doctor", "--json", env={**env, "NOTIFY_RELAY_URL": server.url})
 

@@ -149,10 +149,20 @@ def _outbox(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
     found = []
     if needed and seen.trouble is not None:
         found.append(Finding("outbox", WRONG, f"cannot be used, events would wait in memory: {seen.trouble}"))
+    elif needed and not _is_named(config):
+        text = (
+            f"{where.parent}/PROGRAM: without EXECUTOR_ID it is named after the program, which nobody knows here; set "
+        )
+        found.append(Finding("outbox", WARNING, f"{text}EXECUTOR_ID or NOTIFY_STATE_DIR to have it looked at"))
     elif needed:
         made = "" if seen.made else " will be made;"
         found.append(Finding("outbox", OK, f"{where}:{made} durable events are kept there until they are delivered"))
     return [*found, *_backlog(seen, _option(where)), *_unclaimed(seen, reached, _option(where))]
+
+
+def _is_named(config: Settings) -> bool:
+    """Say whether the settings alone say where the state directory is."""
+    return config.is_set(settings.NOTIFY_STATE_DIR) or config.is_set(settings.EXECUTOR_ID)
 
 
 def _backlog(seen: Look, option: str) -> list[Finding]:
