@@ -359,6 +359,22 @@ def test_all_for_one_destination_can_be_dropped_dead_or_not(run, state, outbox):
     assert [each.destination for each in listing.waiting(state, 10) + listing.dead(state, 10)] == ["telegram"]
 
 
+def test_a_destination_that_nothing_is_kept_for_is_told_with_those_that_there_are(run, outbox):
+    assert run("list", "--destination", "discrod").stderr == "notify: nothing is kept for discrod\n"
+    outbox.accept(an_event(), ["telegram", "discord"])
+    told = "nothing is kept for discrod; there is: discord, telegram"
+
+    listed, as_json = run("list", "--destination", "discrod"), run("list", "--destination", "discrod", "--json")
+    dropped = run("drop", "--destination", "discrod")
+    dropped_as_json = run("drop", "--destination", "discrod", "--yes", "--json")
+
+    assert (listed.exit_code, listed.stdout) == (0, "Waiting: 0. Dead letters: 0.\n")
+    assert listed.stderr == as_json.stderr == dropped.stderr == f"notify: {told}\n"
+    assert (as_json.exit_code, json.loads(as_json.stdout)) == (0, [])
+    assert (dropped.exit_code, dropped.stdout) == (1, "")  # as for an id that is not there
+    assert (dropped_as_json.exit_code, json.loads(dropped_as_json.stdout)) == (1, {"error": told})
+
+
 # ---- short ids
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from notify.backends.stdout import as_dict, escape
-from notify.cli.outbox_errors import Refused, errors_told
+from notify.cli.outbox_errors import Refused, errors_told, say
 from notify.cli.output import print_json, print_table
 from notify.cli.short_id import meant, shortened
 from notify.delivery.outbox import listing
@@ -33,6 +33,8 @@ def list_outbox(
             wanted = (mine.waiting[:limit] if waiting else []) + (mine.dead[:limit] if dead else [])
             rows = listing.listed(directory, wanted)
             waits, letters = map(len, mine)
+    if destination is not None and not any(there.of(destination)):
+        say(none_kept(destination, there))
     if as_json:
         print_json([_as_json(row) for row in rows])
         return
@@ -69,6 +71,12 @@ def whole_id(text: str, names: Names) -> str:
     if len(found) > 1:
         raise Refused(f"{text} may be {len(found)} events; give one of them whole: {', '.join(found[:3])}")
     return found[0] if found else text
+
+
+def none_kept(destination: str, names: Names) -> str:
+    """Say that there is nothing for *destination*, and what there is instead: its name may be misspelt."""
+    others = names.destinations()
+    return f"nothing is kept for {destination}" + (f"; there is: {', '.join(others)}" if others else "")
 
 
 def message_of(row: Listed) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from notify.backends.stdout import escape
-from notify.cli.outbox import message_of, whole_id
+from notify.cli.outbox import message_of, none_kept, whole_id
 from notify.cli.outbox_errors import Refused, errors_told, say
 from notify.cli.output import print_json
 from notify.delivery.outbox import listing
@@ -37,8 +37,8 @@ def drop_from_outbox(
 ) -> int:
     """Remove events; for None all for *destination*, and all dead letters when that is None as well.
 
-    Unless *yes*, shows them and asks first. Prints and returns as `retry_in_outbox`. Raises `ConfigError` when there
-    is nobody to ask.
+    Unless *yes*, shows them and asks first. Prints and returns as `retry_in_outbox`; the code is 1 also when nothing
+    is kept for *destination*. Raises `ConfigError` when there is nobody to ask.
     """
     with errors_told(directory, as_json=as_json):
         there = listing.names(directory)
@@ -47,6 +47,8 @@ def drop_from_outbox(
             going = there.of_events(wanted)
         elif destination is not None:
             going = there.of(destination)
+            if not any(going):
+                raise Refused(none_kept(destination, there))
         else:
             going = Names([], there.dead)
         known = going.event_ids()

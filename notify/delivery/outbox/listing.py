@@ -64,6 +64,10 @@ class Names(NamedTuple):
         """Return those of some events."""
         return Names(*([name for name in part if name[1] in event_ids] for part in self))
 
+    def destinations(self) -> list[str]:
+        """Return the names of the destinations that there are, sorted."""
+        return sorted({destination for part in self for destination, _ in part})
+
     def event_ids(self) -> set[str]:
         """Return the ids of the events that there are."""
         return {event_id for part in self for _, event_id in part}
