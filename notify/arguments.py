@@ -10,6 +10,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any, TypedDict, Unpack
 
+from notify import diagnostics
 from notify.clip import clip
 from notify.clock import is_time
 from notify.event import Attachment, Event, Matter, Phase, Source, new_id
@@ -28,6 +29,7 @@ from notify.plain import (
 from notify.rules.fingerprint import id_of_key
 
 _MAX_FILES = 25 * 2**20  # bytes of all files of an event: more than Discord takes without a paid server
+_LEVEL_NAME = 20  # characters: the longest of ours has 10
 _NAME = 100  # code points of a file's name in such a note
 
 
@@ -121,12 +123,15 @@ def _read(
 ) -> Event:
     """Make an event of what was passed. What cannot be used is shown in it instead."""
     kept = keep_fields(fields) if fields is not None else {}
+    if "fields" in kept and not _has_items(fields):
+        _tell("fields", f"{class_name(fields)} is no mapping of names to values; it is shown as a field", source)
     files, unusable = _files(attachments)
     if unusable:
         kept["attachments"] = unusable
     number = _level(level)
     if number is None:
         kept["level"] = keep(level)
+        _tell("level", f"{_shown(level)} is no level; INFO is taken", source)
     # By its type: isinstance() believes what an object says of its own class.
     raised = Raised(exc) if issubclass(type(exc), BaseException) else None  # type: ignore[arg-type]  # it is one
     if exc is not None and raised is None:
@@ -146,6 +151,27 @@ def _read(
         source=source,
         matter=Matter(id_of_key(name), Phase.LIVING, since=now, last=now) if update is True and name else None,
     )
+
+
+def _has_items(fields: object) -> bool:
+    try:
+        return getattr(fields, "items", None) is not None
+    except BaseException as error:  # as it did when it was read, which the event says
+        if came_from_a_signal(error):
+            raise
+        return True
+
+
+def _shown(level: object) -> str:
+    """Return the name of a level, or else the class of what is none: it may be anything, a secret for one."""
+    is_name = type(level) is str and level.isascii() and level.isidentifier() and len(level) <= _LEVEL_NAME
+    return f"{level!r}" if is_name else f"an object of {class_name(level)}"
+
+
+def _tell(argument: str, what: str, source: Source) -> None:
+    """Say on stderr, too, that a caller has passed what cannot be used: routes may keep the event from people."""
+    where = f" in {source.path}, line {source.line}" if source.path else ""
+    diagnostics.report(f"argument {argument}", f"notify({argument}=…){where}: {what}")
 
 
 def _files(attachments: Any) -> tuple[tuple[Attachment, ...], str]:

@@ -151,7 +151,8 @@ class Notifier:
             update: with a key: this takes the place of what was said under the key before, where a backend can change
                 what it has sent; elsewhere it is a message as all others.
 
-        Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event.
+        Returns a ticket that tells what became of it. Never raises: what cannot be shown is marked in the event. A
+        level that is none is INFO, which is told on stderr, as are fields that are no mapping.
         """
         return self.accept(
             event_of(

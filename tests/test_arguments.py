@@ -129,6 +129,52 @@ def test_a_level_is_a_number_that_can_be_printed(level: object, number: int) -> 
     assert not event.fields
 
 
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("TRAED", "'TRAED'"),
+        ("hunter2 is the password", "an object of str"),  # whatever that is: nobody could say that it may be shown
+        ("s" * 21, "an object of str"),  # a letter more than a name may have
+        ([20], "an object of list"),
+        (Ending(), "an object of Ending"),
+    ],
+    ids=["a slip", "a sentence", "too long", "a list", "hostile"],
+)
+def test_what_is_no_level_is_told_with_what_is_taken_and_where_it_was_said(
+    level: object, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = event_of(NOW, Source("/app/bot.py", 12), "said", level=level)
+
+    assert event.level == logging.INFO
+    assert "level" in event.fields
+    assert (
+        capsys.readouterr().err
+        == f"notify: notify(level=…) in /app/bot.py, line 12: {told} is no level; INFO is taken\n"
+    )
+
+
+def test_of_many_wrong_levels_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        said(level="TRAED")
+
+    assert capsys.readouterr().err.count("TRAED") == 1
+
+
+def test_fields_that_are_no_mapping_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    event = said(fields="nope")
+
+    assert event.fields == {"fields": "nope"}
+    told = "str is no mapping of names to values; it is shown as a field"
+    assert capsys.readouterr().err == f"notify: notify(fields=…): {told}\n"
+
+
+def test_nothing_is_told_of_what_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    said(level="trade", fields={"fields": 1})
+    said(level=21, fields=None)
+
+    assert capsys.readouterr().err == ""
+
+
 # ---- attachments
 
 
