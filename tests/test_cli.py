@@ -338,7 +338,7 @@ def test_doctor_says_what_is_wrong_with_the_disk(tmp_path: Path) -> None:
     assert found(result)["outbox"] == (
         "wrong",
         f"cannot be used, events would wait in memory: {tmp_path / 'state'}: "
-        "cannot be used as a directory: Not a directory",
+        "cannot be used as a directory: Not a directory; set NOTIFY_STATE_DIR to another directory",
     )
 
 
@@ -472,11 +472,13 @@ def test_doctor_says_when_the_state_directory_cannot_be_made(
     assert (no_directory.exit_code, not_allowed.exit_code) == (1, 1)
     assert found(no_directory)["outbox"] == (
         "wrong",
-        f"{begin}{below_file}: cannot be made: {tmp_path / 'file'} is no directory",
+        f"{begin}{below_file}: cannot be made: {tmp_path / 'file'} is no directory; "
+        "set NOTIFY_STATE_DIR to another directory",
     )
     assert found(not_allowed)["outbox"] == (
         "wrong",
-        f"{begin}{below_other}: cannot be made: user {os.geteuid()} may not write to {tmp_path}",
+        f"{begin}{below_other}: cannot be made: user {os.geteuid()} may not write to {tmp_path}; "
+        "allow that, or set NOTIFY_STATE_DIR to another directory",
     )
 
 

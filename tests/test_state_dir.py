@@ -1,12 +1,15 @@
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from children import python
 
 from notify.delivery import state_dir
-from notify.delivery.state_dir import StateDirError, check_private, open_private, prepare
+from notify.delivery.state_dir import StateDirError, check_private, inspect, open_private, prepare
 
 
 @pytest.fixture(params=[0o000, 0o777], ids=["umask 0", "umask 777"])
@@ -186,6 +189,42 @@ def test_a_file_in_the_way_of_the_directory_is_named(tmp_path):
         prepare(tmp_path / "state")
     with pytest.raises(StateDirError, match="below: cannot be used as a directory: Not a directory"):
         prepare(tmp_path / "state" / "below")
+
+
+@pytest.mark.process
+def test_who_looks_and_who_makes_say_alike_who_may_not_do_what_and_what_to_set():
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from notify.delivery.state_dir import StateDirError, inspect, prepare\n"
+        "directory = Path(sys.argv[1]); os.chmod(directory, 0o500)\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "for check in (inspect, prepare):\n"
+        "    try: check(directory / 'new' / 'state')\n"
+        "    except StateDirError as error: print(error)\n"
+    )
+    with TemporaryDirectory() as directory:  # pytest's own can be passed by its user only
+        said = python("-c", code, directory)
+
+    nobody = os.geteuid() or 65534
+    assert said.stderr == ""
+    assert said.stdout.splitlines() == 2 * [
+        f"{directory}/new/state: cannot be made: user {nobody} may not write to {directory}; "
+        "allow that, or set NOTIFY_STATE_DIR to another directory"
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+def test_what_can_hold_no_files_is_told_also_to_root():
+    said = []
+    for check in (inspect, prepare):
+        with pytest.raises(StateDirError) as raised:
+            check(Path("/proc/notify"))
+        said.append(str(raised.value))
+
+    root, others = "/proc keeps no files; set", f"user {os.geteuid()} may not write to /proc; allow that, or set"
+    told = root if os.geteuid() == 0 else others
+    assert said == 2 * [f"/proc/notify: cannot be made: {told} NOTIFY_STATE_DIR to another directory"]
 
 
 def test_a_missing_file_passes_the_check(tmp_path):

@@ -21,6 +21,10 @@ _OURS = re.compile(
 )
 
 
+_ELSEWHERE = "set NOTIFY_STATE_DIR to another directory"
+_OR_ELSEWHERE = "allow that, or set NOTIFY_STATE_DIR to another directory"
+
+
 class StateDirError(NotifyError):
     """The state directory, or a file in it, cannot be used. The text names the path, says why and what to do."""
 
@@ -49,16 +53,13 @@ def inspect(path: Path) -> bool:
     Raises `StateDirError` as `prepare` does, also when it could not be written to.
     """
     if not os.path.lexists(path):
-        parent = next(each for each in path.parents if os.path.lexists(each))
-        if not parent.is_dir():
-            raise StateDirError(f"{path}: cannot be made: {parent} is no directory")
-        if not _is_writable(parent):
-            raise StateDirError(f"{path}: cannot be made: user {os.geteuid()} may not write to {parent}")
+        if (why := _why_not_made(path)) is not None:
+            raise StateDirError(f"{path}: cannot be made: {why}")
         return False
     with _opened(path, make=False) as descriptor:
         _is_ours_alone(path, descriptor, os.fstat(descriptor))
     if not _is_writable(path):
-        raise StateDirError(f"{path}: cannot be written to")
+        raise StateDirError(f"{path}: user {os.geteuid()} may not write to it; {_OR_ELSEWHERE}")
     return True
 
 
@@ -164,9 +165,27 @@ def _is_writable(directory: Path) -> bool:
 
 
 def _why_not(path: Path, error: OSError) -> str:
-    if path.is_symlink():
+    if os.path.islink(path):  # noqa: PTH114 - pathlib raises where this user may not look
         return "is a symbolic link; name the directory itself"
+    if isinstance(error, NotADirectoryError):
+        return f"cannot be used as a directory: {error.strerror}; {_ELSEWHERE}"
+    if not os.path.lexists(path):
+        return f"cannot be made: {_why_not_made(path) or error.strerror}"
+    if isinstance(error, PermissionError):
+        return f"user {os.geteuid()} may not enter it; {_OR_ELSEWHERE}"
     return f"cannot be used as a directory: {error.strerror}"
+
+
+def _why_not_made(path: Path) -> str | None:
+    """Say what keeps this user from making *path* and what to do, None when there is nothing to be seen."""
+    parent = next(each for each in path.parents if os.path.lexists(each))
+    if not parent.is_dir():
+        return f"{parent} is no directory; {_ELSEWHERE}"
+    if not _is_writable(parent):
+        return f"user {os.geteuid()} may not write to {parent}; {_OR_ELSEWHERE}"
+    if os.statvfs(parent).f_blocks == 0:  # as /proc and /sys, where root may do anything
+        return f"{parent} keeps no files; {_ELSEWHERE}"
+    return None
 
 
 def _refuse_unsafe_file(path: Path, about: os.stat_result) -> None:
