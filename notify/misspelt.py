@@ -1,9 +1,10 @@
 """Names of the environment that nothing reads and that look like settings of ours: slips, told with the right name."""
 
+import re
 from collections.abc import Collection, Iterable
 
 from notify import diagnostics
-from notify.settings import TABLE, Settings
+from notify.settings import DISCORD, TABLE, Settings
 
 # What `notify run` tells the program that it runs.
 _NOT_FOR_PEOPLE = frozenset({"NOTIFY_SUPERVISOR", "NOTIFY_AFTER_CRASH"})
@@ -12,6 +13,7 @@ _SHORTEST = 8  # letters of a name that is looked at for a slip: of shorter ones
 # Names of others that look like ours: systemd's, and those that are a letter away from one of ours.
 _FOREIGN = frozenset({"NOTIFY_SOCKET", "LOGLEVEL", "LOG_LEVELS", "HTTP_POST"})
 _FOREIGN_FAMILIES = ("HTTPS_", "HTTP2_", "FTP_")
+_OF_A_CHANNEL = re.compile(rf"DISCORD_([A-Z0-9_]+)_({'|'.join(row.name.removeprefix('DISCORD_') for row in DISCORD)})")
 _ELSEWHERE = tuple(row.name for row in TABLE if not row.name.startswith(_FAMILIES) and len(row.name) >= _SHORTEST)
 
 
@@ -28,6 +30,12 @@ def unknown(config: Settings) -> list[tuple[str, str]]:
         ours = name.startswith("NOTIFY_")
         if name.startswith(_FAMILIES):
             near = _nearest(name, known, 0.75 if ours else 0.8)
+            channel = _OF_A_CHANNEL.fullmatch(name)
+            # A name like DISCORD_LOG_LEVEL is nearest to DISCORD_LEVEL, and means something else.
+            if channel is not None and near in (None, f"DISCORD_{channel[2]}"):
+                if config.env[name]:
+                    found.append((name, f"has no effect without DISCORD_{channel[1]}_WEBHOOK_URL"))
+                continue
         elif len(name) < _SHORTEST or name.startswith(_FOREIGN_FAMILIES):
             continue
         else:

@@ -45,6 +45,22 @@ def test_a_name_that_resembles_one_of_ours_is_found(name: str, near: str) -> Non
     assert told(**{name: "x"}) == {name: meant(near)}
 
 
+def test_a_setting_of_a_further_channel_needs_the_channels_webhook() -> None:
+    needs = {"DISCORD_OPS_LEVEL": "has no effect without DISCORD_OPS_WEBHOOK_URL"}
+
+    assert told(DISCORD_OPS_LEVEL="ERROR") == needs
+    assert told(DISCORD_OPS_LEVEL="ERROR", DISCORD_WEBHOOK_URL="x", DISCORD_OPS_WEBHOOK_URL="") == needs
+    assert told(DISCORD_OPS_LEVEL="ERROR", DISCORD_OPS_WEBHOOK_URL="x") == {}
+    assert told(DISCORD_OPS_LEVEL="") == {}  # which counts as unset
+
+
+def test_a_setting_of_a_further_channel_that_is_there_may_be_misspelt_at_either_end() -> None:
+    there = {"DISCORD_OPS_WEBHOOK_URL": "x"}
+
+    assert told(**there, DISCORD_OSP_LEVEL="ERROR") == {"DISCORD_OSP_LEVEL": meant("DISCORD_OPS_LEVEL")}
+    assert told(**there, DISCORD_OPS_LEVLE="ERROR") == {"DISCORD_OPS_LEVLE": meant("DISCORD_OPS_LEVEL")}
+
+
 @pytest.mark.parametrize("name", ["DISCORD_TOKEN", "DISCORD_BOT_TOKEN", "DISCORD_CLIENT_ID", "LOGSTASH_INDEX"])
 def test_what_other_programs_call_theirs_is_not_taken_for_ours(name: str) -> None:
     assert told(**{name: "x"}) == {}
