@@ -1,5 +1,6 @@
 """Prints the page docs/settings.md from the table of settings: `python docs/settings_page.py > docs/settings.md`."""
 
+from notify.rules.routing import TOPICS
 from notify.settings import TABLE
 
 HEAD = """# Settings
@@ -12,7 +13,8 @@ named in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO), `SINK_TOPICS` (all) and `S
 it is [gone](alerts.md#when-a-channel-is-gone). In `notify relay` each has `<BACKEND>_EXECUTORS`, too.
 
 Levels are logging's names, `TRADE`, `TRADE_HIGH`, a number, or `off`. Topics are free text; these are in use:
-`log`, `startup`, `shutdown`, `cycle`, `trade`, `decision`, `position`, `gas`, `data`, `account`, `watchdog`, `crash`, `alert`.
+{topics}.
+`notify doctor` warns of others, which may be slips.
 
 | variable | default | meaning |
 |---|---|---|
@@ -22,7 +24,7 @@ Levels are logging's names, `TRADE`, `TRADE_HIGH`, a number, or `off`. Topics ar
 def page() -> str:
     """Return the page."""
     rows = (f"| `{row.name}` | {row.shown_default} | {row.meaning} |\n" for row in TABLE)
-    return HEAD + "".join(rows)
+    return HEAD.replace("{topics}", ", ".join(f"`{topic}`" for topic in TOPICS)) + "".join(rows)
 
 
 if __name__ == "__main__":

@@ -720,6 +720,35 @@ def test_doctor_warns_of_unknown_settings_and_of_silence() -> None:
     assert CANARY not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("DISCORD_TOPICS", "trdae, crash", [("trdae", "trade")]),
+        ("DISCORD_TOPICS", "!gass", [("gass", "gas")]),
+        ("PAGER_TOPICS", "Trade,vault", [("vault", None)]),
+        ("DISCORD_SILENT", "TRAED", [("traed", "trade")]),
+        ("DISCORD_SILENT", "TRADE", []),
+        ("DISCORD_TOPICS", "trade,gas,!log", []),
+    ],
+)
+def test_doctor_warns_of_topics_that_are_none_of_those_in_use(
+    pager: Pager, setting: str, value: str, told: list[tuple[str, str | None]]
+) -> None:
+    result = invoke("doctor", "--json", env={**PAGER, setting: value})
+
+    rows = [row for row in json.loads(result.stdout) if row["subject"] == setting]
+    assert result.exit_code == 0
+    assert rows[0]["verdict"] == "ok"
+    assert [(row["verdict"], row["text"]) for row in rows[1:]] == [
+        (
+            "warning",
+            f"'{topic}' is no topic of ours, and right only if the program has one of that name"
+            + (f"; did you mean {near}?" if near else ""),
+        )
+        for topic, near in told
+    ]
+
+
 # ---- notify send
 
 

@@ -1,5 +1,6 @@
 """`notify doctor`: everything that can be checked without sending or changing anything."""
 
+import difflib
 import os
 import shlex
 import time
@@ -20,8 +21,9 @@ from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
 from notify.route_setting import fallback_setting
 from notify.rules.redaction import Redactor
-from notify.rules.routing import Route
+from notify.rules.routing import TOPICS, Route, Topics
 from notify.rules.secret_values import SHORTEST
+from notify.rules.silence import Silence
 from notify.setting import NEVER, Setting
 from notify.settings import Settings
 
@@ -46,6 +48,7 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
     for setting in config.rows():
         if config.is_set(setting):
             found += _strategies(config) if setting is settings.TS_PUBLIC_STRATEGIES else [_setting(config, setting)]
+            found += _unusual_topics(config, setting)
     found += [Finding(name, WARNING, why.removeprefix("is ")) for name, why in misspelt.unknown(config)]
     with suppress(ConfigError):  # of a setting, which has a row of its own
         found += [Finding(name, WARNING, why) for name, why in without_effect(config)]
@@ -77,6 +80,25 @@ def _setting(config: Settings, setting: Setting[object]) -> Finding:
     except ConfigError as error:
         return Finding(setting.name, WRONG, str(error).partition(": ")[2])
     return Finding(setting.name, OK, "set" if setting.secret else Redactor().text(config.env[setting.name]))
+
+
+def _unusual_topics(config: Settings, setting: Setting[object]) -> list[Finding]:
+    """Name the topics that are none of those in use: the program's own, or slips."""
+    with suppress(ConfigError):  # which the setting's own row tells
+        value = config.get(setting)
+        topics = value.topics if isinstance(value, Silence) else value
+        if isinstance(topics, Topics):
+            return [
+                Finding(setting.name, WARNING, _unusual(topic))
+                for topic in sorted((topics.wanted | topics.unwanted) - set(TOPICS))
+            ]
+    return []
+
+
+def _unusual(topic: str) -> str:
+    near = difflib.get_close_matches(topic, TOPICS, n=1, cutoff=0.7)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"'{Redactor().text(topic)}' is no topic of ours, and right only if the program has one of that name{hint}"
 
 
 def _strategies(config: Settings) -> list[Finding]:

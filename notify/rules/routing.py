@@ -11,6 +11,13 @@ URGENT = logging.ERROR
 """Events at or above this level overtake the rest of their lane."""
 
 
+TOPICS = (
+    "log", "startup", "shutdown", "cycle", "trade", "decision", "position", "gas", "data", "account", "watchdog",
+    "crash", "alert",
+)  # fmt: skip
+"""Those in use. Programs may have more: topics are free text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """A choice of topics: only the wanted ones, or all when none is named, and never the unwanted."""
