@@ -7,6 +7,8 @@ HEAD = """# Settings
 
 From the environment, or from a secrets file below it (`notify.setup(env_file=…)`, `notify … --env-file …`). An empty value
 counts as unset. A file that others can read is refused. `notify env` shows this table with what is set; `notify doctor` checks it.
+A value that cannot be used ends the start with a `ConfigError`. When nothing reads it, as `DISCORD_LEVEL` without a webhook, the program starts,
+and one line on standard error says what is wrong; for `doctor` it is wrong all the same.
 
 Every backend has `<BACKEND>_LEVEL`, `<BACKEND>_TOPICS` and `<BACKEND>_FALLBACK` under its name: a backend passed as `backends={"sink": …}` or
 named in `NOTIFY_BACKENDS` reads `SINK_LEVEL` (INFO), `SINK_TOPICS` (all) and `SINK_FALLBACK`, the name of the backend that gets what goes there while

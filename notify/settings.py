@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from notify import diagnostics
 from notify.errors import ConfigError
 from notify.levels import TRADE
 from notify.route_setting import executors_setting, fallback_setting, prefix_of
@@ -318,6 +319,15 @@ def route_settings(backend: str) -> tuple[Setting[int], Setting[Topics]]:
         Setting(f"{prefix}_LEVEL", parse_least_level, 20, f"least level that goes to {backend}", "INFO"),
         Setting(f"{prefix}_TOPICS", parse_topics, Topics(), f"topics that go to {backend}", "all"),
     )
+
+
+def report_unusable(config: Settings) -> None:
+    """Report each setting whose value cannot be used: what reads one has refused it, so nothing here does."""
+    for setting in config.rows():
+        try:
+            config.get(setting)
+        except ConfigError as error:
+            diagnostics.report(f"unusable {setting.name}", f"{error}; nothing here reads it, so the program goes on")
 
 
 def is_offline(config: Settings) -> bool:

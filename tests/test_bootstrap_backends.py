@@ -259,6 +259,20 @@ def test_an_unusable_setting_is_named_never_shown_and_leaves_nothing_behind(
     assert (list(logging.getLogger().handlers), (sys.excepthook, threading.excepthook)) == (handlers, hooks)
 
 
+def test_an_unusable_setting_that_nothing_reads_is_a_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    bare_root()
+    wrong = {"DISCORD_LEVEL": CANARY, "NOTIFY_QUIET_HOURS": "22-7", "HTTP_PORT": CANARY}
+
+    with notify.setup(env={**QUIET, **wrong}):
+        pass
+
+    said = sorted(capsys.readouterr().err.splitlines())
+    assert [line.split(": ")[:2] for line in said] == [["notify", name] for name in sorted(wrong)]
+    assert all(line.endswith("; nothing here reads it, so the program goes on") for line in said)
+    assert "not a level; use DEBUG, INFO" in said[0]
+    assert CANARY not in "".join(said)
+
+
 def test_a_dry_run_finds_what_is_unusable_too() -> None:
     with pytest.raises(ConfigError, match="DISCORD_WEBHOOK_URL"):
         notify.setup(env={"NOTIFY_DRY_RUN": "true", "DISCORD_WEBHOOK_URL": "x"})

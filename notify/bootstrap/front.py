@@ -186,6 +186,7 @@ def _set_up(
     _runs[notifier] = run
     set_notifier(notifier)
     _asked_for = asked
+    settings.report_unusable(config)
     return notifier, needed(config, reached)
 
 
