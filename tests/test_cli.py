@@ -105,6 +105,8 @@ def test_every_command_explains_itself(name: str) -> None:
     assert (whole.exit_code, own.exit_code) == (0, 0)
     assert f" {name} " in whole.stdout
     assert "--env-file" in own.stdout
+    (flag,) = [line for line in own.stdout.splitlines() if "--insecure" in line]
+    assert "bool" not in flag.lower()  # it takes no value
 
 
 @pytest.mark.process

@@ -107,6 +107,14 @@ def test_the_list_can_be_narrowed(run, outbox, options, shown):
     assert done.stdout.splitlines()[0] == "Waiting: 2. Dead letters: 2."  # of all, so that nobody takes these for all
 
 
+@pytest.mark.parametrize("limit", ["x", "0", "-1", "1.5"])
+def test_a_limit_that_is_no_number_is_told_in_our_words(run, limit):
+    done = run("list", "--limit", limit)
+
+    assert done.exit_code == 2
+    assert "not a whole number from 1 to 999999" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_199, "1 h"), (7_200, "2 h"), (200_000, "2 d"), (-60, "0 s")],

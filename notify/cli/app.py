@@ -37,7 +37,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """The flight recorder and pager of a long-running Python daemon."""
@@ -54,7 +54,9 @@ def _level(text: str) -> int:
 def demo(
     days: Annotated[int, typer.Option(min=1, max=5000, help="Days of history to trade, one a cycle.")] = 60,
     speed: Annotated[float, typer.Option(min=0.01, help="Days a second.")] = 20.0,
-    crash: Annotated[bool, typer.Option("--crash/--no-crash", help="Die of a bug in the last cycle.")] = True,
+    crash: Annotated[
+        bool, typer.Option("--crash/--no-crash", metavar="", help="Die of a bug in the last cycle.")
+    ] = True,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -70,7 +72,7 @@ def demo(
 
 @app.command()
 def send(
-    message: Annotated[str, typer.Argument(help="What happened.")],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What happened.")],
     body: Annotated[str, typer.Option(help="More text; `-` reads it from standard input.")] = "",
     level: Annotated[int, typer.Option(parser=_level, metavar="LEVEL", help="Severity, by name or number.")] = "TRADE",  # type: ignore[assignment]  # typer parses the default too
     topic: Annotated[str, typer.Option(help="What it is about.")] = "log",
@@ -111,7 +113,7 @@ def preview(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes. [a temporary file]")
     ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only write the page.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", metavar="", help="Only write the page.")] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -200,7 +202,7 @@ def run(
         float | None,
         typer.Option(metavar="SECONDS", min=2, max=1e8, help="Tell when it makes no progress for so long."),
     ] = None,
-    kill_hung: Annotated[bool, typer.Option("--kill-hung", help="End a program that hangs.")] = False,
+    kill_hung: Annotated[bool, typer.Option("--kill-hung", metavar="", help="End a program that hangs.")] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -231,7 +233,7 @@ def dashboard(
         float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy.")
     ] = 30.0,
     auth: Annotated[
-        bool, typer.Option("--auth", help="Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.")
+        bool, typer.Option("--auth", metavar="", help="Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.")
     ] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -248,7 +250,7 @@ def dashboard(
 
 @app.command()
 def env(
-    only_set: Annotated[bool, typer.Option("--set", help="Only what is set.")] = False,
+    only_set: Annotated[bool, typer.Option("--set", metavar="", help="Only what is set.")] = False,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,

@@ -14,7 +14,7 @@ app = typer.Typer(help="Look into the outbox and decide about single events, als
 StateDir = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the outbox is; wins over NOTIFY_STATE_DIR.")
 ]
-AllDead = Annotated[bool, typer.Option("--all-dead", help="All dead letters.")]
+AllDead = Annotated[bool, typer.Option("--all-dead", metavar="", help="All dead letters.")]
 SeveralIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Of events: as `list` shows them, or whole.", show_default=False),
@@ -22,6 +22,15 @@ SeveralIds = Annotated[
 Destination = Annotated[
     str | None, typer.Option("--destination", metavar="NAME", help="All for one destination, waiting or dead.")
 ]
+
+
+def _count(text: str) -> int:
+    from notify.setting import parse_count
+
+    try:
+        return parse_count(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _state_dir(named: Path | None, env_file: Path | None, insecure: bool) -> Path:
@@ -43,10 +52,10 @@ def _refuse_unless_one(ways: dict[str, object]) -> None:
 
 @app.command("list")
 def list_events(
-    dead: Annotated[bool, typer.Option("--dead", help="Dead letters only.")] = False,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", metavar="", help="Dead letters only.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", metavar="", help="Only what waits.")] = False,
     destination: Destination = None,
-    limit: Annotated[int, typer.Option(min=1, help="Lines of each, at most.")] = 50,
+    limit: Annotated[int, typer.Option(parser=_count, metavar="NUMBER", help="Lines of each, at most.")] = "50",  # type: ignore[assignment]  # typer parses the default too
     json: Json = False,
     state_dir: StateDir = None,
     env_file: EnvFile = None,
@@ -101,7 +110,7 @@ def drop(
     ids: SeveralIds = None,
     all_dead: AllDead = False,
     destination: Destination = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
     json: Json = False,
     state_dir: StateDir = None,
     env_file: EnvFile = None,

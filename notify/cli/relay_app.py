@@ -16,7 +16,10 @@ app = typer.Typer()
 def relay(
     ctx: typer.Context,
     any_redis: Annotated[
-        bool, typer.Option("--any-redis", help="Take a Redis that may lose events: one that evicts, or keeps no file.")
+        bool,
+        typer.Option(
+            "--any-redis", metavar="", help="Take a Redis that may lose events: one that evicts, or keeps no file."
+        ),
     ] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
