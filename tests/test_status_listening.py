@@ -8,7 +8,7 @@ from children import python
 from machine import missing
 
 from notify.errors import ConfigError
-from notify.status.listening import listen, url
+from notify.status.listening import bind, listen, url
 
 
 def test_a_port_that_is_free_is_listened_on_at_once() -> None:
@@ -28,6 +28,23 @@ def test_a_port_that_is_taken_is_named() -> None:
             listen("127.0.0.1", port)
 
     assert str(raised.value) == f"HTTP_PORT: port {port} of 127.0.0.1 is taken by another program"
+
+
+def test_who_only_tries_a_port_keeps_nobody_from_it() -> None:
+    with bind("127.0.0.1", 0) as tried:
+        port = tried.getsockname()[1]
+
+        listen("127.0.0.1", port).close()  # as a program that begins at that moment
+
+
+def test_a_port_that_is_taken_between_the_two_steps_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with bind("127.0.0.1", 0) as late:
+        port = late.getsockname()[1]
+        with listen("127.0.0.1", port):
+            monkeypatch.setattr("notify.status.listening.bind", lambda *_: late)
+
+            with pytest.raises(ConfigError, match=f"HTTP_PORT: port {port} of 127.0.0.1 is taken by another program"):
+                listen("127.0.0.1", port)
 
 
 def test_a_port_is_free_again_at_once_even_if_connections_were_open() -> None:
