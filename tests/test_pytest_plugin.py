@@ -62,6 +62,27 @@ def test_a_program_is_tested_by_what_it_said(run: Run) -> None:
     )
 
 
+def test_messages_are_in_the_order_of_saying_also_with_an_error_among_them(run: Run) -> None:
+    run(
+        """
+        import logging
+        import pytest
+
+        @pytest.mark.parametrize("time", range(20))  # the order of a lane with an ERROR in it varies from run to run
+        def test_it(notify_outbox, time):
+            log = logging.getLogger("strategy")
+            log.info("a")
+            log.trade("b")
+            log.error("c")
+            notify_outbox.notifier.notify("d", level=logging.CRITICAL)
+            log.info("e")
+
+            assert notify_outbox.messages == ["a", "b", "c", "d", "e"]
+        """,
+        passed=20,
+    )
+
+
 def test_setup_in_the_code_under_test_returns_the_notifier_of_the_fixture(run: Run) -> None:
     run(
         """
