@@ -139,6 +139,11 @@ class Raised:
             self._printed = None
 
     @property
+    def type(self) -> str:
+        """The qualified name of its class as Python prints it, and as text that is valid and not long."""
+        return clean(clip(self._type.removeprefix("__main__."), _OUTLINE_TEXT))
+
+    @property
     def weight(self) -> int:
         """About how many bytes it takes. Those of what it came of are left out: none of them is larger, mostly."""
         return len(self._message) + (_FRAME * len(self._printed.stack) if self._printed is not None else 0)
@@ -187,6 +192,14 @@ class Raised:
             message=clean(clip(self._message, MAX_TRACEBACK)),
             traceback=clean(clip(text, MAX_TRACEBACK)),
         )
+
+
+def named(kind: str, message: str) -> str:
+    """Return *message* with the *kind* of exception before it, as Python prints the two.
+
+    Without a kind, or where the message is the kind already (with what it came of, perhaps), it stays as it is.
+    """
+    return message if not kind or f"{message} ".startswith((f"{kind} ", f"{kind}:")) else f"{kind}: {message}"
 
 
 def type_name(exception: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from notify.exceptions import MAX_TRACEBACK, Raised, causes, chain, leaves
+from notify.exceptions import MAX_TRACEBACK, Raised, causes, chain, leaves, named
 
 
 class Held:
@@ -486,6 +486,25 @@ def test_a_class_that_lies_about_its_cause_is_not_asked() -> None:
 )
 def test_a_summary_is_the_message_and_what_it_came_of(function: Callable[[], object], said: str) -> None:
     assert Raised(caught(function)).summary() == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("ETH"), "KeyError: 'ETH'"),
+        (AssertionError(), "AssertionError"),
+        (caught(lambda: exec("raise AssertionError from ValueError('x')")), "AssertionError (caused by ValueError: x)"),
+        (type("NoPrice", (Exception,), {"__module__": "__main__"})("ETH"), "NoPrice: ETH"),
+        (type("NoPrice", (Exception,), {"__module__": "feeds"})("ETH"), "feeds.NoPrice: ETH"),
+        (ValueError("ValueErrors: two"), "ValueError: ValueErrors: two"),
+        (RuntimeError("RuntimeError: of a worker"), "RuntimeError: of a worker"),
+    ],
+)
+def test_a_message_is_named_by_its_type_once(error: BaseException, said: str) -> None:
+    raised = Raised(error)
+
+    assert named(raised.type, raised.summary()) == said
+    assert named("", "no exception's") == "no exception's"
 
 
 def test_a_summary_of_a_group_has_the_first_of_it() -> None:

@@ -109,7 +109,7 @@ def test_a_failure_is_told_once_in_one_line_and_without_secrets(clock: FakeClock
 
         assert run.requests == [ALIVE, FAILED]
         body = json.loads(run.server.read.partition(b"/fail HTTP/1.1")[2].partition(b"\r\n\r\n")[2])
-        assert body == {"message": "no price for [redacted]"}
+        assert body == {"message": "ValueError: no price for [redacted]"}
 
 
 def test_a_failure_comes_before_its_turn(clock: FakeClock) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from notify.clip import clip
 from notify.duration import duration
+from notify.exceptions import named
 from notify.plain import clean
 
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
@@ -132,8 +133,11 @@ def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
 
 
 def _failure(exception: object) -> str:
-    message = exception.get("exception_message") if isinstance(exception, Mapping) else None
-    return _word(message) or "it does not say why it stopped"
+    said = exception if isinstance(exception, Mapping) else {}
+    message = _word(said.get("exception_message"))
+    if message is None:
+        return "it does not say why it stopped"
+    return clip(named(_word(said.get("exception_type")) or "", message), _TEXT)
 
 
 def _count(value: object) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
+from notify.exceptions import named
 from notify.plain import came_from_a_signal, class_name
 from notify.run_state import RunState
 from notify.status import documents, health, metrics
@@ -123,10 +124,11 @@ class _Views:
         """Tell whether the run is well. Asks nobody, so that nobody can keep it from answering."""
         told = self._told(documents.OF_HEALTH)
         progress = self._run_state.seconds_without_progress()
-        failed = (told["exception"] or {}).get("exception_message")
+        failed = told["exception"] or {}
+        kind, message = failed.get("exception_type"), failed.get("exception_message")
         verdict = health.verdict(
             running=bool(told["executor_running"]),
-            failed_of=failed if isinstance(failed, str) else None,
+            failed_of=named(kind or "", message) if isinstance(message, str) else None,
             progress=progress,
             age=self._clock.monotonic() - self._began,
             stale_after=self._stale_after,

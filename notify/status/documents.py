@@ -31,7 +31,10 @@ def status(facts: Mapping[str, object], redact: Redact, only: Collection[str] = 
     if only:
         served = {key: served[key] for key in only}
     if served.get("exception") is not None:
-        served["exception"] = exception(served["exception"])
+        served["exception"] = {
+            **exception(served["exception"]),
+            "exception_type": _type(served["exception"]),
+        }
     document: dict[str, Any] = plain(served, redact)
     return document
 
@@ -41,12 +44,22 @@ def exception(raised: object) -> dict[str, object]:
 
     That is the outermost traceback as tblib has it, and `exception_message`, which names the root cause, too.
     """
-    if issubclass(type(raised), BaseException):
-        raised = Raised(raised)  # type: ignore[arg-type]  # said in the line above
+    raised = _raised(raised)
     if not isinstance(raised, Raised):  # a program may assign what it likes
         return {"tb_frame": None, "tb_lineno": None, "tb_next": None, "exception_message": raised}
     frames = raised.outline().as_dict() or dict.fromkeys(("tb_frame", "tb_lineno", "tb_next"))
     return {**frames, "exception_message": raised.summary()}
+
+
+def _type(assigned: object) -> str | None:
+    raised = _raised(assigned)
+    return raised.type if isinstance(raised, Raised) else None
+
+
+def _raised(assigned: object) -> object:
+    if issubclass(type(assigned), BaseException):
+        return Raised(assigned)  # type: ignore[arg-type]  # said in the line above
+    return assigned
 
 
 OF_HEALTH = ("executor_id", "started_at", "last_refreshed_at", "executor_running", "crashed_at", "exception")

@@ -25,7 +25,7 @@ def verdict(*, running: bool, failed_of: str | None, progress: float | None, age
 
     Args:
         running: whether the program runs, as it says itself.
-        failed_of: the message of its exception, if there is one.
+        failed_of: type and message of its exception, if there is one.
         progress: seconds since it last made progress; None before the first time.
         age: seconds that it has had to make some.
         stale_after: seconds without progress that are too many.

@@ -12,7 +12,7 @@ from notify.backends.http import HttpClient
 from notify.clip import clip
 from notify.clock import Clock, SystemClock
 from notify.errors import ConfigError, RetryLater
-from notify.exceptions import Raised
+from notify.exceptions import Raised, named
 from notify.run_state import RunState
 from notify.settings import Settings
 
@@ -142,7 +142,7 @@ class Heartbeat:
     def _message(self) -> str:
         """Return in one line what the run has failed of."""
         exception = self._run_state.exception
-        said = exception.summary() if isinstance(exception, Raised) else "failed"
+        said = named(exception.type, exception.summary()) if isinstance(exception, Raised) else "failed"
         return clip(next(iter(self._redact_text(said).splitlines()), ""), _MESSAGE)
 
     def _fail(self, exception: BaseException | None) -> None:

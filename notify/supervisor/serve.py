@@ -8,16 +8,12 @@ from typing import Any
 from notify import diagnostics, threads
 from notify.capture.exported import exported
 from notify.capture.ring import Remembered
-from notify.errors import ConfigError, NotifyError
+from notify.errors import ConfigError
 from notify.run_state import RunState
 from notify.status.serving import Serving, serve
 from notify.supervisor.death import Death, title
 
 _AGAIN = 2.0  # seconds between two tries to have the port
-
-
-class ProgramDied(NotifyError):
-    """Stands in the run state for what the program has died of."""
 
 
 def serve_death(
@@ -68,13 +64,14 @@ def state_of(death: Death, executor_id: str) -> RunState:
     """
     said = death.facts
     state = RunState()
-    state.set_fail(ProgramDied(title(death)))
+    state.set_fail()
     started_at = death.at - death.ending.seconds if death.started_at is None else death.started_at
     state.update(
         executor_id=executor_id,
         started_at=started_at,
         last_refreshed_at=started_at if death.last_progress_at is None else death.last_progress_at,
         crashed_at=death.at,
+        exception=title(death),  # a text: what it died of is no exception, and has no type
         completed_cycle=int(said.completed_cycle) if _is_number(said.completed_cycle) else None,
         cycles=said.cycles or 0,
         version={"tag": said.version or None, "commit_message": None, "commit_hash": None},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from notify.duration import duration
+from notify.exceptions import named
 from notify.fleet.dashboard.details import Details
 from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
@@ -82,6 +83,7 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
     """
     status = details.status or Status()
     records = details.records
+    traceback = traceback_of(status.failure, records or ()) if status.failure else ""
     shown = wanted(records, level) if records is not None else ()
 
     def missing(part: str, otherwise: str) -> str:
@@ -105,10 +107,10 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         interval=duration(interval),
         description=details.metadata.description if details.metadata is not None else "",
         tags=details.metadata.tags if details.metadata is not None else (),
-        failure=status.failure,
-        failure_is_reason=" ".join(status.failure.split()) == row.reason,
+        failure=named(status.failure_type, status.failure) if status.failure else "",
+        failure_is_in_traceback=status.failure in traceback,
         frames=status.frames,
-        traceback=traceback_of(status.failure, records or ()) if status.failure else "",
+        traceback=traceback,
         facts=status.facts,
         deliveries=status.deliveries,
         day_in_words=day_in_words(row.bar.marks, row.running),
