@@ -7,6 +7,7 @@ import time
 
 import pytest
 import requests
+from children import python
 
 from notify.testing import fake_discord
 from notify.testing.discord_limits import Limits
@@ -34,6 +35,21 @@ def session():
 
 def post(session, server, payload, params=WAIT):
     return session.post(server.url, json=payload, params=params, timeout=SECONDS)
+
+
+@pytest.mark.process
+def test_a_program_that_never_leaves_it_ends_all_the_same():
+    ended = python(
+        "-c",
+        "import requests\n"
+        "from notify.testing.fake_discord import FakeDiscord\n"
+        "discord = FakeDiscord().__enter__()\n"
+        "session = requests.Session()\n"  # which keeps its connection, as our backend does
+        "session.post(discord.url, json={'content': 'hello'})\n"
+        "print(len(discord.messages))",
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1\n", "")
 
 
 # ---- messages

@@ -54,13 +54,12 @@ class Server(ThreadingHTTPServer):
         service: what the handler finds as `self.server.service`.
     """
 
-    daemon_threads = False  # server_close() waits for them
-
     def __init__(self, handler: type[BaseHTTPRequestHandler], service: Any) -> None:
         super().__init__(("127.0.0.1", 0), handler)
         self.service = service
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
+        self._handling: list[threading.Thread] = []  # the base class remembers no daemons
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     def begin(self) -> None:
@@ -76,11 +75,17 @@ class Server(ThreadingHTTPServer):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
+        for thread in self._handling:
+            thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember a connection."""
+        """Handle a connection in a thread of its own, and remember both."""
         self._open.add(request)
-        super().process_request(request, client_address)
+        self._handling = [thread for thread in self._handling if thread.is_alive()]
+        # A daemon: a program that never ends the server ends all the same.
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self._handling.append(thread)
+        thread.start()
 
     def shutdown_request(self, request: Any) -> None:
         """Forget a connection."""
