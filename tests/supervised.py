@@ -38,6 +38,7 @@ DRIVER = """if True:
                 "lines": streams.last_lines(), "lost": streams.lost, "passed_on": passed_on, "joined": streams.joined,
                 "returncode": ending.returncode, "told": ending.told, "seconds_since_told": ending.seconds_since_told,
                 "seconds": ending.seconds, "maxrss": ending.usage.ru_maxrss, "dumped_core": ending.dumped_core,
+                "own_peak": ending.own_peak,
                 "pid": child.pid,
             }, file)
     sys.exit(ending.exit_code)

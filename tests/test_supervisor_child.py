@@ -190,6 +190,7 @@ def test_an_ending_says_how_long_and_with_what_the_program_ran(report: Path) -> 
     subprocess.run(supervised(*python(script)), check=True, timeout=PATIENCE)
 
     assert report_of(report)["maxrss"] > size / 1024
+    assert report_of(report)["own_peak"] > 0
     assert 0 < report_of(report)["seconds"] < time.monotonic() - started
 
 

@@ -51,8 +51,9 @@ class Ending:
         returncode: its exit code, or the negative number of the signal that killed it, as in `subprocess`.
         dumped_core: whether the kernel has written a core file.
         seconds: run time.
-        usage: of the child and of those that it has waited for. Linux counts the memory of the process that starts a
-            program as the program's own, so `ru_maxrss` (KiB) is never below that of the supervisor.
+        usage: of the child and of those that it has waited for.
+        own_peak: KiB of memory that the supervisor had at its most when the child was started. Linux counts the memory
+            of the process that starts a program as the program's own, so `usage.ru_maxrss` is never below that.
         told: what it was asked to end with (`STOPPING`), oldest first, by us or by its terminal. What it or a process
             that it has started sent to its group does not count.
         seconds_since_told: between the last of these and the end; None when there was none.
@@ -62,6 +63,7 @@ class Ending:
     dumped_core: bool
     seconds: float
     usage: resource.struct_rusage
+    own_peak: int = 0
     told: tuple[signal.Signals, ...] = ()
     seconds_since_told: float | None = None
 
@@ -101,6 +103,7 @@ class Child:
         """UTC epoch seconds."""
         self._started = time.monotonic()
         self.pid = _spawn(command, {**env, "NOTIFY_SUPERVISOR": str(os.getpid())}, signals, streams)
+        self._own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # Ctrl-C of just now may have found the group without the child in it. If not, the child is dead or about to be.
         self._missed = {signum for signum in signal.sigpending() if signum != signal.SIGCHLD}
 
@@ -162,6 +165,7 @@ class Child:
             dumped_core=os.WCOREDUMP(status),
             seconds=now - self._started,
             usage=usage,
+            own_peak=self._own_peak,
             told=tuple(self._told),
             seconds_since_told=now - self._told_at if self._told else None,
         )

@@ -201,7 +201,7 @@ def _facts(death: Death) -> dict[str, object]:
         "core_dumped": True if ending.dumped_core else None,
         "run_time": duration(ending.seconds),
         "cpu_time": duration(ending.usage.ru_utime + ending.usage.ru_stime),
-        "memory_peak": f"{ending.usage.ru_maxrss / 2**10:.1f} MiB",  # KiB on Linux: getrusage(2)
+        "memory_peak": _memory_peak(ending),
         "last_progress": None if death.last_progress_at is None else iso_time(death.last_progress_at),
         "completed_cycle": death.facts.completed_cycle or None,
         "cycles": death.facts.cycles,
@@ -211,3 +211,9 @@ def _facts(death: Death) -> dict[str, object]:
         "status": death.status_url,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _memory_peak(ending: Ending) -> str | None:
+    """Return the most memory that the program had; None when that may as well be the supervisor's."""
+    peak = ending.usage.ru_maxrss
+    return f"{peak / 2**10:.1f} MiB" if peak > ending.own_peak else None  # KiB on Linux: getrusage(2)
