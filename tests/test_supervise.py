@@ -384,9 +384,26 @@ def test_a_crash_before_a_good_start_ends_the_supervisor_in_any_case(supervision
     supervision.env = {"HTTP_ENABLED": "true"}  # and 60 s of HTTP_WAIT_GOOD_STARTUP_SECONDS
     again = shell(f"echo x >> {tmp_path}/starts; exit 3")
 
-    assert supervision.run("--after-crash", "restart", *again).returncode == 3
-    assert supervision.run("--after-crash", "serve", *again).returncode == 3
-    assert (tmp_path / "starts").read_text() == "x\nx\n"
+    restart = supervision.run("--after-crash", "restart", *again)
+    serve = supervision.run("--after-crash", "serve", *again)
+    end = supervision.run("--after-crash", "exit", *again)
+
+    assert (restart.returncode, serve.returncode, end.returncode) == (3, 3, 3)
+    assert (tmp_path / "starts").read_text() == "x\nx\nx\n"
+    early = "notify: the program has crashed in its first 60 s (HTTP_WAIT_GOOD_STARTUP_SECONDS), so "
+    assert restart.stderr == f"{early}it is not started again\n"
+    assert serve.stderr == f"{early}its status is not served\n"
+    assert end.stderr == ""  # that it ends is what was asked for
+
+
+def test_a_program_that_says_itself_why_its_early_crash_is_not_served_has_the_last_word(supervision):
+    supervision.env = {"HTTP_ENABLED": "true", "HTTP_PORT": str(free_port()), "NOTIFY_STDOUT": "off"}
+
+    run = supervision.run(*python("import notify; notify.setup(); raise ValueError('no price')"))
+
+    assert run.returncode == 1
+    assert run.stderr.count("HTTP_WAIT_GOOD_STARTUP_SECONDS") == 1
+    assert run.stderr.endswith("so it ends, and its status is served no longer\n")
 
 
 def test_serving_holds_the_process_until_it_is_told_to_stop_and_keeps_the_exit_code(supervision):

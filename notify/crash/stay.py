@@ -34,6 +34,11 @@ _END = 4.0
 _TOP_LEVELS = frozenset({"<module>", "_run_module_as_main"})
 
 
+def crashed_early(good_startup: float) -> str:
+    """Return what is said of a crash that came before *good_startup* seconds: the first half of a sentence."""
+    return f"the program has crashed in its first {good_startup:g} s (HTTP_WAIT_GOOD_STARTUP_SECONDS)"
+
+
 def install(notifier: Notifier, *, url: str | None = None, good_startup: float = 0.0) -> Callable[[], None]:
     """Have a crash of the main thread stand in the run state, and have the process stay for *url*.
 
@@ -68,8 +73,7 @@ def install(notifier: Notifier, *, url: str | None = None, good_startup: float =
             else:
                 diagnostics.report(
                     "after crash",
-                    f"the program has crashed in its first {good_startup:g} s (HTTP_WAIT_GOOD_STARTUP_SECONDS), "
-                    "so it ends, and its status is served no longer",
+                    f"{crashed_early(good_startup)}, so it ends, and its status is served no longer",
                 )
 
     sys.excepthook = excepthook

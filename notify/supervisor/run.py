@@ -83,6 +83,7 @@ class Outcome:
         death: what is known of it; None when it was wanted, or nothing could be found out.
         ticket: of the event that tells of it. None when the program has told itself, or when it is one of a row of
             crashes of which not each is told.
+        has_told: whether the program has told of its crash itself.
     """
 
     exit_code: int
@@ -92,6 +93,7 @@ class Outcome:
     seconds_since_asked: float = 0.0
     death: Death | None = None
     ticket: Ticket | None = None
+    has_told: bool = False
 
 
 class Run:
@@ -112,6 +114,7 @@ class Run:
         self._hung = False
         self._death: Death | None = None
         self._ticket: Ticket | None = None
+        self._has_told = False
         self._oom_kills = OomKills()
         try:
             self._child = Child(program.command, program.env, signals=signals, streams=streams)
@@ -153,6 +156,7 @@ class Run:
             is_crash=is_crash,
             death=self._death if is_crash else None,
             ticket=self._ticket,
+            has_told=self._has_told,
         )
 
     def _wait(self) -> Ending:
@@ -226,7 +230,7 @@ class Run:
         known = end or run  # behind a wrapper, such as a shell, only the former; after an orderly end only the latter
         if end is not None and (progress_at is None or run is None or run.process.pid != end.pid):
             progress_at = end.last_progress_at
-        has_told = end is not None and end.how is How.REPORTED and not self._hung
+        self._has_told = has_told = end is not None and end.how is How.REPORTED and not self._hung
         self._death = death = Death(
             program=self._program.name,
             pid=pid,

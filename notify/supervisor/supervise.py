@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from notify import diagnostics
+from notify.crash.stay import crashed_early
 from notify.delivery.backoff import Backoff
 from notify.event import Event, new_id
 from notify.notifier import Notifier
@@ -52,7 +53,10 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
             if outcome.death is not None:
                 with _reporting("the monitor hears nothing of the crash"):
                     after.crashed(outcome.death)
-            if outcome.asked or not (outcome.is_crash and runs_well):
+            if outcome.asked or not outcome.is_crash:
+                break
+            if not runs_well:
+                _say_that_it_ends(after, outcome)
                 break
             if after.then is AfterCrash.SERVE and after.serve is not None:
                 _stay(after.serve, program, outcome.death, signals)
@@ -70,6 +74,17 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
         raise
     leave(leaving, notifier, signals, streams)
     return outcome.exit_code
+
+
+def _say_that_it_ends(after: CrashPolicy, outcome: Outcome) -> None:
+    """Say why what was asked for after a crash is not done. A program that would have stayed has said so itself."""
+    if after.then is AfterCrash.RESTART:
+        so = "so it is not started again"
+    elif after.then is AfterCrash.SERVE and after.serve is not None and not outcome.has_told:
+        so = "so its status is not served"
+    else:
+        return
+    diagnostics.report("after crash", f"{crashed_early(after.good_startup)}, {so}")
 
 
 def _after(program: Program, outcome: Outcome) -> Leaving:
