@@ -295,9 +295,12 @@ def test_what_is_no_crash_of_the_main_thread_or_not_to_be_served_ends_as_without
 
 
 def test_a_crash_before_a_good_start_says_why_nothing_is_served(port: int) -> None:
-    with trader(SET_UP, CRASH, **served(port, HTTP_WAIT_GOOD_STARTUP_SECONDS="60")) as process:
-        left = ended(process)
+    with FakeDiscord(speed=60) as discord:
+        with trader(SET_UP, CRASH, discord=discord, **served(port, HTTP_WAIT_GOOD_STARTUP_SECONDS="60")) as process:
+            left = ended(process)
+        (crash,) = discord.embeds
 
+    assert "status" not in {field["name"] for field in crash["fields"]}  # a link to nobody
     assert left.complaints.splitlines()[-1] == (
         "notify: the program has crashed in its first 60 s (HTTP_WAIT_GOOD_STARTUP_SECONDS), "
         "so it ends, and its status is served no longer"

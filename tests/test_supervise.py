@@ -394,6 +394,10 @@ def test_a_crash_before_a_good_start_ends_the_supervisor_in_any_case(supervision
     assert restart.stderr == f"{early}it is not started again\n"
     assert serve.stderr == f"{early}its status is not served\n"
     assert end.stderr == ""  # that it ends is what was asked for
+    assert ["status" in fields(embed) for embed in supervision.embeds] == [
+        False,
+        False,
+    ]  # a link to nobody; of 3, 2 tell
 
 
 def test_a_program_that_says_itself_why_its_early_crash_is_not_served_has_the_last_word(supervision):
@@ -411,6 +415,7 @@ def test_serving_holds_the_process_until_it_is_told_to_stop_and_keeps_the_exit_c
     supervision.env = {"HTTP_ENABLED": "true", "HTTP_PORT": str(port), **WELL}
     with supervision.running(*shell("exit 3")) as process:
         supervision.wait_for("my-strategy ended with exit code 3")
+        assert fields(supervision.embeds[0])["status"] == f"http://127.0.0.1:{port}/status"
         assert _SPAN.sub("", process.stderr.readline()) == (
             f"notify: my-strategy ended with exit code 3; this process stays and serves "
             f"http://127.0.0.1:{port}/status until Ctrl-C, or kill {process.pid}\n"

@@ -217,12 +217,12 @@ def _begin(
     if notifier.has_outbox:
         run.marker = _mark_run(notifier, config)
     # Before the other hooks, which so come first.
-    leave = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
-    _hear_of_crashes(notifier, run)
+    staying = stay.install(notifier, url=url, good_startup=served.good_startup if served is not None else 0.0)
+    _hear_of_crashes(notifier, run, staying.ending)
     if url is None:
-        notifier.at_close(leave)
+        notifier.at_close(staying.undo)
     else:
-        at_end_of_serving(leave)
+        at_end_of_serving(staying.undo)
     if unhandle is not None:
         notifier.at_close(unhandle)
     if hang_after:
@@ -247,7 +247,7 @@ def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
     return marker
 
 
-def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
+def _hear_of_crashes(notifier: Notifier, run: _Run, ending: Callable[[], None]) -> None:
     """Have every exception that nobody catches reported, and what the program says is its failure."""
 
     def crashed() -> None:
@@ -258,7 +258,7 @@ def _hear_of_crashes(notifier: Notifier, run: _Run) -> None:
         if exception is None or report_from_hook(exception, where="the main loop", notifier=notifier, folds=False):
             crashed()
 
-    notifier.at_close(hooks.install(notifier, crashed=crashed))
+    notifier.at_close(hooks.install(notifier, ending=ending, crashed=crashed))
     for install in (unraisable.install, asyncio_errors.install):
         notifier.at_close(install(notifier))
     notifier.at_close(children.install(notifier, run.again))

@@ -13,7 +13,9 @@ from notify.crash.signals import cut_off_handler
 from notify.notifier import Notifier
 
 
-def install(notifier: Notifier, *, crashed: Callable[[], None] = lambda: None) -> Callable[[], None]:
+def install(
+    notifier: Notifier, *, ending: Callable[[], object] = lambda: None, crashed: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
     """Report uncaught exceptions through *notifier*, and return what takes the hooks off again.
 
     The hooks that were there before run in every case, also when ours fails. Delivery is left to the end of
@@ -21,9 +23,10 @@ def install(notifier: Notifier, *, crashed: Callable[[], None] = lambda: None) -
 
     Args:
         notifier: says it.
-        crashed: called after the report of what ends the main thread, and with it the program.
+        ending: called before the report of what ends the main thread, and with it the program.
+        crashed: called after that report.
     """
-    undo_main = _install_main(notifier, crashed)
+    undo_main = _install_main(notifier, ending, crashed)
     undo_threads = _install_threads(notifier)
 
     def undo() -> None:
@@ -43,7 +46,7 @@ def is_interactive() -> bool:
     return hasattr(sys, "ps1") or bool(sys.flags.interactive) or (shell is not None and shell() is not None)
 
 
-def _install_main(notifier: Notifier, crashed: Callable[[], None]) -> Callable[[], None]:
+def _install_main(notifier: Notifier, ending: Callable[[], object], crashed: Callable[[], None]) -> Callable[[], None]:
     previous = sys.excepthook
     installed = True
     interrupted = False
@@ -56,6 +59,8 @@ def _install_main(notifier: Notifier, crashed: Callable[[], None]) -> Callable[[
                 cut_off_handler(exception.__traceback__)
             # Ctrl-C is a person's decision, and SystemExit a program's own.
             is_crash = installed and not is_wanted(exception, (KeyboardInterrupt, SystemExit))
+            if is_crash:
+                ending()
             if is_crash and report_from_hook(
                 exception, where="the main thread", notifier=notifier, traceback=traceback, folds=False
             ):

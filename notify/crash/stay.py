@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from types import FrameType, TracebackType
+from typing import NamedTuple
 
 from notify import diagnostics
 from notify.crash.report import is_wanted
@@ -34,12 +35,25 @@ _END = 4.0
 _TOP_LEVELS = frozenset({"<module>", "_run_module_as_main"})
 
 
+class Hook(NamedTuple):
+    """What `install` has put in place.
+
+    Args:
+        undo: takes it off. Closing the notifier does not: a process that is served is so until it ends.
+        ending: to be called before a crash is reported that may end the main thread. Where nothing will be served after
+            it, the report names no place where the status is seen.
+    """
+
+    undo: Callable[[], None]
+    ending: Callable[[], None]
+
+
 def crashed_early(good_startup: float) -> str:
     """Return what is said of a crash that came before *good_startup* seconds: the first half of a sentence."""
     return f"the program has crashed in its first {good_startup:g} s (HTTP_WAIT_GOOD_STARTUP_SECONDS)"
 
 
-def install(notifier: Notifier, *, url: str | None = None, good_startup: float = 0.0) -> Callable[[], None]:
+def install(notifier: Notifier, *, url: str | None = None, good_startup: float = 0.0) -> Hook:
     """Have a crash of the main thread stand in the run state, and have the process stay for *url*.
 
     To be called before `hooks.install`: the report of the crash and the hooks that were there before come first. A hook
@@ -50,25 +64,33 @@ def install(notifier: Notifier, *, url: str | None = None, good_startup: float =
         notifier: whose run it is.
         url: where the status is served, if the process is to stay for that. None: it ends, as without us.
         good_startup: seconds that the run has to have lasted from now on for that.
-
-    Returns what takes the hook off. Closing the notifier does not: a process that is served is so until it ends.
     """
     previous = sys.excepthook
     installed = True
     process = os.getpid()
     began = notifier.clock.monotonic()
-    stays_for = url if os.environ.get(AFTER_CRASH, "serve") == "serve" else None
+    after = os.environ.get(AFTER_CRASH, "serve")
+    stays_for = url if after == "serve" else None
+
+    def is_early() -> bool:
+        return notifier.clock.monotonic() - began < good_startup
+
+    def is_end(frame: FrameType) -> bool:
+        return installed and os.getpid() == process and _is_end(frame)
+
+    def ending() -> None:
+        if url is not None and (is_early() or after == "exit") and is_end(sys._getframe()):
+            notifier.status_url = None
 
     def excepthook(kind: type[BaseException], exception: BaseException, traceback: TracebackType | None) -> None:
-        is_end = installed and os.getpid() == process and _is_end(sys._getframe())
-        is_crash = is_end and not is_wanted(exception, (KeyboardInterrupt, SystemExit))
+        is_crash = is_end(sys._getframe()) and not is_wanted(exception, (KeyboardInterrupt, SystemExit))
         try:
             if is_crash:
                 _note(notifier.run_state, exception)
         finally:
             previous(kind, exception, traceback)
         if is_crash and stays_for is not None:
-            if notifier.clock.monotonic() - began >= good_startup:
+            if not is_early():
                 stay(notifier, stays_for)
             else:
                 diagnostics.report(
@@ -84,7 +106,7 @@ def install(notifier: Notifier, *, url: str | None = None, good_startup: float =
         if sys.excepthook is excepthook:  # otherwise somebody chained to ours
             sys.excepthook = previous
 
-    return undo
+    return Hook(undo, ending)
 
 
 def stay(notifier: Notifier, url: str) -> None:

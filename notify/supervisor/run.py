@@ -104,10 +104,20 @@ class Run:
         notifier: says how it ended, and sends what it has left in its outbox.
         signals: of this process.
         streams: what the program writes to.
+        good_startup: seconds. The status of a run that crashes before them is seen nowhere.
     """
 
-    def __init__(self, program: Program, *, notifier: Notifier, signals: Signals, streams: Streams) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        notifier: Notifier,
+        signals: Signals,
+        streams: Streams,
+        good_startup: float = 0.0,
+    ) -> None:
         self._program = program
+        self._good_startup = good_startup
         self._notifier = notifier
         self._signals = signals
         self._streams = streams
@@ -241,7 +251,7 @@ class Run:
             started_at=known.started_at if known is not None else self._child.started_at,
             last_progress_at=progress_at,
             facts=known.facts if known is not None else NOTHING_SAID,
-            status_url=self._program.status_url,
+            status_url=self._program.status_url if ending.seconds >= self._good_startup else None,
             by_oom_killer=by_oom_killer,
             oom_kills=self._oom_kills.count(),
             hung=self._hung,

@@ -44,7 +44,9 @@ def supervise(program: Program, after: CrashPolicy, *, notifier: Notifier, signa
     leaving = Leaving(program=program.name, exit_code=0)
     try:
         while True:
-            outcome = Run(program, notifier=notifier, signals=signals, streams=streams).outcome()
+            good_startup = 0.0 if runs_well else after.good_startup
+            run = Run(program, notifier=notifier, signals=signals, streams=streams, good_startup=good_startup)
+            outcome = run.outcome()
             if outcome.seconds >= after.good_startup:
                 runs_well = True
             if outcome.seconds >= _LONG_RUN:
