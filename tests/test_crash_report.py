@@ -178,6 +178,28 @@ def test_what_is_too_long_for_a_title_stands_whole_below_it(text: str) -> None:
     assert event.body.startswith(f"Crashed in main loop: ValueError: {text}")
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (
+            "Notifier.notify() got an unexpected keyword argument 'levle'",
+            "Crashed: TypeError: Notifier.notify() got an unexpected keyword argument 'levle'",
+        ),
+        (
+            "Notifier.notify() got an unexpected keyword argument 'repeat_interval'",
+            "Crashed: TypeError: Notifier.notify() got an unexpected …[34 characters cut]…",
+        ),
+        ("no price", "Crashed in the main thread: TypeError: no price"),
+    ],
+    ids=["80 characters", "more", "short"],
+)
+def test_a_title_without_room_for_both_has_what_was_raised_rather_than_where(text: str, title: str) -> None:
+    event = reported(TypeError(text), where="the main thread")
+
+    assert event.message == title
+    assert f"Crashed in the main thread: TypeError: {text}" in f"{event.message}\n{event.body}"
+
+
 def test_the_place_is_in_the_programs_own_code_and_not_in_a_library() -> None:
     import json
 
@@ -356,7 +378,7 @@ def test_whatever_was_raised_arrives(exception: BaseException, message: str) -> 
 def test_ten_megabytes_of_text_arrive_cut() -> None:
     event = reported(ValueError("x" * 10_000_000))
 
-    assert event.message == "Crashed in main loop: ValueError: …[10000000 characters cut]…"
+    assert event.message == "Crashed: ValueError: …[10000000 characters cut]…"
     assert "characters cut" in event.body
     assert len(event.body) < 300_000
 

@@ -68,9 +68,10 @@ def text_of(exception: BaseException, where: str) -> Text:
     own = (place for one in (roots[0], *above) if (place := _own_place(one)) is not None)
     place = next(own, None) or place_of(roots[0])
     # Without the module: the title is short, and the whole name stands below.
-    headline = f"Crashed in {where}: {class_name(roots[0])}: {safe_str(roots[0])}".removesuffix(": ")
+    raised = f"{class_name(roots[0])}: {safe_str(roots[0])}".removesuffix(": ")
+    headline = f"Crashed in {where}: {raised}"
     more = f" (and {len(roots) - 1} more)" if len(roots) > 1 else ""
-    message = _title(headline, _TITLE - len(more)) + more
+    message = _title(headline, f"Crashed: {raised}", _TITLE - len(more)) + more
 
     said: list[str] = []
     if len(roots) > 1:
@@ -174,8 +175,10 @@ def _tag(version: object) -> object:
     return version.get("tag") if isinstance(version, dict) else getattr(version, "tag", version)
 
 
-def _title(text: str, room: int) -> str:
-    return clip_end(next(iter(text.splitlines()), ""), room)
+def _title(whole: str, brief: str, room: int) -> str:
+    """Return the first line of *whole*, or of *brief* where that is too long: what was raised says more than where."""
+    first = next(iter(whole.splitlines()), "")
+    return first if len(first) <= room else clip_end(next(iter(brief.splitlines()), ""), room)
 
 
 def _summary(exception: BaseException) -> str:
