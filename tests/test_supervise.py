@@ -493,7 +493,7 @@ def test_a_program_that_is_gone_when_it_should_be_started_again_is_told(supervis
 
 
 def test_rows_of_ends_of_other_kinds_and_of_other_programs_hide_nothing(supervision):
-    for code in (3, 3, 3, 3, 4):
+    for code in (3, 3, 0, 3, 4):
         supervision.run(*shell(f"exit {code}"))
     supervision.env = {"NAME": "another"}
     supervision.run(*shell("exit 3"))
@@ -1019,7 +1019,7 @@ def test_a_program_killed_because_its_wrapper_was_told_to_stop_is_no_news_but_on
 
             assert process.wait(PATIENCE) == 0
     assert sorted(title.split(" after ")[0] for title in supervision.titles) == [
-        "The last run of bot crashed in C: Segmentation fault",
+        "The last run of bot crashed in C: Segmentation fault (2nd start in 10 minutes)",
         "my-strategy stopped on SIGTERM",
         "my-strategy stopped on SIGTERM",
     ]

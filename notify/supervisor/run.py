@@ -147,14 +147,15 @@ class Run:
         is_crash = self._hung or (ending.returncode != 0 and not is_wanted)
         with _reporting("what became of the program could not be told"):
             has_mark = self._mark.found()
+            every = self._note_start()
             if is_crash and has_mark and self._has_said_that_it_stops(ending):
                 is_crash = False
             if is_crash:
-                self._tell_crash(ending, by_oom_killer=by_oom_killer)
+                self._tell_crash(ending, every, by_oom_killer=by_oom_killer)
             else:
                 if is_wanted and not (has_mark and self._says_itself_how_it_ends(ending)):
                     self._tell_stop(ending)
-                self._tell_outlived(self._claimed(), is_wanted=is_wanted)
+                self._tell_outlived(self._claimed(), every, is_wanted=is_wanted)
         with _reporting("what the program has left could not be looked for"):
             self._notifier.adopt()
         self._oom_kills.close()
@@ -232,7 +233,7 @@ class Run:
             time.sleep(_PAUSE)
         return self._mark.has_ended(since)
 
-    def _tell_crash(self, ending: Ending, *, by_oom_killer: bool) -> None:
+    def _tell_crash(self, ending: Ending, every: Start, *, by_oom_killer: bool) -> None:
         pid = self._child.pid
         progress_at, run = self._mark.progress_at(), self._mark.run()
         ends = self._claimed()
@@ -257,11 +258,11 @@ class Run:
             hung=self._hung,
             unseen=self._unseen(end, ending),
         )
-        every, alike = self._note(death, has_told=has_told)
+        alike = Start(None, tells=False) if has_told else self._note_end(kind_of(death))
         if alike.tells:
             told = replace(death, restarts=every.phrase, holds_back=bool(alike.phrase))
             self._ticket = self._notifier.accept(event_of(told))
-        self._tell_outlived(ends, is_wanted=False)
+        self._tell_outlived(ends, every, is_wanted=False)
 
     def _unseen(self, end: UncleanEnd | None, ending: Ending) -> str:
         """Return which program has died behind a wrapper whose own end does not say so.
@@ -277,29 +278,27 @@ class Run:
     def _claimed(self) -> list[UncleanEnd]:
         return claim_pid(self._program.state_dir, self._child.pid)
 
-    def _tell_outlived(self, ends: Sequence[UncleanEnd], *, is_wanted: bool) -> None:
+    def _tell_outlived(self, ends: Sequence[UncleanEnd], every: Start, *, is_wanted: bool) -> None:
         """Tell of programs that died behind a wrapper, such as a shell, which did not end of that.
 
         Of the child itself the exit code says more. And who was told to stop may kill what it has started.
         """
         told = {How.CRASHED_IN_C} if is_wanted else {How.KILLED, How.CRASHED_IN_C}
         outlived = [end for end in ends if end.how in told and end.pid != self._child.pid]
-        if outlived:
-            start = note_start(self._notes() / "outlived", self._notifier.clock, unclean=True)
-            if start.tells:
-                announce(self._notifier, outlived, start.phrase)
+        if outlived and self._note_end("outlived").tells:
+            announce(self._notifier, outlived, every.phrase)
 
-    def _note(self, death: Death, *, has_told: bool) -> tuple[Start, Start]:
-        """Return what to make of this start among all of the program's, and among those that ended alike.
+    def _note_start(self) -> Start:
+        """Return what to make of this start among all of the program's, however they ended.
 
-        They are noted apart from those that the program notes itself, which would be counted twice.
+        They are noted apart from those that the program notes itself, which would be counted twice; and at the end, so
+        that after a long run those before it are forgotten.
         """
-        clock = self._notifier.clock
-        directory = self._notes()
-        every = note_start(directory, clock, unclean=False)
-        if has_told:
-            return every, Start(None, tells=False)
-        return every, note_start(directory / kind_of(death), clock, unclean=True)
+        return note_start(self._notes(), self._notifier.clock, unclean=False)
+
+    def _note_end(self, kind: str) -> Start:
+        """Return what to make of this end among those of its *kind*."""
+        return note_start(self._notes() / kind, self._notifier.clock, unclean=True)
 
     def _notes(self) -> Path:
         """Return the directory of what is counted of this program."""
