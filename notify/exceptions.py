@@ -161,11 +161,13 @@ class Raised:
         return Outline(clip(self._type, _OUTLINE_TEXT), clip(self._message, _OUTLINE_TEXT), frames)
 
     def summary(self) -> str:
-        """Return its message, or its type when it has none, and what it came of in the end: all that is in one field.
+        """Return its message and what it came of in the end: all that is in one field.
 
-        Raises nothing of the exception's.
+        With its type where the message says nothing without. Raises nothing of the exception's.
         """
         message = clip(self._message, _OUTLINE_TEXT) or self._type
+        if self._type == "KeyError":  # of which the text is no more than the key
+            message = named(self._type, message)
         try:
             origin = _origin(self._printed) if self._printed is not None else ""
         except BaseException as error:  # as above

@@ -130,7 +130,6 @@ def test_a_program_that_does_not_use_this_package_is_served_as_well(supervision:
         "tb_lineno": None,
         "tb_next": None,
         "exception_message": status["exception"]["exception_message"],
-        "exception_type": None,
     }
     assert re.match(r"my-strategy ended with exit code 3 after [\d.]+ s", status["exception"]["exception_message"])
     assert status["started_at"] == status["last_refreshed_at"] <= status["crashed_at"]

@@ -480,7 +480,7 @@ def test_a_class_that_lies_about_its_cause_is_not_asked() -> None:
     [
         (plain, "no liquidity"),
         (chained, "cannot trade (caused by ValueError: no liquidity)"),
-        (in_a_handler, "'missing' (while handling ValueError: no liquidity)"),
+        (in_a_handler, "KeyError: 'missing' (while handling ValueError: no liquidity)"),
         (suppressed, "cannot trade"),
     ],
 )

@@ -69,16 +69,6 @@ def test_a_crash_is_worse_than_no_progress_and_has_its_message() -> None:
     assert (found.state, found.reason, found.crashed_at) == (State.CRASHED, "Boom and more", NOW - 60)
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("KeyError", "KeyError: 'ETH'"), (" a.b\nError ", "a.b Error: 'ETH'"), ("", "'ETH'"), (7, "'ETH'")],
-)
-def test_a_crash_has_the_type_of_its_exception_where_that_is_said(kind: object, reason: str) -> None:
-    exception = {"exception_message": "'ETH'", "exception_type": kind}
-
-    assert verdict(executor_running=False, exception=exception).reason == reason
-
-
 @pytest.mark.parametrize("exception", [None, {}, {"exception_message": ""}, {"exception_message": 7}, "Boom", []])
 def test_a_crash_without_a_message_says_so(exception: object) -> None:
     found = verdict(executor_running=False, exception=exception)

@@ -157,8 +157,8 @@ def test_after_a_crash_the_status_tells_of_it_and_is_still_200(run: RunState, ap
     assert response.json["executor_running"] is False
     assert response.json["crashed_at"] == response.json["last_refreshed_at"] == NOW + 10
     exception = response.json["exception"]
-    assert list(exception) == ["tb_frame", "tb_lineno", "tb_next", "exception_message", "exception_type"]
-    assert (exception["exception_message"], exception["exception_type"]) == ("no price", "ValueError")
+    assert list(exception) == ["tb_frame", "tb_lineno", "tb_next", "exception_message"]
+    assert exception["exception_message"] == "no price"
     assert exception["tb_frame"]["f_code"] == {"co_filename": __file__, "co_name": "fail"}
     assert isinstance(exception["tb_lineno"], int)
     assert exception["tb_next"] is None
@@ -184,7 +184,7 @@ def test_a_message_that_says_nothing_without_its_type_has_it_for_monitors(run: R
     fail(run, KeyError("ETH"))
 
     assert request(app, "/healthz").json["reason"] == "KeyError: 'ETH'"
-    assert request(app, "/status").json["exception"]["exception_type"] == "KeyError"
+    assert request(app, "/status").json["exception"]["exception_message"] == "KeyError: 'ETH'"
 
 
 def test_an_exception_without_a_text_is_named(run: RunState, app: Any) -> None:
@@ -202,24 +202,18 @@ def test_a_failure_without_an_exception_has_none(run: RunState, app: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("assigned", "message", "kind"),
-    [
-        (ValueError("no price"), "no price", "ValueError"),
-        ("no price", "no price", None),
-        ({"a": 1}, {"a": 1}, None),
-        (object(), "<object>", None),
-    ],
+    ("assigned", "message"),
+    [(ValueError("no price"), "no price"), ("no price", "no price"), ({"a": 1}, {"a": 1}), (object(), "<object>")],
     ids=["an exception", "a text", "a dict", "an object"],
 )
 def test_whatever_a_program_assigns_as_its_exception_is_served(
-    run: RunState, app: Any, assigned: object, message: object, kind: str | None
+    run: RunState, app: Any, assigned: object, message: object
 ) -> None:
     run.exception = assigned  # type: ignore[assignment]  # what a program may do
 
     found = request(app, "/status").json["exception"]
 
-    no_frames = dict.fromkeys(("tb_frame", "tb_lineno", "tb_next"))
-    assert found == {**no_frames, "exception_message": message, "exception_type": kind}
+    assert found == {"tb_frame": None, "tb_lineno": None, "tb_next": None, "exception_message": message}
     run.executor_running = False
     assert request(app, "/healthz").json["status"] == "crashed"
 

@@ -32,7 +32,6 @@ def test_of_a_program_that_has_said_nothing_the_beginning_the_end_and_the_reason
     assert (facts["executor_id"], facts["executor_running"]) == ("matic", False)
     assert (facts["started_at"], facts["last_refreshed_at"], facts["crashed_at"]) == (DIED - RAN, DIED - RAN, DIED)
     assert facts["exception"]["exception_message"] == "my-strategy was killed by SIGKILL after 1 min"
-    assert facts["exception"]["exception_type"] is None
     assert (facts["completed_cycle"], facts["cycles"], facts["version"]["tag"]) == (None, 0, None)
 
 

@@ -269,6 +269,6 @@ def test_issue_995_a_crash_is_told_again_until_somebody_has_seen_to_it(executor,
         told += [each.message for each in said]
         clock.advance(60.0)
 
-    assert told[0] == "Gold has crashed: RuntimeError: Big bada boom"
+    assert told[0] == "Gold has crashed: Big bada boom"
     assert len(told) == 3  # at once, and after one hour and two, though three are not over
     assert all("Down for" in each for each in told[1:])

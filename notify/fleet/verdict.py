@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from notify.clip import clip
 from notify.duration import duration
-from notify.exceptions import named
 from notify.plain import clean
 
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
@@ -133,11 +132,8 @@ def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
 
 
 def _failure(exception: object) -> str:
-    said = exception if isinstance(exception, Mapping) else {}
-    message = _word(said.get("exception_message"))
-    if message is None:
-        return "it does not say why it stopped"
-    return clip(named(_word(said.get("exception_type")) or "", message), _TEXT)
+    message = exception.get("exception_message") if isinstance(exception, Mapping) else None
+    return _word(message) or "it does not say why it stopped"
 
 
 def _count(value: object) -> int | None:

@@ -124,11 +124,11 @@ class _Views:
         """Tell whether the run is well. Asks nobody, so that nobody can keep it from answering."""
         told = self._told(documents.OF_HEALTH)
         progress = self._run_state.seconds_without_progress()
-        failed = told["exception"] or {}
-        kind, message = failed.get("exception_type"), failed.get("exception_message")
+        kind = documents.exception_type(self._run_state.exception)
+        message = (told["exception"] or {}).get("exception_message")
         verdict = health.verdict(
             running=bool(told["executor_running"]),
-            failed_of=named(kind or "", message) if isinstance(message, str) else None,
+            failed_of=named(kind, message) if isinstance(message, str) else None,
             progress=progress,
             age=self._clock.monotonic() - self._began,
             stale_after=self._stale_after,

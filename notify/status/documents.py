@@ -31,10 +31,7 @@ def status(facts: Mapping[str, object], redact: Redact, only: Collection[str] = 
     if only:
         served = {key: served[key] for key in only}
     if served.get("exception") is not None:
-        served["exception"] = {
-            **exception(served["exception"]),
-            "exception_type": _type(served["exception"]),
-        }
+        served["exception"] = exception(served["exception"])
     document: dict[str, Any] = plain(served, redact)
     return document
 
@@ -51,9 +48,10 @@ def exception(raised: object) -> dict[str, object]:
     return {**frames, "exception_message": raised.summary()}
 
 
-def _type(assigned: object) -> str | None:
+def exception_type(assigned: object) -> str:
+    """Return the class of what a run has failed of, for which `exception` has no place; empty: nothing was raised."""
     raised = _raised(assigned)
-    return raised.type if isinstance(raised, Raised) else None
+    return raised.type if isinstance(raised, Raised) else ""
 
 
 def _raised(assigned: object) -> object:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from notify.duration import duration
-from notify.exceptions import named
 from notify.fleet.dashboard.details import Details
 from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
@@ -107,7 +106,7 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         interval=duration(interval),
         description=details.metadata.description if details.metadata is not None else "",
         tags=details.metadata.tags if details.metadata is not None else (),
-        failure=named(status.failure_type, status.failure) if status.failure else "",
+        failure=status.failure,
         failure_is_in_traceback=status.failure in traceback,
         frames=status.frames,
         traceback=traceback,

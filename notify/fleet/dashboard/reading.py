@@ -74,14 +74,12 @@ class Status:
 
     Args:
         failure: message of the exception; empty: there is none.
-        failure_type: its class; empty: it does not say, or the message is no exception's.
         frames: its traceback, the outermost first.
         facts: of the run.
         deliveries: by backend; None: it does not say.
     """
 
     failure: str = ""
-    failure_type: str = ""
     frames: tuple[Frame, ...] = ()
     facts: tuple[Fact, ...] = ()
     deliveries: tuple[Delivery, ...] | None = None
@@ -127,7 +125,6 @@ def read_status(status: object) -> Status:
     delivery = told.get("delivery")
     return Status(
         failure=lines(_string(failed.get("exception_message")), _LONG),
-        failure_type=line(_string(failed.get("exception_type"))),
         frames=tuple(_frames(failed)),
         facts=tuple(_facts(told)),
         deliveries=tuple(_deliveries(delivery)) if isinstance(delivery, Mapping) else None,
