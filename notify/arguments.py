@@ -15,17 +15,9 @@ from notify.clip import clip
 from notify.clock import is_time
 from notify.event import Attachment, Event, Matter, Phase, Source, new_id
 from notify.exceptions import Raised
+from notify.interruption import came_from_a_signal
 from notify.levels import parse_level
-from notify.plain import (
-    MAX_ITEMS,
-    MAX_MESSAGE,
-    came_from_a_signal,
-    class_name,
-    clean,
-    keep,
-    keep_fields,
-    safe_str,
-)
+from notify.plain import MAX_ITEMS, MAX_MESSAGE, class_name, clean, keep, keep_fields, safe_str
 from notify.rules.fingerprint import id_of_key
 
 _MAX_FILES = 25 * 2**20  # bytes of all files of an event: more than Discord takes without a paid server

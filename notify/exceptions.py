@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from notify.clip import clip
 from notify.event import ExceptionInfo
-from notify.plain import came_from_a_signal, class_name, clean, safe_str
+from notify.interruption import came_from_a_signal
+from notify.plain import class_name, clean, safe_str
 
 MAX_TRACEBACK = 262_144  # code points: a recursion of a thousand frames is 100 kB
 _MAX_SOURCE = 4 * 2**20  # bytes of a file that source lines are read from; CPython's own longest module has 0.2 MB

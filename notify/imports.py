@@ -4,7 +4,7 @@ import importlib
 import os
 import threading
 
-from notify.plain import came_from_a_signal
+from notify.interruption import came_from_a_signal
 
 _LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a quarter of that
 

@@ -8,15 +8,15 @@ raises is let through, here and below: Ctrl-C, or a handler of the program that 
 """
 
 import math
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from types import CodeType, FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 from notify.clip import clip
+from notify.interruption import came_from_a_signal
 
 MAX_DEPTH = 6
 MAX_ITEMS = 100
@@ -25,7 +25,6 @@ MAX_MESSAGE = 12 * 2**20  # code points of a message or a body: what is longer b
 MAX_TEXT = 32_768  # code points of one string inside fields
 LONG = 2**63  # Elasticsearch's long; rsyslog and syslog-ng clamp beyond it without a word
 
-_VARARGS = 0x04  # inspect.CO_VARARGS, whose module is not imported for it
 _PLACE = 32  # bytes of a place in a list, with the number or the head of the text that is there
 
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, complex})
@@ -41,69 +40,6 @@ def class_name(value: object) -> str:
     """Return the name of the class of *value*. Asks neither the object nor its metaclass, and never raises."""
     name: str = type.__dict__["__name__"].__get__(type(value))
     return name
-
-
-def came_from_a_signal(error: BaseException) -> bool:
-    """Say whether a signal raised *error*: it is KeyboardInterrupt, or a handler of a signal stands in its traceback.
-
-    Those who catch whatever an object raises let this through: it would be a SIGTERM that ends nothing.
-    """
-    if isinstance(error, KeyboardInterrupt):
-        return True
-    if threading.current_thread() is not threading.main_thread():
-        return False  # Python runs handlers in the main thread only
-    handlers = frozenset(_handlers())
-    interrupted: FrameType | None = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        # A handler may have put another one in its place before it raised, be behind a `functools.partial`, or have let
-        # go of the frame that it was given: hence both.
-        if frame.f_code in handlers or (interrupted is not None and _is_given(frame, interrupted)):
-            return True
-        interrupted = frame
-        traceback = traceback.tb_next
-    return False
-
-
-def came_from_outside(error: BaseException) -> bool:
-    """Say whether *error* was raised by none of the objects that we look at: by a signal, or into the calling thread.
-
-    Time limits for threads and gevent do the latter, mostly by what is no Exception, and it comes between any two steps
-    of ours. For who catches what is left when everybody who asks an object has caught what that raises.
-    """
-    if came_from_a_signal(error):
-        return True
-    if issubclass(type(error), Exception):
-        return False
-    module: object = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        module = traceback.tb_frame.f_globals.get("__name__")
-        traceback = traceback.tb_next
-    return type(module) is str and module.startswith("notify.")
-
-
-def _handlers() -> Iterator[CodeType]:
-    import signal  # a program that shows only what can be shown never needs it
-
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
-        if isinstance(code, CodeType):
-            yield code
-
-
-def _is_given(called: FrameType, frame: FrameType) -> bool:
-    """Say whether *frame* is among the arguments of *called*, as Python gives a handler the frame that it interrupts.
-
-    A function of the program's that one of its objects calls so, and which raises, is taken for a handler.
-    """
-    code = called.f_code
-    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _VARARGS)
-    values = called.f_locals
-    given = [values.get(name) for name in code.co_varnames[:count]]
-    return any(each is frame or (type(each) is tuple and any(part is frame for part in each)) for each in given)
 
 
 def safe_str(value: object) -> str:

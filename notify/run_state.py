@@ -7,7 +7,8 @@ from decimal import Decimal
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
 from notify.exceptions import Raised
-from notify.plain import came_from_a_signal, class_name
+from notify.interruption import came_from_a_signal
+from notify.plain import class_name
 
 
 class RunState:

@@ -13,8 +13,9 @@ from weakref import WeakSet
 from notify import diagnostics
 from notify.arguments import caller, event_of
 from notify.errors import ConfigError
+from notify.interruption import came_from_a_signal
 from notify.notifier import Notifier, current_notifier
-from notify.plain import came_from_a_signal, class_name
+from notify.plain import class_name
 from notify.rules.threshold import WELL, Limits
 
 _REMIND_EVERY = 3600.0  # seconds

@@ -20,7 +20,7 @@ FLOORS: dict[str, int] = {
     **dict.fromkeys(
         ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0
     ),
-    **dict.fromkeys(["ordinal", "table"], 0),
+    **dict.fromkeys(["interruption", "ordinal", "table"], 0),
     **dict.fromkeys(
         ["arguments", "setting", "route_setting", "settings", "misspelt", "env_file", "rules", "run_state"], 1
     ),

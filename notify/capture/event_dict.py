@@ -4,7 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from notify.plain import came_from_a_signal, safe_str
+from notify.interruption import came_from_a_signal
+from notify.plain import safe_str
 
 NOT_FIELDS = frozenset(
     {"event", "level", "timestamp", "exc_info", "exception", "stack", "stack_info", "topic", "logger"}

@@ -16,7 +16,8 @@ from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.clock import YEAR_10000
 from notify.delivery.intake import HEAVY, Intake
-from notify.plain import SCALARS, came_from_outside, class_name, safe_str
+from notify.interruption import came_from_outside
+from notify.plain import SCALARS, class_name, safe_str
 from notify.reported import report_of
 from notify.threads import idents
 

@@ -10,7 +10,8 @@ from typing import Any
 from notify.clip import clip
 from notify.clock import is_time
 from notify.event import Source
-from notify.plain import MAX_ITEMS, MAX_TEXT, came_from_a_signal, class_name, clean, safe_repr, safe_str
+from notify.interruption import came_from_a_signal
+from notify.plain import MAX_ITEMS, MAX_TEXT, class_name, clean, safe_repr, safe_str
 
 STANDARD = tuple(LogRecord("", 0, "", 0, "", (), None).__dict__)
 """Attributes that every record has; extras come after them, since makeRecord() adds them last."""

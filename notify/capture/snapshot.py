@@ -29,15 +29,8 @@ from notify.clip import clip
 from notify.delivery.ticket import Ticket
 from notify.event import Event, event_of_record
 from notify.exceptions import Raised
-from notify.plain import (
-    MAX_MESSAGE,
-    SCALARS,
-    came_from_a_signal,
-    clean,
-    keep,
-    keep_fields,
-    safe_repr,
-)
+from notify.interruption import came_from_a_signal
+from notify.plain import MAX_MESSAGE, SCALARS, clean, keep, keep_fields, safe_repr
 from notify.plain import weight as weight_of
 from notify.reported import report_of
 from notify.rules.fingerprint import Subject, subject_of_log

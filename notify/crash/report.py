@@ -16,8 +16,9 @@ from notify.crash.seen import seen_by
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, new_id
 from notify.exceptions import Raised, leaves
+from notify.interruption import came_from_a_signal
 from notify.notifier import Notifier, get_notifier
-from notify.plain import came_from_a_signal, class_name, clean, safe_str
+from notify.plain import class_name, clean, safe_str
 from notify.reported import Report, claim, report_of, withdraw
 
 TAIL = 30  # log lines that go with a crash

@@ -23,9 +23,10 @@ from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead, durable_among
 from notify.event import Event, Matter, Phase
+from notify.interruption import came_from_a_signal
 from notify.levels import TRADE
 from notify.locks import Condition
-from notify.plain import came_from_a_signal, class_name
+from notify.plain import class_name
 from notify.rules.fingerprint import id_of_key
 from notify.rules.routing import Route, least_level
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from notify.plain import came_from_a_signal
+from notify.interruption import came_from_a_signal
 
 FOR_EVER = threading.TIMEOUT_MAX / 2
 """Seconds: over a century, and from any moment on a wait that Python takes."""

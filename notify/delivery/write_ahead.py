@@ -8,8 +8,8 @@ from notify.backend import Backend, durable
 from notify.delivery.folding.judged import Judged
 from notify.delivery.intake import Draft, Kept
 from notify.event import Event
+from notify.interruption import came_from_a_signal
 from notify.levels import severity
-from notify.plain import came_from_a_signal
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite

@@ -9,9 +9,10 @@ from notify import diagnostics
 from notify.arguments import caller, event_of
 from notify.capture.event_dict import NOT_FIELDS, body_of, exception_of
 from notify.event import Event, Source
+from notify.interruption import came_from_a_signal
 from notify.levels import parse_level
 from notify.notifier import current_notifier
-from notify.plain import came_from_a_signal, clean, safe_str
+from notify.plain import clean, safe_str
 from notify.threads import is_ours
 
 # Whose frames lie between the program's call and ours.

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from notify.event import Attachment, Event, ExceptionInfo, Source
-from notify.plain import came_from_a_signal, safe_str
+from notify.interruption import came_from_a_signal
+from notify.plain import safe_str
 from notify.rules import mnemonic, secret_values
 from notify.rules.secret_names import is_secret, weight
 from notify.rules.secret_search import SecretSearch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from notify import diagnostics
 from notify.clock import Clock, SystemClock
 from notify.exceptions import named
-from notify.plain import came_from_a_signal, class_name
+from notify.interruption import came_from_a_signal
+from notify.plain import class_name
 from notify.run_state import RunState
 from notify.status import documents, health, metrics
 from notify.status.asked import Asked, Busy

@@ -17,9 +17,10 @@ from notify.delivery.folding.posted import Posted
 from notify.delivery.intake import Draft
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event, Matter, Phase
+from notify.interruption import came_from_a_signal
 from notify.levels import severity
 from notify.locks import Turn
-from notify.plain import came_from_a_signal, class_name
+from notify.plain import class_name
 from notify.rules.fingerprint import Subject, id_of_key
 from notify.rules.grouping import Grouping, Lanes
 from notify.rules.matter import Going

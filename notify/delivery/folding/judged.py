@@ -8,8 +8,9 @@ from notify.delivery.intake import Draft
 from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
+from notify.interruption import came_from_a_signal
 from notify.levels import severity
-from notify.plain import came_from_a_signal, class_name
+from notify.plain import class_name
 
 if TYPE_CHECKING:
     from notify.delivery.folding.front import Folding

@@ -28,7 +28,7 @@ from notify.delivery.outbox.upkeep import LOG_BYTES, Numbers, Upkeep, counted, t
 from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
-from notify.plain import came_from_a_signal
+from notify.interruption import came_from_a_signal
 
 _PATIENCE = 0.5  # seconds that a lane waits for other processes: less than a fork waits for a lane
 _IMPATIENCE = 0.02  # the same when others were waited for in vain

@@ -14,7 +14,8 @@ from notify.fleet.dashboard.icons import Icons
 from notify.fleet.dashboard.reading import LEVELS
 from notify.fleet.dashboard.rows import listing, row
 from notify.fleet.dashboard.text import line
-from notify.plain import came_from_a_signal, class_name
+from notify.interruption import came_from_a_signal
+from notify.plain import class_name
 from notify.status.auth import CHALLENGE, Readers
 
 if TYPE_CHECKING:

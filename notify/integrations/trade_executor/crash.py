@@ -10,9 +10,10 @@ from notify import diagnostics
 from notify.capture.event_dict import exception_in
 from notify.crash.report import report_from_hook
 from notify.integrations.trade_executor.redaction import redaction
+from notify.interruption import came_from_a_signal
 from notify.levels import severity
 from notify.notifier import Notifier, current_notifier
-from notify.plain import came_from_a_signal, class_name
+from notify.plain import class_name
 
 _WHERE = "the main loop"
 _LOOP = "tradeexecutor.cli"
