@@ -4,7 +4,7 @@
 ours, and turn what was kept into what strict JSON can hold.
 
 An object may raise anything when it is looked at, SystemExit too, and is marked as unprintable. Only what a signal
-raises is let through, here and below: Ctrl-C, or a handler of the program that ends it, is no doing of the object.
+raises is let through (see `interruption`): Ctrl-C, or a handler of the program that ends it, is no doing of the object.
 """
 
 import math

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from notify.capture import context, deferred, handler, ring
-from notify.capture.deferred import note_template
+from notify.capture.deferred import allow_deferring
 from notify.capture.handler import IntakeHandler
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
@@ -45,7 +45,7 @@ class Both:
 
     def info(self, *said: Any, **how: Any) -> None:
         """Log what has been logged before: of a template that is not known a snapshot is taken."""
-        note_template(said[0])
+        allow_deferring(said[0])
         self.logger.info(*said, **how)
 
     def take(self) -> Event:
@@ -234,8 +234,8 @@ def test_templates_that_a_program_makes_up_are_not_remembered_for_good(monkeypat
     monkeypatch.setattr(deferred, "narrow", set())
 
     for number in range(10_000):
-        note_template(f"pair {number}: %s")
-    note_template("x" * 100_000)
+        allow_deferring(f"pair {number}: %s")
+    allow_deferring("x" * 100_000)
 
     assert 0 < len(deferred.narrow) <= 4096
     assert max(map(len, deferred.narrow)) < 1024

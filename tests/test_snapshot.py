@@ -583,7 +583,7 @@ def test_a_record_whose_parts_will_not_be_looked_at_is_an_event(odd: dict[str, o
     record = logging.makeLogRecord({"msg": "said", "levelno": logging.ERROR, **odd})
 
     snapshot = Snapshot(record)
-    snapshot.note_template(record)  # as the handler does from WARNING on
+    snapshot.prepare_subject(record)  # as the handler does from WARNING on
 
     assert snapshot.event().exception is None
     assert snapshot.event().message.startswith("said") or "msg" in odd

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from notify.capture.log_record import NO_EXTRAS, Origin, common_of, fields_of, topic_in, unformatted
+from notify.capture.log_record import NO_EXTRAS, Place, common_of, fields_of, topic_in, unformatted
 from notify.event import Event, event_of_record
 from notify.plain import clean
 
@@ -16,10 +16,10 @@ narrow: set[str] = set()
 must be done once, and by who asks for it."""
 _WIDE = re.compile(r"%[-+ #0-9.]*(?:\*|\d{3})")  # a width or a precision that is an argument, or 100 and more
 
-DeferredRecord = tuple[Origin, float, int, str, tuple[object, ...], dict[Any, object], int]
+DeferredRecord = tuple[Place, float, int, str, tuple[object, ...], dict[Any, object], int]
 """What is kept of a record whose arguments and extras are scalars, and whose message is formatted later.
 
-The values of `log_record.ORIGIN`, UTC epoch seconds, severity in logging's numbers, the template, its arguments, the
+The values of `log_record.PLACE`, UTC epoch seconds, severity in logging's numbers, the template, its arguments, the
 extras, which may have any names and are nobody else's, and about how many characters all that has.
 """
 
@@ -39,12 +39,12 @@ def _together(deferred: Sequence[DeferredRecord]) -> list[Event]:
     # Of these there may be very many: what is called costs more than what it does. Those of a loop come in a row.
     events: list[Event] = []
     add = events.append
-    known: Origin | None = None
-    for origin, time, level, template, args, extras, _ in deferred:
-        if origin != known:
-            logger, usual, source = common_of(origin)
+    known: Place | None = None
+    for place, time, level, template, args, extras, _ in deferred:
+        if place != known:
+            logger, usual, source = common_of(place)
             # 7.0 equals 7, and a sound record must not get what was made of an odd one. The other way round it may.
-            known = origin if _SOUND.issuperset(map(type, origin)) else None
+            known = place if _SOUND.issuperset(map(type, place)) else None
         fields, topic = extras, usual
         for name, value in extras.items():  # none of them is long
             if (
@@ -63,7 +63,7 @@ def _together(deferred: Sequence[DeferredRecord]) -> list[Event]:
     return events
 
 
-def note_template(template: object) -> None:
+def allow_deferring(template: object) -> None:
     """Note whether messages of *template* may be deferred, from the next one on. Raises nothing, thread-safe."""
     if type(template) is str and len(template) < _LONGEST and template not in narrow and not _WIDE.search(template):
         if len(narrow) >= _TEMPLATES:

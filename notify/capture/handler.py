@@ -9,9 +9,9 @@ from threading import get_ident
 from notify import diagnostics
 from notify.capture import context
 from notify.capture.context import STRUCTLOG
-from notify.capture.deferred import DeferredRecord, events_of, narrow, note_template
+from notify.capture.deferred import DeferredRecord, allow_deferring, events_of, narrow
 from notify.capture.event_dict import exception_in
-from notify.capture.log_record import BEFORE_LAST, LAST, origin_of
+from notify.capture.log_record import BEFORE_LAST, LAST, place_of
 from notify.capture.ring import RingBuffer
 from notify.capture.snapshot import Snapshot
 from notify.clock import YEAR_10000
@@ -92,7 +92,7 @@ class IntakeHandler(logging.Handler):
                         elif kind not in SCALARS:
                             weight += HEAVY
                     if weight < HEAVY and len(intake.waiting) < intake.capacity and (not args or template in narrow):
-                        deferred = (origin_of(attributes), created, level, template, args, extras, weight)
+                        deferred = (place_of(attributes), created, level, template, args, extras, weight)
         except BaseException as error:  # it is no ordinary record, then
             if came_from_outside(error):
                 raise
@@ -114,8 +114,8 @@ class IntakeHandler(logging.Handler):
             self._ring.append(snapshot)
             if snapshot.logger == ASYNCIO and _is_said(record):
                 return
-            snapshot.note_template(record)
-            note_template(getattr(record, "msg", None))
+            snapshot.prepare_subject(record)
+            allow_deferring(getattr(record, "msg", None))
             self._intake.accept(snapshot)
         except BaseException as error:  # guarantee 1: a log call raises nothing into the program but what is its own
             if came_from_outside(error):

@@ -20,11 +20,11 @@ BEFORE_LAST = len(STANDARD) - 1
 NO_EXTRAS = frozenset(STANDARD) | {"message", "asctime", "taskName"}
 """The others are set by formatters and handlers that saw the record before us, and are no one's extras."""
 
-ORIGIN = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
+PLACE = ("name", "levelname", "pathname", "lineno", "funcName", "process", "threadName")
 """Where a record comes from. Many come from one place, so what is made of these is remembered."""
-origin_of = itemgetter(*ORIGIN)
+place_of = itemgetter(*PLACE)
 """Takes these of the attributes of a record."""
-Origin = tuple[Any, ...]
+Place = tuple[Any, ...]
 """Their values."""
 
 Common = tuple[str, str, Source]
@@ -89,14 +89,14 @@ def fields_of(extras: Mapping[Any, object]) -> dict[str, object]:
     return fields
 
 
-def common_of(origin: Origin) -> Common:
+def common_of(place: Place) -> Common:
     """Return what all records of one place have in common. Never raises an Exception."""
     try:
-        return _cached_common(*origin)
+        return _cached_common(*place)
     except Exception as error:  # odd records may hold what cannot be hashed, or will not be
         if came_from_a_signal(error):
             raise
-        return _make_common(*origin)
+        return _make_common(*place)
 
 
 def _make_common(

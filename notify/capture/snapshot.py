@@ -14,11 +14,11 @@ from notify.capture.log_record import (
     BEFORE_LAST,
     LAST,
     NO_EXTRAS,
-    ORIGIN,
+    PLACE,
     common_of,
     fields_of,
     integer_of,
-    origin_of,
+    place_of,
     text_of,
     time_of,
     topic_in,
@@ -51,7 +51,7 @@ class Snapshot:
     """
 
     __slots__ = (
-        "_body", "_created", "_extras", "_is_reported", "_origin", "_template", "exception", "level", "message",
+        "_body", "_created", "_extras", "_is_reported", "_place", "_template", "exception", "level", "message",
         "weight",
     )  # fmt: skip
 
@@ -61,10 +61,10 @@ class Snapshot:
         # All that is asked of the record, in two calls: each is dear on a thread that has just woken up.
         attributes = record.__dict__
         try:
-            self._origin = origin_of(attributes)
+            self._place = place_of(attributes)
             message, args, level, self._created, exc_info, exc_text, self._body = _parts_of(attributes)
         except KeyError:  # a filter has removed one of them, or it is a property of the program's own class
-            self._origin = tuple(getattr(record, name, None) for name in ORIGIN)
+            self._place = tuple(getattr(record, name, None) for name in PLACE)
             message, args, level, self._created, exc_info, exc_text, self._body = (
                 getattr(record, name, None) for name in _PARTS
             )
@@ -147,22 +147,22 @@ class Snapshot:
     @property
     def level_name(self) -> str:
         """Name of the level, as the record has it."""
-        return text_of(self._origin[1])
+        return text_of(self._place[1])
 
     @property
     def logger(self) -> str:
         """Name of the logger."""
-        return text_of(self._origin[0])
+        return text_of(self._place[0])
 
-    def note_template(self, record: LogRecord) -> None:
-        """Remember what the message was before its arguments were put in."""
+    def prepare_subject(self, record: LogRecord) -> None:
+        """Remember what `subject` asks for: the message as it was before its arguments were put in, for one."""
         template, args = getattr(record, "msg", None), getattr(record, "args", None)
         has_args = bool(args) if type(args) in (tuple, dict) else args is not None
         self._template = template if has_args and type(template) is str else self.message
         self._is_reported = _is_reported(record)
 
     def subject(self) -> Subject | None:
-        """Return what the record is about, None when it is sent whatever was sent before. See `note_template`."""
+        """Return what the record is about, None when it is sent whatever was sent before. See `prepare_subject`."""
         topic = self._extras.get("topic")
         if type(topic) is not str or not topic:
             topic = topic_of(self.level_name)
@@ -173,7 +173,7 @@ class Snapshot:
 
     def event(self) -> Event:
         """Make the event of it. May be called more than once; never raises an Exception."""
-        logger, usual, source = common_of(self._origin)
+        logger, usual, source = common_of(self._place)
         fields = fields_of(self._extras)
         topic = topic_in(fields, usual)
         message, exception = self.message, self.exception
