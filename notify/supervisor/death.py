@@ -213,7 +213,7 @@ def _facts(death: Death) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _memory_peak(ending: Ending) -> str | None:
-    """Return the most memory that the program had; None when that may as well be the supervisor's."""
+def _memory_peak(ending: Ending) -> str:
+    """Return the most memory that the program had; or at most had, where it may as well have been the supervisor."""
     peak = ending.usage.ru_maxrss
-    return f"{peak / 2**10:.1f} MiB" if peak > ending.own_peak else None  # KiB on Linux: getrusage(2)
+    return f"{'' if peak > ending.own_peak else 'at most '}{peak / 2**10:.1f} MiB"  # KiB on Linux: getrusage(2)
