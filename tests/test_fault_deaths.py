@@ -12,7 +12,7 @@ import pytest
 from children import ended
 from lanes import LONG, die
 from outboxes import an_event, everything_in, opened
-from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
+from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader, urgent_last
 
 from notify.backends.discord import DiscordBackend
 from notify.backends.memory import MemoryBackend
@@ -98,8 +98,9 @@ def test_fault_03_a_message_whose_answer_was_not_noted_comes_twice_with_the_same
         with trader("set_up().close(20)", state=state, discord=discord) as process:
             ended(process)
 
-        assert titles(discord) == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH", KILLED]
-        first, second, again, _ = [embed["footer"]["text"] for embed in discord.embeds]
+        embeds = urgent_last(discord.embeds)
+        assert [embed["title"] for embed in embeds] == ["Bought 1 ETH", "Bought 2 ETH", "Bought 2 ETH", KILLED]
+        first, second, again, _ = [embed["footer"]["text"] for embed in embeds]
         assert second == again != first
 
 

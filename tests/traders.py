@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from children import ended, running
 
@@ -55,12 +56,21 @@ def trader(
 
 def titles(discord: FakeDiscord) -> list[str]:
     """Return what *discord* has got, an item an event."""
-    return [str(embed.get("title") or embed.get("description")) for embed in discord.embeds]
+    return list(map(_title, discord.embeds))
+
+
+def urgent_last(embeds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return *embeds* with what is said of earlier runs behind the others: it is urgent, and may overtake them."""
+    return sorted(embeds, key=lambda embed: _title(embed).startswith("🆘 The last run"))
+
+
+def _title(embed: dict[str, Any]) -> str:
+    return str(embed.get("title") or embed.get("description"))
 
 
 def delivered_by_the_next_start(state: Path) -> list[str]:
-    """Return what is left in *state*, as a Discord gets it that works."""
+    """Return what is left in *state*, as a Discord gets it that works, and then what is said of earlier runs."""
     with FakeDiscord() as discord:
         with trader("set_up().close(20)", state=state, discord=discord) as process:
             ended(process)
-        return titles(discord)
+        return list(map(_title, urgent_last(discord.embeds)))
