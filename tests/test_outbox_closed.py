@@ -3,7 +3,8 @@
 import logging
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from outboxes import ALL, an_event, everything_in, opened, output, running, works_again
@@ -227,9 +228,11 @@ class Held:
     def __init__(self) -> None:
         self.waited: list[float] = []
 
-    def acquire(self, *, timeout: float) -> bool:
-        self.waited.append(timeout)
-        return False
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[bool]:
+        self.waited.append(seconds)
+        yield False
+        raise RuntimeError  # as `locks.Turn` does: there is nothing to let go of
 
 
 def test_who_comes_after_the_end_waits_a_second_for_others(state, monkeypatch):
