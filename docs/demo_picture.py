@@ -20,8 +20,10 @@ def main() -> None:
     """Run it and write the picture."""
     command = [sys.executable, "-m", "notify", "demo", "--days", str(DAYS), "--speed", "50"]
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False).stdout
-    printed = printed.replace(f"{Path(notify.__file__).parents[1]}/", "")  # where it happens to be installed
+    shown = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    printed = shown.stdout.replace(f"{Path(notify.__file__).parents[1]}/", "")  # where it happens to be installed
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ notify demo\n" + printed.rstrip()), overflow="crop", no_wrap=True)
     picture = Path(__file__).with_name("demo.svg")

@@ -14,13 +14,14 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
-from children import python
+from children import ended, python, running
 from crashes import run as run_program
 from crashes import run_both
 
 import notify
 from notify.backends.memory import MemoryBackend
-from notify.crash import hooks, report
+from notify.crash import hooks, report, turn
+from notify.delivery.ticket import Ticket
 from notify.notifier import Notifier
 from notify.testing import FakeClock
 
@@ -364,6 +365,46 @@ def test_one_crash_is_one_report_however_many_see_it(tmp_path: Path, code: str, 
 )
 def test_output_and_exit_code_are_what_they_would_have_been(tmp_path: Path, code: str) -> None:
     run_both(tmp_path, code)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "crash", ["raise ValueError('no price')", "threading.Thread(target=lambda: int('no price')).start()"]
+)
+def test_where_both_go_to_one_place_the_event_stands_above_pythons_traceback_and_whole(crash: str) -> None:
+    slow = """
+    from notify.backends.stdout import StdoutBackend
+    send = StdoutBackend.send
+    StdoutBackend.send = lambda self, events, /: threading.Event().wait(0.1) or send(self, events)
+    """
+    with running("import threading\nos.dup2(1, 2)", slow, SETUP, crash, NOTIFY_STDOUT="json") as process:
+        lines = ended(process).lines
+
+    (event,) = (number for number, line in enumerate(lines) if line.startswith("{"))
+    assert json.loads(lines[event])["topic"] == "crash"
+    assert event == 0
+    assert lines[-1].startswith("ValueError: ")
+
+
+@pytest.mark.parametrize(
+    ("err", "waits"),
+    [("a", True), ("b", False), ("closed", False), ("none", False)],
+)
+def test_only_who_writes_to_the_same_place_waits_for_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, err: str, waits: bool
+) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(Ticket, "wait_for", lambda self, backend, timeout: waited.append(backend))
+    ticket = Ticket("1", changed=threading.Condition())
+    with (tmp_path / "a").open("a") as stdout, (tmp_path / err).open("a") as stderr:
+        if err == "closed":
+            stderr.close()
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "stderr", None if err == "none" else stderr)
+        turn.let_stdout_first(ticket)
+        monkeypatch.undo()
+
+    assert waited == ["stdout"] * waits
 
 
 def test_what_ends_the_program_is_told_to_whoever_wants_to_know_after_the_report(

@@ -28,6 +28,19 @@ def test_a_ticket_waits_for_every_backend_and_no_longer() -> None:
     assert answers == [{"discord": DELIVERED, "logstash": "rejected: too long"}]
 
 
+def test_who_waits_for_one_backend_waits_for_no_other() -> None:
+    ticket = make()
+    ticket.routed({"stdout": PENDING, "discord": PENDING})
+    waiting = threading.Thread(target=ticket.wait_for, args=("stdout", 60))
+    waiting.start()
+    ticket.settle("stdout", DELIVERED)
+    waiting.join(30)
+    assert not waiting.is_alive()
+
+    ticket.wait_for("logstash", 60)  # which does not get it
+    assert ticket.wait(0)["discord"] == PENDING
+
+
 def test_the_deadline_of_a_wait_leaves_the_rest_pending() -> None:
     ticket = make()
     ticket.routed({"discord": PENDING, "logstash": PENDING})

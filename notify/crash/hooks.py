@@ -62,7 +62,12 @@ def _install_main(notifier: Notifier, ending: Callable[[], object], crashed: Cal
             if is_crash:
                 ending()
             if is_crash and report_from_hook(
-                exception, where="the main thread", notifier=notifier, traceback=traceback, folds=False
+                exception,
+                where="the main thread",
+                notifier=notifier,
+                traceback=traceback,
+                folds=False,
+                is_printed=True,
             ):
                 crashed()
         finally:
@@ -100,7 +105,13 @@ def _install_threads(notifier: Notifier) -> Callable[[], None]:
             # sys.exit() in a thread ends that thread, and the hook is called all the same.
             if installed and exception is not None and not is_wanted(exception, (SystemExit,)):
                 name = args.thread.name if args.thread is not None else "unknown"
-                report_from_hook(exception, where=f"thread {name}", notifier=notifier, traceback=args.exc_traceback)
+                report_from_hook(
+                    exception,
+                    where=f"thread {name}",
+                    notifier=notifier,
+                    traceback=args.exc_traceback,
+                    is_printed=True,
+                )
         finally:
             previous(args)
 

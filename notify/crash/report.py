@@ -13,6 +13,7 @@ from typing import NamedTuple
 from notify import diagnostics
 from notify.crash.content import circumstances, text_of, traceback_of
 from notify.crash.seen import seen_by
+from notify.crash.turn import let_stdout_first
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Source, new_id
 from notify.exceptions import Raised, leaves
@@ -74,6 +75,7 @@ def report_from_hook(
     traceback: TracebackType | None = None,
     folds: bool = True,
     may_end: bool = True,
+    is_printed: bool = False,
 ) -> bool:
     """Report what a hook was given. Raises no Exception: the program has trouble enough, and its own hooks come next.
 
@@ -84,6 +86,7 @@ def report_from_hook(
         traceback: put on an exception that has none of its own.
         folds: report only one of those alike in ten minutes, with how many were held back. Not for the program's end.
         may_end: whether the program may end of it.
+        is_printed: whether Python prints it on standard error next.
 
     Returns whether *exception* is reported, now or before. One that is held back is not.
     """
@@ -92,13 +95,16 @@ def report_from_hook(
             return False
         if traceback is not None and traceback_of(exception) is None:
             BaseException.with_traceback(exception, traceback)
-        is_reported = _made(exception, where, notifier, folds=folds).is_reported
+        made = _made(exception, where, notifier, folds=folds)
     except Exception as error:  # noqa: BLE001 - see above
         diagnostics.report("crash hook", f"a crash could not be reported: {class_name(error)}")
         return False
-    if is_reported and may_end:
+    if made.is_reported and may_end:
         _tell_listeners()
-    return is_reported
+    if made.is_reported and is_printed:
+        with suppress(Exception):
+            let_stdout_first(made.ticket)
+    return made.is_reported
 
 
 def is_wanted(exception: BaseException, ends: tuple[type[BaseException], ...]) -> bool:

@@ -53,6 +53,11 @@ class Ticket:
                 self._changed.wait(remaining)
             return dict(self._outcomes or {})
 
+    def wait_for(self, backend: str, timeout: float) -> None:
+        """Wait until *backend* has settled the event or does not get it, *timeout* seconds at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._routed and (self._outcomes or {}).get(backend) != PENDING, timeout)
+
     def stored(self) -> None:
         """Note that the event is on disk. For who writes it there, before its caller goes on."""
         self.durable = True
