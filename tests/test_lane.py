@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Rejected, RetryLater
-from notify.event import Event
+from notify.event import Event, Matter, Phase
 from notify.testing import FakeClock
 
 # ---- what becomes of events
@@ -240,6 +241,20 @@ def test_what_is_left_at_the_end_is_dropped_with_a_reason(
     assert lane.pending() == 0
     assert backend.closed
     assert "lane0: dropped 2 of its events: closed before they could be sent" in capsys.readouterr().err
+
+
+def test_counts_that_are_left_at_the_end_are_named_as_what_they_are(
+    bench: Bench, clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane = bench.lane(MemoryBackend(fail_with=[RetryLater(after=60)]))
+    said = Event(id="1", time=0.0, message="gas", level=logging.WARNING, matter=Matter("1", Phase.ANNOUNCED))
+    lane.put([Entry.of(event, None) for event in (said, replace(said, matter=Matter("1", Phase.COUNTED, 5)))])
+    clock.next_wait()
+
+    lane.stop()
+    lane.join(5)
+
+    assert "dropped 2 of its events: closed before they could be sent, 1 of them counts" in capsys.readouterr().err
 
 
 def test_what_comes_after_the_end_is_dropped_with_a_reason(bench: Bench) -> None:

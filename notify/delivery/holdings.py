@@ -10,6 +10,7 @@ from notify.delivery.disk import Disk
 from notify.delivery.queue import Entry, LaneQueue
 from notify.delivery.tally import Tally
 from notify.delivery.ticket import CLOSED, FOLDED, HANDED_OVER, Ticket
+from notify.event import Event, Phase
 
 if TYPE_CHECKING:
     from notify.delivery.absence import Home
@@ -162,6 +163,8 @@ class Holdings:
             self._tally.dropped[reason] += len(lost)
             self._settle(lost, f"dropped: {reason}")
             said = f"{reason} before they could be sent" if reason == CLOSED else reason
+            if counts := sum(_is_count(entry.event) for entry in lost):
+                said += f", {counts} of them counts of repeats"
             diagnostics.report(f"dropped {self.name}", f"{self.name}: dropped {len(lost)} of its events: {said}")
 
     def _come_back(self, entry: Entry) -> Entry:
@@ -177,6 +180,10 @@ class Holdings:
                 entry.ticket.settle(self.name, outcome)
         if entries:
             self._settled.notify_all()
+
+
+def _is_count(event: Event) -> bool:
+    return event.matter is not None and event.matter.phase is Phase.COUNTED
 
 
 def stored_ids(entries: Sequence[Entry]) -> list[str]:
