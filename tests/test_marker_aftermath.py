@@ -83,7 +83,7 @@ def test_the_facts_say_when_it_ran_and_how_long(notifier, backend):
         "process": 4711,
         "started": "2026-01-01 00:00:00 UTC",
         "last progress": "2026-01-02 01:01:01 UTC",
-        "ran for at least": "1 day, 1:01:01",
+        "ran for at least": "1 d 1 h",
         "version": "v1.4.2",
         "completed_cycle": "17",
         "cycles": 18,

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from notify.crash.identity import is_child
 from notify.crash.marker import RunMarker
 from notify.crash.restarts import note_start
 from notify.crash.unclean import How, UncleanEnd, claim
+from notify.duration import duration
 from notify.event import Attachment
 from notify.notifier import Notifier
 from notify.run_state import RunState
@@ -116,13 +117,12 @@ def _file(fault: str) -> Attachment:
 
 
 def _facts(end: UncleanEnd) -> dict[str, object]:
-    ran = _ran_for(end)
     facts = {
         "program": end.program or None,
         "process": end.pid,
         "started": _time(end.started_at),
         "last progress": _time(end.last_progress_at),
-        "ran for at least": None if ran is None else str(ran),
+        "ran for at least": _ran_for(end),
         "version": end.facts.version or None,
         "completed_cycle": end.facts.completed_cycle or None,
         "cycles": end.facts.cycles,
@@ -130,11 +130,11 @@ def _facts(end: UncleanEnd) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _ran_for(end: UncleanEnd) -> timedelta | None:
+def _ran_for(end: UncleanEnd) -> str | None:
     """Return how long it ran until its last sign of life; None if nobody knows, or the clock was set back."""
     if end.started_at is None or end.last_progress_at is None or end.last_progress_at < end.started_at:
         return None
-    return timedelta(seconds=round(end.last_progress_at - end.started_at))
+    return duration(end.last_progress_at - end.started_at)
 
 
 def _time(at: float | None) -> str | None:
