@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notify.backends.text import is_table, sections
 from notify.crash.run_file import Facts
 from notify.supervisor.child import Ending
 from notify.supervisor.death import (
@@ -94,6 +95,14 @@ def test_after_how_many_cycles_it_ended_is_said_before_where(cycles, said):
     assert event.body.startswith(f"It ended after {said}.\n")
     assert 'File "a.py", line 1' in event.body
     assert event.fields["cycles"] == cycles
+
+
+def test_what_is_said_in_words_is_not_shown_in_the_font_of_the_stack_below_it():
+    event = event_of(death(-11, fault=FAULT, facts=Facts(cycles=2), holds_back=True))
+
+    words, stack = sections(event.body)
+    assert words.startswith("It ended after 2 cycles.\nNot each end like this is told")
+    assert (is_table(words), is_table(stack)) == (False, True)
 
 
 @pytest.mark.parametrize(("own_peak", "said"), [(2047, "2.0 MiB"), (2048, "at most 2.0 MiB")])

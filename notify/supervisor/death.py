@@ -5,6 +5,7 @@ import os
 import signal
 from dataclasses import dataclass
 
+from notify.backends.text import SECTION_BREAK
 from notify.clip import clip
 from notify.crash import fault as faults
 from notify.crash.run_file import NOTHING_SAID, Facts
@@ -138,8 +139,9 @@ def event_of(death: Death) -> Event:
     if not trace and death.ending.exit_code - BY_SIGNAL in _CRASHES:
         trace, lines = _fault_in(lines)
     shown = faults.crashed_thread(trace)
-    told = [shown] if shown and len(shown) <= _LONG else []
-    is_file = bool(trace) and trace not in told
+    stack = shown if len(shown) <= _LONG else ""
+    is_file = bool(trace) and trace != stack
+    told = []
     if cycles := death.facts.cycles:
         told.insert(0, f"It ended after {cycles:,} cycle{'' if cycles == 1 else 's'}.")
     if death.unseen:
@@ -149,11 +151,12 @@ def event_of(death: Death) -> Event:
         told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
     if death.holds_back:
         told.append("Not each end like this is told: in ten minutes the 1st, 2nd, 5th, 10th, 20th, 50th … of a row.")
+    parts = ["\n".join(told), stack]
     return Event(
         id=new_id(death.at),
         time=death.at,
         message=title(death),
-        body=clean("\n".join(told)),
+        body=clean(f"\n{SECTION_BREAK}\n".join(filter(None, parts))),
         level=logging.CRITICAL,
         topic="crash",
         fields=_facts(death),
