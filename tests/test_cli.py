@@ -634,6 +634,16 @@ def test_doctor_warns_of_what_a_third_partys_backend_finds_unfit(monkeypatch: py
     assert backend.closed
 
 
+def test_doctor_warns_of_a_third_partys_backend_whose_settings_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "load", lambda name, env: None)
+
+    result = invoke("doctor", "--json", env=PAGER)
+    offline = invoke("doctor", "--json", env={**PAGER, "UNIT_TESTING": "true"})
+
+    assert found(result)["NOTIFY_BACKENDS"] == ("warning", "pager is installed, and not set up")
+    assert found(offline)["NOTIFY_BACKENDS"] == ("ok", "pager")
+
+
 def test_doctor_says_offline_that_events_would_go_to_the_relay() -> None:
     env = {"NOTIFY_RELAY_URL": "redis://queue", "DISCORD_WEBHOOK_URL": WEBHOOK, "LOGSTASH_SERVER": "logs"}
 

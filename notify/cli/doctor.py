@@ -61,6 +61,7 @@ def findings(env: Mapping[str, str]) -> list[Finding]:
         subject, _, text = str(error).partition(": ")
         return _replaced(found, [Finding(subject, WRONG, text)])
     found += _outbox(config, reached)
+    found = _replaced(found, _unset_backends(config, reached))
     found += _unknown_fallbacks(config, routes)
     found += [_destination(name, backend, _described(routes[name])) for name, backend in reached.items()]
     if not reached:
@@ -144,6 +145,15 @@ def _is_on(config: Settings, setting: Setting[bool]) -> bool:
         return config.get(setting)
     except ConfigError:
         return False
+
+
+def _unset_backends(config: Settings, reached: Mapping[str, Backend]) -> list[Finding]:
+    """Name the backends of others that are to be loaded, and find nothing in the settings that turns them on."""
+    if any(_is_on(config, setting) for setting in _OFFLINE):
+        return []
+    setting = settings.NOTIFY_BACKENDS
+    unset = [name for name in config.get(setting) if name not in reached]
+    return [Finding(setting.name, WARNING, f"{name} is installed, and not set up") for name in unset]
 
 
 def _unknown_fallbacks(config: Settings, routes: Mapping[str, Route]) -> list[Finding]:
