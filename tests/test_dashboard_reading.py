@@ -176,7 +176,8 @@ def test_the_traceback_of_the_failure_is_looked_for_among_those_that_were_logged
     newer = Record(NOW, "error", 40, "", "Traceback\nKeyError: later")
 
     assert traceback_of("Boom", [newer, older]) == older.traceback
-    assert traceback_of("something else", [newer, older]) == newer.traceback
+    assert traceback_of("Boom (caused by OSError: no disk)", [newer, older]) == older.traceback
+    assert traceback_of("something else", [newer, older]) == ""
     assert traceback_of("Boom", []) == ""
 
 

@@ -141,7 +141,7 @@ def event_of(death: Death) -> Event:
     shown = faults.crashed_thread(trace)
     stack = shown if len(shown) <= _LONG else ""
     is_file = bool(trace) and trace != stack
-    told = []
+    told: list[str] = []
     if cycles := death.facts.cycles:
         told.insert(0, f"It ended after {cycles:,} cycle{'' if cycles == 1 else 's'}.")
     if death.unseen:

@@ -154,10 +154,13 @@ def wanted(records: Sequence[Record], level: str) -> tuple[Record, ...]:
 
 
 def traceback_of(failure: str, records: Sequence[Record]) -> str:
-    """Return the newest traceback of *records* that ends with *failure*, or else the newest; empty: there is none."""
-    found = [record.traceback for record in records if record.traceback and record.number >= LEVELS["error"]]
-    last = failure.strip().splitlines()[-1:] or [""]
-    return next((text for text in found if last[0] and last[0] in text), found[0] if found else "")
+    """Return the newest traceback of *records* that ends with *failure*; empty: there is none.
+
+    One of another failure would tell a lie, and what `/status` has of this one is shown where none is found.
+    """
+    said = failure.partition(" (caused by ")[0].strip().splitlines()
+    found = (record.traceback for record in records if record.number >= LEVELS["error"])
+    return next((text for text in found if said and text.rstrip().endswith(said[-1])), "")
 
 
 def _record(told: Mapping[object, object]) -> Record:
