@@ -107,7 +107,6 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         description=details.metadata.description if details.metadata is not None else "",
         tags=details.metadata.tags if details.metadata is not None else (),
         failure=status.failure,
-        failure_is_in_traceback=status.failure in traceback,
         frames=status.frames,
         traceback=traceback,
         facts=status.facts,
