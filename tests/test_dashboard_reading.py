@@ -177,7 +177,9 @@ def test_the_traceback_of_the_failure_is_looked_for_among_those_that_were_logged
 
     assert traceback_of("Boom", [newer, older]) == older.traceback
     assert traceback_of("Boom (caused by OSError: no disk)", [newer, older]) == older.traceback
-    assert traceback_of("something else", [newer, older]) == ""
+    noted = Record(NOW, "error", 40, "", "Traceback\nOSError: full\nwhile it wrote the report")
+    assert traceback_of("full", [newer, noted]) == noted.traceback
+    assert traceback_of("something else", [newer, noted, older]) == ""
     assert traceback_of("Boom", []) == ""
 
 

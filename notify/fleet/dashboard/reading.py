@@ -154,13 +154,18 @@ def wanted(records: Sequence[Record], level: str) -> tuple[Record, ...]:
 
 
 def traceback_of(failure: str, records: Sequence[Record]) -> str:
-    """Return the newest traceback of *records* that ends with *failure*; empty: there is none.
+    """Return the newest traceback of *records* that has a line of *failure*; empty: there is none.
 
-    One of another failure would tell a lie, and what `/status` has of this one is shown where none is found.
+    One of another failure would tell a lie, and what `/status` has of this one is shown where none is found. The line
+    need not be the last: notes of an exception stand below it.
     """
     said = failure.partition(" (caused by ")[0].strip().splitlines()
     found = (record.traceback for record in records if record.number >= LEVELS["error"])
-    return next((text for text in found if said and text.rstrip().endswith(said[-1])), "")
+    return next((text for text in found if said and _has_line(text, said[-1])), "")
+
+
+def _has_line(traceback: str, end: str) -> bool:
+    return any(line.rstrip().endswith(end) for line in traceback.splitlines())
 
 
 def _record(told: Mapping[object, object]) -> Record:
