@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from notify import diagnostics, misspelt, settings, threads
 from notify.bootstrap.logged import listen_to_logging
-from notify.bootstrap.made import made, open_outbox, redactor
+from notify.bootstrap.parts import make_notifier, open_outbox, redactor
 from notify.bootstrap.seen import at_end_of_serving, be_seen, serving, status_url, stop_serving
 from notify.crash import asyncio_errors, children, hooks, stay, unraisable
 from notify.crash.identity import is_child
@@ -174,7 +174,7 @@ def _set_up(
     served = None if is_child() else serving(config)
     hang_after = config.get(settings.NOTIFY_HANG_AFTER)
     redact = redactor(config)
-    notifier, reached = made(config, backends or {}, redact)
+    notifier, reached = make_notifier(config, backends or {}, redact)
     run = _Run(None if env is None else dict(env), env_file, redact)
     try:
         _begin(notifier, run, config, served, redact, heard=bool(reached), signals=signals, hang_after=hang_after)

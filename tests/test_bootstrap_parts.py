@@ -10,7 +10,7 @@ from set_up import QUIET, bare_root
 
 import notify
 from notify.backends.memory import MemoryBackend
-from notify.bootstrap import front, made
+from notify.bootstrap import front, parts
 from notify.errors import ConfigError
 from notify.notifier import current_notifier
 
@@ -59,13 +59,13 @@ def test_a_setting_that_is_unusable_is_found_before_anything_is_opened(state: Pa
     assert not state.exists()
 
 
-@pytest.mark.parametrize("module", [made, front], ids=["before there is a notifier", "after that"])
+@pytest.mark.parametrize("module", [parts, front], ids=["before there is a notifier", "after that"])
 def test_what_is_opened_is_closed_when_the_rest_does_not_come_about(
     state: Path, monkeypatch: pytest.MonkeyPatch, module: object
 ) -> None:
     root = bare_root()
     before = open_now()
-    monkeypatch.setattr(module, "Notifier" if module is made else "_mark_run", interrupted)
+    monkeypatch.setattr(module, "Notifier" if module is parts else "_mark_run", interrupted)
 
     backends = [the_call_raises(state, KeyboardInterrupt) for _ in range(3)]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from notify.rules.redaction import Redactor
 
 
-def made(
+def make_notifier(
     config: Settings, backends: Mapping[str, object], redact: "Redactor"
 ) -> tuple[Notifier, Mapping[str, Backend]]:
     """Return a notifier that delivers to what *config* and the program ask for, and the backends that it has.
