@@ -158,15 +158,15 @@ def _set_up(
 ) -> tuple[Notifier, list[str]]:
     """Return the notifier, and what threads of ours would import."""
     global _asked_for
+    asked = (None if env is None else dict(env), env_file, None if backends is None else dict(backends))
     existing = current_notifier()
     if existing is not None and not existing.closed:
         existing.attach()  # dictConfig() and the like may have taken the handler off meanwhile
         if (run := _runs.get(existing)) is not None and run.redactor is not None:
             run.redactor.learn(Settings(os.environ).secrets())  # a program may read a file of its own meanwhile
-        if _asked(env, env_file, backends) not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
+        if asked not in (_NOTHING, _asked_for):  # a notebook's cell may run many times
             diagnostics.report("setup", "setup() was called again: its arguments are ignored")
         return existing, []
-    asked = _asked(env, env_file, backends)
     config = Settings(above_file(os.environ if env is None else env, env_file))
     misspelt.report(config)
     for name, why in without_effect(config):
@@ -227,15 +227,6 @@ def _begin(
         notifier.at_close(unhandle)
     if hang_after:
         notifier.at_close(_watch(notifier, hang_after))
-
-
-def _asked(
-    env: Mapping[str, str] | None,
-    env_file: str | os.PathLike[str] | None,
-    backends: Mapping[str, object] | None,
-) -> tuple[object, ...]:
-    """Return what `setup()` was asked for, so that it can be compared."""
-    return (None if env is None else dict(env), env_file, None if backends is None else dict(backends))
 
 
 def _mark_run(notifier: Notifier, config: Settings) -> "RunMarker":
