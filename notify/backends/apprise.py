@@ -231,10 +231,10 @@ def _send(notifier: "Apprise", message: _Message, files: Sequence[Attachment]) -
 def _type_of(level: int) -> Any:
     from apprise import NotifyType
 
-    grade = severity(level)
-    if grade >= logging.ERROR:
+    level = severity(level)
+    if level >= logging.ERROR:
         return NotifyType.FAILURE
-    return NotifyType.WARNING if grade >= logging.WARNING else NotifyType.INFO
+    return NotifyType.WARNING if level >= logging.WARNING else NotifyType.INFO
 
 
 def _ways(event: Event, service: Any) -> Iterator[tuple[Sequence[Attachment], Sequence[Attachment]]]:

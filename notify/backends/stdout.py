@@ -210,12 +210,12 @@ def _text_renderer(colors: bool, destination: str | None) -> Callable[[Event], s
 
 def _style(level: int) -> str:
     """Return the colour of what people look for; ordinary lines stay plain, so that these stand out."""
-    weight = severity(level)
-    if weight >= logging.ERROR:
+    level = severity(level)
+    if level >= logging.ERROR:
         return _RED
-    if weight >= logging.WARNING:
+    if level >= logging.WARNING:
         return _YELLOW
-    return _GREEN if weight > logging.INFO else ""
+    return _GREEN if level > logging.INFO else ""
 
 
 def _unused(name: str, shown: Mapping[str, object]) -> str:

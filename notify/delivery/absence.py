@@ -146,11 +146,11 @@ class Absence:
         known = self._passed.pop(matter.id, NOTSET)
         if matter.phase is not Phase.ANNOUNCED:
             return False
-        gravity = severity(event.level)
-        self._passed[matter.id] = max(known, gravity)
+        level = severity(event.level)
+        self._passed[matter.id] = max(known, level)
         if len(self._passed) > _MATTERS:
             del self._passed[next(iter(self._passed))]
-        return gravity <= known
+        return level <= known
 
     def send_home(self) -> None:
         """Give what this lane has in the place of others back to them: it can do no more for it than they can."""

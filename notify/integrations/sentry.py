@@ -74,7 +74,6 @@ def _name_level(said: Any, record: logging.LogRecord | None) -> None:
     is_known = type(level) is str and level in _KNOWN
     if record is not None:
         if not is_known:
-            weight = severity(record.levelno)
-            said["level"] = next((name for least, name in _NAMES if weight >= least), "debug")
+            said["level"] = next((name for least, name in _NAMES if severity(record.levelno) >= least), "debug")
     elif not (is_known or level is None or (type(level) is str and not level)):
         said["level"] = "info"  # a crumb of the program's own making; one without a level is info to Sentry

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from logging import CRITICAL
 from typing import NamedTuple
 
+from notify import levels
 from notify.event import Event, Phase
-from notify.levels import severity
 from notify.rules.fingerprint import Subject
 from notify.rules.matter import Going, is_told_of_a_row
 from notify.rules.storm import Held, Storm
@@ -69,12 +69,14 @@ class Grouping:
 
     # ---- what happens
 
-    def judge(self, subject: Subject, gravity: int, wanted: frozenset[str], now: float) -> tuple[Verdict, Going | None]:
+    def judge(
+        self, subject: Subject, severity: int, wanted: frozenset[str], now: float
+    ) -> tuple[Verdict, Going | None]:
         """Say what becomes of an event, and of which announced matter it is.
 
         Args:
             subject: what it is about.
-            gravity: its severity, in logging's numbers.
+            severity: in logging's numbers.
             wanted: the backends that would get it, those that do not fold among them.
             now: see above.
         """
@@ -83,18 +85,18 @@ class Grouping:
             self._forget(going, now)
             going = None
         folding = wanted & self.lanes.folding
-        holds = bool(folding) and gravity < CRITICAL and not subject.living and self.storm.is_full(now)
+        holds = bool(folding) and severity < CRITICAL and not subject.living and self.storm.is_full(now)
         if going is None:
             if holds:
-                self.storm.hold(folding, subject.id, gravity, now)
+                self.storm.hold(folding, subject.id, severity, now)
                 return Verdict.HOLD, None
             self.storm.count(now)
             going = Going(id=subject.id, named=subject.named, since=now, last=now)
-            self._announce(going, gravity, wanted, now)
+            self._announce(going, severity, wanted, now)
             return Verdict.ANNOUNCE, going
-        is_told = gravity <= going.severity and wanted <= going.told | going.elsewhere
+        is_told = severity <= going.severity and wanted <= going.told | going.elsewhere
         if holds and not is_told:
-            self.storm.hold(folding, subject.id, gravity, now)
+            self.storm.hold(folding, subject.id, severity, now)
             return Verdict.HOLD, None
         was_quiet = now - going.last >= self._interval
         going.count += 1
@@ -103,7 +105,7 @@ class Grouping:
         if subject.living or (again and not holds):
             if not subject.living:
                 self.storm.count(now)
-            self._announce(going, gravity, wanted, now)
+            self._announce(going, severity, wanted, now)
             return Verdict.ANNOUNCE, going
         self._place(going)
         self._schedule(going)
@@ -117,7 +119,7 @@ class Grouping:
             last = min(event.time, now)
             going = Going(id=subject_id, named=event.key is not None, since=last, last=last)
             # It is told now, and the next change of its message comes as long after it as ever.
-            self._announce(going, severity(event.level), frozenset({backend}), now)
+            self._announce(going, levels.severity(event.level), frozenset({backend}), now)
             going.describe(event)
         else:
             going.told |= {backend}
@@ -278,8 +280,8 @@ class Grouping:
 
     # ---- inside
 
-    def _announce(self, going: Going, gravity: int, wanted: frozenset[str], now: float) -> None:
-        going.severity = max(going.severity, gravity)
+    def _announce(self, going: Going, severity: int, wanted: frozenset[str], now: float) -> None:
+        going.severity = max(going.severity, severity)
         if going.told <= wanted:  # otherwise somebody does not get this, and waits for the count
             going.shown = going.summed = going.count
         if not wanted <= going.told:

@@ -22,10 +22,10 @@ class Silence:
 
     def __call__(self, event: Event) -> bool:
         """Say whether *event* makes no sound."""
-        weight = severity(event.level)
-        if weight >= logging.CRITICAL:
+        level = severity(event.level)
+        if level >= logging.CRITICAL:
             return False
-        return event.topic in self.topics if self.topics is not None else weight <= severity(self.level)
+        return event.topic in self.topics if self.topics is not None else level <= severity(self.level)
 
     def __str__(self) -> str:
         return str(self.topics) if self.topics is not None else level_name(self.level)

@@ -154,8 +154,8 @@ def _look(event: Event) -> tuple[int, str]:
     """Return the colour and the emoji of *event*, by its level unless it says that something is over."""
     if event.matter is not None and event.matter.phase is Phase.RESOLVED:
         return GREEN, RESOLVED
-    grade = severity(event.level)
-    return next(((colour, emoji) for least, colour, emoji in _LOOKS if grade >= least), _DEFAULT_LOOK)
+    level = severity(event.level)
+    return next(((colour, emoji) for least, colour, emoji in _LOOKS if level >= least), _DEFAULT_LOOK)
 
 
 def _author(event: Event) -> dict[str, str] | None:

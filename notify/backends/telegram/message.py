@@ -70,8 +70,8 @@ def fits(part: Sequence[Block], limit: int) -> bool:
 
 
 def _emoji(level: int) -> str:
-    grade = severity(level)
-    return next((sign for least, sign in _EMOJI if grade >= least), "")
+    level = severity(level)
+    return next((sign for least, sign in _EMOJI if level >= least), "")
 
 
 def _within(blocks: Sequence[Block], room: int) -> list[Block]:
