@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from notify.delivery.attempt import LONGEST_WAIT, Outcome, Verdict, attempt
+from notify.delivery.attempt import LONGEST_WAIT, Disposition, Outcome, attempt
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Event
 
@@ -34,17 +34,17 @@ def raising(error: BaseException) -> Outcome:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_backend_says_how_many_of_the_first_events_arrived(count: int) -> None:
-    assert answering(count) == Outcome(Verdict.DELIVERED, count)
+    assert answering(count) == Outcome(Disposition.DELIVERED, count)
 
 
 @pytest.mark.parametrize("answer", [None, 0, -1, -(10**400), False, True, "two", 2.0, [1, 2], float("nan")])
 def test_an_answer_that_is_no_count_means_that_the_first_arrived(answer: object) -> None:
-    assert answering(answer) == Outcome(Verdict.DELIVERED, 1)
+    assert answering(answer) == Outcome(Disposition.DELIVERED, 1)
 
 
 @pytest.mark.parametrize("answer", [4, 99, 10**400])
 def test_more_than_there_were_did_not_arrive(answer: int) -> None:
-    assert answering(answer) == Outcome(Verdict.DELIVERED, len(EVENTS))
+    assert answering(answer) == Outcome(Disposition.DELIVERED, len(EVENTS))
 
 
 def test_a_number_that_cannot_be_compared_counts_all_the_same() -> None:
@@ -55,7 +55,7 @@ def test_a_number_that_cannot_be_compared_counts_all_the_same() -> None:
         __lt__ = __gt__ = __le__ = __ge__ = __eq__ = _refuse  # type: ignore[assignment]  # the point
         __hash__ = int.__hash__
 
-    assert answering(Evil(2)) == Outcome(Verdict.DELIVERED, 2)
+    assert answering(Evil(2)) == Outcome(Disposition.DELIVERED, 2)
 
 
 def test_a_number_that_lies_about_itself_is_taken_for_what_it_is() -> None:
@@ -71,7 +71,7 @@ def test_a_number_that_lies_about_itself_is_taken_for_what_it_is() -> None:
 
     outcome = answering(Liar(2))
 
-    assert outcome == Outcome(Verdict.DELIVERED, 2)
+    assert outcome == Outcome(Disposition.DELIVERED, 2)
     assert type(outcome.delivered) is int  # or the lie would live on in the counts
 
 
@@ -92,7 +92,7 @@ def test_a_send_that_has_not_run_yet_has_delivered_nothing(send: object) -> None
     outcome = answering(send())  # type: ignore[operator]  # either is a function
     gc.collect()  # Python would warn here that nobody awaited it, which fails the test
 
-    assert (outcome.verdict, outcome.delivered) == (Verdict.BUG, 0)
+    assert (outcome.disposition, outcome.delivered) == (Disposition.BUG, 0)
     assert "asynchronous" in outcome.reason
 
 
@@ -101,7 +101,7 @@ def test_a_future_has_delivered_nothing() -> None:
     future = loop.create_future()
     loop.close()
 
-    assert answering(future).verdict is Verdict.BUG
+    assert answering(future).disposition is Disposition.BUG
 
 
 # ---- errors
@@ -114,21 +114,21 @@ class Bug(Exception):
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (RetryLater(), Outcome(Verdict.AGAIN, reason="try again later")),
-        (RetryLater(after=7.5, reason="busy"), Outcome(Verdict.AGAIN, after=7.5, reason="busy")),
-        (Rejected("too long"), Outcome(Verdict.REJECTED, reason="too long")),
-        (Gone("no such webhook"), Outcome(Verdict.GONE, reason="no such webhook")),
-        (ConnectionResetError("reset"), Outcome(Verdict.AGAIN, reason="ConnectionResetError")),
-        (TimeoutError("slow"), Outcome(Verdict.AGAIN, reason="TimeoutError")),
-        (DeliveryError("neither"), Outcome(Verdict.BUG, reason="neither")),
-        (Bug("https://discord.com/api/webhooks/1/token"), Outcome(Verdict.BUG, reason="Bug")),
-        (SystemExit(1), Outcome(Verdict.BUG, reason="SystemExit")),
-        (KeyboardInterrupt(), Outcome(Verdict.BUG, reason="KeyboardInterrupt")),
-        (GeneratorExit(), Outcome(Verdict.BUG, reason="GeneratorExit")),
+        (RetryLater(), Outcome(Disposition.AGAIN, reason="try again later")),
+        (RetryLater(after=7.5, reason="busy"), Outcome(Disposition.AGAIN, after=7.5, reason="busy")),
+        (Rejected("too long"), Outcome(Disposition.REJECTED, reason="too long")),
+        (Gone("no such webhook"), Outcome(Disposition.GONE, reason="no such webhook")),
+        (ConnectionResetError("reset"), Outcome(Disposition.AGAIN, reason="ConnectionResetError")),
+        (TimeoutError("slow"), Outcome(Disposition.AGAIN, reason="TimeoutError")),
+        (DeliveryError("neither"), Outcome(Disposition.BUG, reason="neither")),
+        (Bug("https://discord.com/api/webhooks/1/token"), Outcome(Disposition.BUG, reason="Bug")),
+        (SystemExit(1), Outcome(Disposition.BUG, reason="SystemExit")),
+        (KeyboardInterrupt(), Outcome(Disposition.BUG, reason="KeyboardInterrupt")),
+        (GeneratorExit(), Outcome(Disposition.BUG, reason="GeneratorExit")),
     ],
     ids=repr,
 )
-def test_each_error_has_its_verdict_and_only_our_own_are_quoted(error: BaseException, outcome: Outcome) -> None:
+def test_each_error_has_its_disposition_and_only_our_own_are_quoted(error: BaseException, outcome: Outcome) -> None:
     assert raising(error) == outcome
 
 
@@ -155,7 +155,7 @@ def test_an_error_without_its_parts_is_still_of_its_kind() -> None:
         def __init__(self) -> None:
             pass  # and so it has no `after`
 
-    assert raising(Mute()).verdict is Verdict.AGAIN
+    assert raising(Mute()).disposition is Disposition.AGAIN
 
 
 @pytest.mark.parametrize("refusal", [RuntimeError, SystemExit, KeyboardInterrupt])
@@ -168,7 +168,7 @@ def test_a_wait_that_cannot_be_looked_at_is_a_bug(refusal: type[BaseException]) 
         def after(self) -> float | None:  # type: ignore[override]  # the point
             raise refusal
 
-    assert raising(Hiding()) == Outcome(Verdict.BUG, reason="an error that cannot be looked at")
+    assert raising(Hiding()) == Outcome(Disposition.BUG, reason="an error that cannot be looked at")
 
 
 @pytest.mark.parametrize("refusal", [RuntimeError, SystemExit, KeyboardInterrupt])
@@ -177,7 +177,7 @@ def test_an_error_that_cannot_be_printed_raises_nothing(refusal: type[BaseExcept
         def __str__(self) -> str:
             raise refusal
 
-    assert raising(Mute("x")).verdict in {Verdict.REJECTED, Verdict.BUG}
+    assert raising(Mute("x")).disposition in {Disposition.REJECTED, Disposition.BUG}
 
 
 def test_an_error_whose_class_hides_its_name_raises_nothing() -> None:
@@ -189,9 +189,9 @@ def test_an_error_whose_class_hides_its_name_raises_nothing() -> None:
     class Hidden(Exception, metaclass=Nameless):
         pass
 
-    verdict = raising(Hidden()).verdict  # pytest would look at the class if it were in the assertion
+    disposition = raising(Hidden()).disposition  # pytest would look at the class if it were in the assertion
 
-    assert verdict is Verdict.BUG
+    assert disposition is Disposition.BUG
 
 
 def test_an_error_that_lies_about_its_class_raises_nothing() -> None:
@@ -200,7 +200,7 @@ def test_an_error_that_lies_about_its_class_raises_nothing() -> None:
         def __class__(self) -> NoReturn:  # type: ignore[override]  # the point
             raise RuntimeError("no")
 
-    assert raising(Liar()).verdict is Verdict.BUG
+    assert raising(Liar()).disposition is Disposition.BUG
 
 
 def test_a_reason_is_short_and_valid_text() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notify.delivery.attempt import Outcome, Verdict
+from notify.delivery.attempt import Disposition, Outcome
 from notify.delivery.retry import PROBE_INTERVAL, Retry
 
 
@@ -12,7 +12,7 @@ def _no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(after: float) -> Outcome:
-    return Outcome(Verdict.AGAIN, after=after)
+    return Outcome(Disposition.AGAIN, after=after)
 
 
 def test_who_asks_for_less_than_a_second_again_and_again_waits_as_one_who_says_nothing_from_the_third_time_on() -> None:
@@ -38,4 +38,4 @@ def test_a_success_has_short_waits_believed_again() -> None:
 
 
 def test_a_destination_that_is_gone_is_probed_in_its_own_time() -> None:
-    assert Retry().wait(Outcome(Verdict.GONE)) == PROBE_INTERVAL
+    assert Retry().wait(Outcome(Disposition.GONE)) == PROBE_INTERVAL

@@ -16,7 +16,7 @@ _SHORTEST_WAIT = 0.1  # seconds, also for a destination that keeps saying "at on
 _REASON_LENGTH = 300  # characters of an error text in stats() and outcomes
 
 
-class Verdict(Enum):
+class Disposition(Enum):
     """What became of the first of the events."""
 
     DELIVERED = auto()
@@ -34,13 +34,13 @@ class Outcome(NamedTuple):
     """What one attempt led to.
 
     Args:
-        verdict: on the first of the events.
+        disposition: of the first of the events.
         delivered: how many of the first events arrived.
         after: seconds until the next attempt is welcome; None when the destination asks for no wait.
         reason: what was wrong, for people.
     """
 
-    verdict: Verdict
+    disposition: Disposition
     delivered: int = 0
     after: float | None = None
     reason: str = ""
@@ -54,7 +54,7 @@ def attempt(backend: Backend, events: Sequence[Event]) -> Outcome:
         try:
             return _failed(error)
         except BaseException:  # noqa: BLE001 - the error object itself is hostile
-            return Outcome(Verdict.BUG, reason="an error that cannot be looked at")
+            return Outcome(Disposition.BUG, reason="an error that cannot be looked at")
 
 
 def welcome_in(backend: Backend) -> float:
@@ -68,20 +68,22 @@ def welcome_in(backend: Backend) -> float:
 def _delivered(answer: object, most: int) -> Outcome:
     if isawaitable(answer) or isgenerator(answer) or isasyncgen(answer):
         getattr(answer, "close", int)()  # or Python warns that nobody awaited it
-        return Outcome(Verdict.BUG, reason="send() is asynchronous: a lane calls it from a thread, and awaits nothing")
+        return Outcome(
+            Disposition.BUG, reason="send() is asynchronous: a lane calls it from a thread, and awaits nothing"
+        )
     count = int.__int__(answer) if isinstance(answer, int) else 1  # a class of its own may lie about what is more
-    return Outcome(Verdict.DELIVERED, min(max(1, count), most))
+    return Outcome(Disposition.DELIVERED, min(max(1, count), most))
 
 
 def _failed(error: BaseException) -> Outcome:
     reason = _describe(error)
     if isinstance(error, RetryLater):
-        return Outcome(Verdict.AGAIN, after=_welcome(getattr(error, "after", None)), reason=reason)
+        return Outcome(Disposition.AGAIN, after=_welcome(getattr(error, "after", None)), reason=reason)
     if isinstance(error, Rejected):
-        return Outcome(Verdict.REJECTED, reason=reason)
+        return Outcome(Disposition.REJECTED, reason=reason)
     if isinstance(error, Gone):
-        return Outcome(Verdict.GONE, reason=reason)
-    return Outcome(Verdict.AGAIN if isinstance(error, OSError) else Verdict.BUG, reason=reason)
+        return Outcome(Disposition.GONE, reason=reason)
+    return Outcome(Disposition.AGAIN if isinstance(error, OSError) else Disposition.BUG, reason=reason)
 
 
 def _welcome(after: object) -> float | None:

@@ -7,7 +7,7 @@ from notify import diagnostics, threads
 from notify.backend import Backend, folds, in_order, max_batch, passes_matters
 from notify.clock import Clock
 from notify.delivery.absence import AT_ONCE, Absence, StandIn
-from notify.delivery.attempt import Outcome, Verdict, attempt, welcome_in
+from notify.delivery.attempt import Disposition, Outcome, attempt, welcome_in
 from notify.delivery.disk import Disk, NoDisk
 from notify.delivery.holdings import Holdings, stored_ids
 from notify.delivery.queue import CAPACITY, Entry, LaneQueue
@@ -278,13 +278,13 @@ class Lane(Holdings):
 
     def _finish(self, batch: list[Entry], outcome: Outcome) -> None:
         """Do what *outcome* asks for."""
-        verdict = self._retry.judge(batch[0], outcome)
-        if verdict is Verdict.DELIVERED:
+        disposition = self._retry.judge(batch[0], outcome)
+        if disposition is Disposition.DELIVERED:
             self._acknowledge(batch[: outcome.delivered])
-        elif verdict is Verdict.REJECTED:
+        elif disposition is Disposition.REJECTED:
             self._reject(batch[0], outcome.reason)
         else:
-            if verdict is Verdict.GONE:
+            if disposition is Disposition.GONE:
                 self._absence.begin(outcome.reason)  # first, so that who closes the notifier waits for the stand-in
             after = self._retry.wait(outcome)
             if outcome.after is None and self._absence.is_gone and self._absence.stand_in is not None:

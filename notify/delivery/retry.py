@@ -1,6 +1,6 @@
 """When a lane tries again, and with how many events, by what its last attempts led to."""
 
-from notify.delivery.attempt import Outcome, Verdict
+from notify.delivery.attempt import Disposition, Outcome
 from notify.delivery.backoff import Backoff
 
 PROBE_INTERVAL = 600.0  # seconds between attempts at a destination that said it is gone
@@ -25,17 +25,17 @@ class Retry:
         """Whether the next attempt is to be made with one event only, which may be what the destination fails at."""
         return self._suspect is not None or self._failures >= _TRIES_TOGETHER
 
-    def judge(self, first: object, outcome: Outcome) -> Verdict:
-        """Return the verdict on *first*, the first event of a batch. A bug that comes again and again rejects it."""
-        if outcome.verdict is not Verdict.BUG:
-            return outcome.verdict
+    def judge(self, first: object, outcome: Outcome) -> Disposition:
+        """Return what became of *first*, the first event of a batch. A bug that comes again and again rejects it."""
+        if outcome.disposition is not Disposition.BUG:
+            return outcome.disposition
         self._bugs = self._bugs + 1 if first is self._suspect else 1
         self._suspect = first
-        return Verdict.REJECTED if self._bugs >= _TRIES_OF_A_BUG else Verdict.BUG
+        return Disposition.REJECTED if self._bugs >= _TRIES_OF_A_BUG else Disposition.BUG
 
     def wait(self, outcome: Outcome) -> float:
         """Return in how many seconds what was not delivered is tried again."""
-        if outcome.verdict is Verdict.GONE:
+        if outcome.disposition is Disposition.GONE:
             return PROBE_INTERVAL
         if outcome.after is None:
             self._failures += 1
