@@ -18,9 +18,10 @@ MAX_LINES = 400
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["event", "levels", "errors", "backend", "clock", "clip", "plain", "exceptions", "version"], 0),
     **dict.fromkeys(
-        ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"], 0
+        ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"],
+        0,
     ),
-    **dict.fromkeys(["interruption", "ordinal", "table"], 0),
+    **dict.fromkeys(["interruption", "ordinal", "table", "file_lock"], 0),
     **dict.fromkeys(
         ["arguments", "setting", "route_setting", "settings", "misspelt", "env_file", "rules", "run_state"], 1
     ),

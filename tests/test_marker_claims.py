@@ -191,11 +191,11 @@ def test_an_end_that_somebody_claims_between_our_look_and_our_lock_is_his(state,
 
     def slow(descriptor: int, operation: int) -> None:
         if not his:
-            monkeypatch.setattr(unclean.fcntl, "flock", lock)
+            monkeypatch.setattr(fcntl, "flock", lock)
             his.extend(claimed(state))
         lock(descriptor, operation)
 
-    monkeypatch.setattr(unclean.fcntl, "flock", slow)
+    monkeypatch.setattr(fcntl, "flock", slow)
 
     assert claimed(state) == []
     assert len(his) == 1

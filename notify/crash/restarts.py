@@ -1,10 +1,8 @@
 """How often the program was started lately, so that one that dies again and again does not say so each time."""
 
-import fcntl
 import json
 import math
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from notify.clock import Clock
 from notify.delivery.state_dir import StateDirError, open_private, prepare
+from notify.file_lock import lock_within, unlock
 from notify.ordinal import ordinal
 
 _WINDOW = 600.0  # seconds
@@ -19,7 +18,6 @@ _REMEMBERED = 100  # starts; a program that starts more often is not counted any
 _MAX_ROW = 10**9  # a row that is longer was not written by this module
 _MAX_BYTES = 16_384  # of the file: several times what as many starts need
 _PATIENCE = 0.5  # seconds for another process to note its own start, which takes it a millisecond
-_PAUSE = 0.01  # seconds between two tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +102,14 @@ def _locked(path: Path) -> Iterator[int]:
     """Open the file and hold its lock. Raises `OSError` when another process keeps that."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
-        give_up = time.monotonic() + _PATIENCE
-        while not _lock(descriptor):
-            if time.monotonic() >= give_up:
-                raise TimeoutError
-            time.sleep(_PAUSE)
+        if not lock_within(descriptor, _PATIENCE):
+            raise TimeoutError
         try:
             yield descriptor
-        finally:  # a child that was forked meanwhile has a copy of the descriptor, and must not keep the lock
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            unlock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(descriptor: int) -> _Noted:

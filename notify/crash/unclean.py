@@ -1,6 +1,5 @@
 """What became of runs that did not come to an orderly end, found by the marker that each of them has left."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from notify.crash.run_file import (
     pid_of,
 )
 from notify.delivery.state_dir import StateDirError, open_private, prepare
+from notify.file_lock import try_lock, unlock
 
 _AT_ONCE = 100  # ends claimed by one start; each takes a descriptor, and macOS allows 256 by default
 _MOST_OF_FAULT = 2 * 2**20  # bytes that are read of a C traceback: 100 threads of 100 frames at most, says faulthandler
@@ -171,16 +171,14 @@ class _Marker:
         self._descriptor = open_private(path, os.O_RDWR)
 
     def close(self) -> None:
-        # Not by closing alone: a child forked meanwhile has a copy, and must not keep the lock.
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        unlock(self._descriptor)
         os.close(self._descriptor)
 
     def lock(self) -> bool:
         """Take the lock, and say whether that was possible: the run is over, and nobody else has claimed it."""
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
-        except (BlockingIOError, FileNotFoundError):
+            return try_lock(self._descriptor) and os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
+        except FileNotFoundError:
             return False
 
     def lock_soon(self, give_up: float) -> bool:

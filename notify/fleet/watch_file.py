@@ -1,6 +1,5 @@
 """Keeps what `notify watch` knows in the state directory, so that its next run repeats nothing."""
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Self
 from notify import diagnostics
 from notify.clock import Clock
 from notify.delivery.state_dir import StateDirError, open_private, prepare
+from notify.file_lock import try_lock
 from notify.fleet.fleet_json import NewerVersion, decode, encode
 from notify.fleet.outages import Fleet
 
@@ -43,10 +43,9 @@ class WatchFile:
         try:
             prepare(directory)
             self._lock = open_private(directory / "watch.lock", os.O_RDWR | os.O_CREAT)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise AnotherWatch(f"{directory}: another `notify watch` has this state directory") from None
+            if not try_lock(self._lock):
+                self.close()
+                raise AnotherWatch(f"{directory}: another `notify watch` has this state directory")
         except (StateDirError, OSError) as error:
             self._say(error)
 

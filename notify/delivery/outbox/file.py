@@ -3,9 +3,7 @@
 A file that cannot be used is never deleted: it gets a dated name, and what can be read of it goes into the new one.
 """
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from notify.delivery.outbox.errors import StoreBusy, StoreDamaged, StoreError
 from notify.delivery.outbox.row import Row
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import check_private, open_private, prepare
+from notify.file_lock import lock_within, unlock
 
 NAME = "outbox.sqlite3"
 _LOCK = "outbox.lock"
@@ -24,7 +23,6 @@ _SUFFIXES = ("", "-wal", "-shm")  # SQLite's names beside the file
 
 ROOM = 2**20  # bytes that must be free to begin: with less, the next events would fill the disk again
 _PATIENCE = 2.0  # seconds that another process may take to find the same file fit for use
-_LOOK = 0.02  # seconds between two looks at it
 _STRIDE = 100  # rows read at once from a damaged file
 _LAST_SEQ = 2**63 - 1  # SQLite's largest row number
 
@@ -172,16 +170,9 @@ def _alone(directory: Path) -> Iterator[None]:
     """Keep other processes from doing the same meanwhile: two that find a file damaged must not put two files aside."""
     descriptor = open_private(directory / _LOCK, os.O_RDWR | os.O_CREAT)
     try:
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StoreBusy("another process is opening it") from None
-                time.sleep(_LOOK)
+        if not lock_within(descriptor, _PATIENCE):
+            raise StoreBusy("another process is opening it")
         yield
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
+        unlock(descriptor)
         os.close(descriptor)

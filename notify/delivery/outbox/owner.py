@@ -4,13 +4,13 @@ The system drops a lock when its process dies, however it dies. So nobody has to
 reused, or from times, which jump.
 """
 
-import fcntl
 import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from notify.delivery.state_dir import open_private, prepare
+from notify.file_lock import try_lock, unlock
 
 NOBODY = "nobody"
 """The mark of rows that are given to whoever looks next: the command line gives them back so."""
@@ -96,10 +96,9 @@ def lives(directory: Path, mark: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several may ask at the same time
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
-    except BlockingIOError:
-        return True
+        if not try_lock(descriptor, shared=True):  # several may ask at the same time
+            return True
+        unlock(descriptor)
     finally:
         os.close(descriptor)
     return False
@@ -111,7 +110,8 @@ def forget(directory: Path, mark: str) -> None:
     descriptor = _lock(path)
     if descriptor >= 0:
         path.unlink(missing_ok=True)
-        _unlock(descriptor)
+        unlock(descriptor)
+        os.close(descriptor)
 
 
 def offer_to_adopters(directory: Path) -> None:
@@ -135,22 +135,15 @@ def _lock(path: Path) -> int:
     prepare(path.parent)
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
+        # Unlinked, it was so by an adopter between our open and our lock.
+        is_ours = try_lock(descriptor) and _is_at(descriptor, path)
     except BaseException:
         os.close(descriptor)
         raise
-    if not _is_at(descriptor, path):  # unlinked by an adopter between our open and our lock
+    if not is_ours:
         os.close(descriptor)
         return -1
     return descriptor
-
-
-def _unlock(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has a copy, and must not keep the lock
-    os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

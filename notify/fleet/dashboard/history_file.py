@@ -1,6 +1,5 @@
 """The file under the history: one row for each strategy and slot of time, in the state directory."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from notify.delivery.outbox.errors import StoreDamaged, StoreError, StoreHeld, store_error
 from notify.delivery.state_dir import check_private, open_private, prepare
+from notify.file_lock import try_lock
 
 NAME = "dashboard.sqlite3"
 ASIDE = "dashboard.damaged.sqlite3"
@@ -139,12 +139,11 @@ def _locked(path: Path) -> int:
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StoreError(error.strerror or "the disk reports an error") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise StoreHeld("another dashboard keeps its history there") from None
-    return descriptor
+    with suppress(OSError):
+        if try_lock(descriptor):
+            return descriptor
+    os.close(descriptor)
+    raise StoreHeld("another dashboard keeps its history there")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
