@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
         ["threads", "imports", "locks", "descriptor", "diagnostics", "reported", "duration", "event_json"],
         0,
     ),
-    **dict.fromkeys(["interruption", "ordinal", "table", "file_lock"], 0),
+    **dict.fromkeys(["interruption", "ordinal", "table", "file_lock", "plural"], 0),
     **dict.fromkeys(
         ["arguments", "setting", "route_setting", "settings", "misspelt", "env_file", "rules", "run_state"], 1
     ),

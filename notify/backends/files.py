@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from notify.backends.text import visible
 from notify.event import Attachment
+from notify.plural import plural
 
 _STEM, _SUFFIX = 60, 20  # characters of a name
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -50,7 +51,7 @@ def described(filename: str, size: int) -> str:
     elif size >= 2**10:
         amount = f"{size / 2**10:.1f} KiB"
     else:
-        amount = "1 byte" if size == 1 else f"{size} bytes"
+        amount = f"{size} {plural(size, 'byte')}"
     return f"{visible(filename)[:_STEM]} ({amount})"
 
 

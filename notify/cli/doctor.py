@@ -19,6 +19,7 @@ from notify.destinations import destinations, without_effect
 from notify.errors import ConfigError, DeliveryError, Unfit
 from notify.fleet.strategies import parse_strategies
 from notify.levels import level_name
+from notify.plural import plural
 from notify.route_setting import fallback_setting
 from notify.rules.redaction import Redactor
 from notify.rules.routing import TOPICS, Route, Topics
@@ -108,7 +109,7 @@ def _strategies(config: Settings) -> list[Finding]:
     listed = parse_strategies(config.get(settings.TS_PUBLIC_STRATEGIES))
     count = len(listed.strategies)
     verdict = OK if count or not listed.problems else WRONG
-    text = f"{count or 'no'} {'strategy' if count == 1 else 'strategies'} can be watched and shown"
+    text = f"{count or 'no'} {plural(count, 'strategy', 'strategies')} can be watched and shown"
     return [Finding(name, verdict, text), *(Finding(name, WARNING, problem) for problem in listed.problems)]
 
 
@@ -202,8 +203,8 @@ def _backlog(seen: Look, option: str) -> list[Finding]:
         return []
     waited = time.time() - (seen.oldest or time.time())
     oldest = f" (oldest {age(waited)})" if seen.oldest is not None else ""
-    letters = f"{seen.dead:,} dead letter{'s' if seen.dead != 1 else ''}"
-    text = f"{seen.waiting:,} wait{'s' if seen.waiting == 1 else ''}{oldest}, {letters}"
+    letters = f"{seen.dead:,} {plural(seen.dead, 'dead letter')}"
+    text = f"{seen.waiting:,} {plural(seen.waiting, 'waits', 'wait')}{oldest}, {letters}"
     if not seen.dead and waited <= _LONG:
         return [Finding("backlog", OK, text)]
     return [Finding("backlog", WARNING, f"{text}: see `notify outbox list{option}`")]
@@ -214,9 +215,9 @@ def _unclaimed(seen: Look, reached: Mapping[str, Backend], option: str) -> list[
     found = []
     for name, count in seen.destinations.items():
         if name not in reached:
-            waiting = "1 event waits" if count == 1 else f"{count:,} events wait"
+            waiting = f"{count:,} {plural(count, 'event waits', 'events wait')}"
             command = f"`notify outbox drop --destination {shlex.quote(name)}{option}`"
-            removes = f"{command} removes {'it' if count == 1 else 'them'}"
+            removes = f"{command} removes {plural(count, 'it', 'them')}"
             found.append(Finding(name, WARNING, f"{waiting} for '{name}', which is not set up: {removes}"))
     return found
 

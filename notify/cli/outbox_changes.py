@@ -11,6 +11,7 @@ from notify.cli.output import print_json
 from notify.delivery.outbox import listing
 from notify.delivery.outbox.listing import Names
 from notify.errors import ConfigError
+from notify.plural import plural
 
 _SHOWN = 10  # events that are shown before they are removed
 
@@ -72,7 +73,7 @@ def _ask(directory: Path, going: Names) -> None:
         print(f"  and {len(every) - _SHOWN:,} more", file=sys.stderr)
     count = len(going.event_ids())
     # Not click's confirm(), which writes to standard output as well: that is for the result.
-    print(f"Remove {count:,} event{'s' if count != 1 else ''} for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"Remove {count:,} {plural(count, 'event')} for good? [y/N] ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
         print(file=sys.stderr)  # leaves the line of the question

@@ -13,6 +13,7 @@ from notify.duration import duration
 from notify.env_file import Environment
 from notify.errors import Gone
 from notify.plain import iso_time
+from notify.plural import plural
 from notify.relay.look import Overview, Seen, look
 from notify.relay.service import address_of, numbers
 from notify.rules.redaction import Redactor
@@ -60,7 +61,7 @@ def judged(overview: Overview, *, max_age: float) -> tuple[Code, str]:
         code = max(code, grave)
         said.append(text)
     more = " or more" if overview.more else ""
-    said.append(f"{living} worker{'' if living == 1 else 's'}, {overview.waiting:,}{more} waiting, "
+    said.append(f"{living} {plural(living, 'worker')}, {overview.waiting:,}{more} waiting, "
                 f"{overview.pending:,} under way, {overview.rate:.1f} events/s delivered")  # fmt: skip
     return code, "; ".join(said)
 

@@ -7,6 +7,7 @@ from notify import settings
 from notify.errors import ConfigError
 from notify.fleet.fetch import Credentials
 from notify.fleet.strategies import Strategies, parse_strategies
+from notify.plural import plural
 from notify.settings import Settings
 
 
@@ -26,7 +27,7 @@ def say_problems(problems: Iterable[str]) -> None:
 def counted(strategies: Strategies) -> str:
     """Return how many there are: `1 strategy`, `2 strategies`."""
     count = len(strategies.strategies)
-    return f"{count} {'strategy' if count == 1 else 'strategies'}"
+    return f"{count} {plural(count, 'strategy', 'strategies')}"
 
 
 def credentials(config: Settings) -> Credentials:

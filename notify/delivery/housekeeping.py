@@ -18,6 +18,7 @@ from notify.delivery.lane import Lane
 from notify.delivery.queue import Entry
 from notify.event import Event
 from notify.plain import class_name
+from notify.plural import plural
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
     from notify.delivery.outbox import Adopted, Outbox, Upkeep
@@ -203,8 +204,8 @@ class Housekeeping:
         self._told_left.update(left)
         for name, count in left.items():
             self._announcer.say(
-                f"{_events(count)} of earlier runs cannot be delivered: there is no backend {name}, or it is not "
-                "durable any more. Set it up again, or look at `notify outbox list`."
+                f"{count} {plural(count, 'event')} of earlier runs cannot be delivered: there is no backend {name}, or "
+                "it is not durable any more. Set it up again, or look at `notify outbox list`."
             )
 
     def tell_unheard(self, *, people: bool) -> None:
@@ -242,11 +243,7 @@ class Housekeeping:
 
     def _tell_dropped(self, destination: str, reason: str, count: int) -> None:
         self._announcer.say(
-            f"Not delivered to {destination}: {_events(count)} ({reason}).",
+            f"Not delivered to {destination}: {count} {plural(count, 'event')} ({reason}).",
             # Who refuses events may refuse this one too, and so on.
             but_not_to=destination if reason == "rejected" else None,
         )
-
-
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count} events"

@@ -10,6 +10,7 @@ from notify.fleet.observe import Observation
 from notify.fleet.verdict import Concern, State, Verdict
 from notify.levels import TRADE
 from notify.ordinal import ordinal
+from notify.plural import plural
 
 NETWORK = "down:*"
 """The key of what concerns all strategies at once."""
@@ -123,7 +124,7 @@ def list_problems(problems: Sequence[str]) -> Announcement:
     """Return what to say of what is wrong with the list of strategies: who is not on it is watched by nobody."""
     count = len(problems)
     return Announcement(
-        message=f"{count} {'thing is' if count == 1 else 'things are'} wrong with TS_PUBLIC_STRATEGIES",
+        message=f"{count} {plural(count, 'thing is', 'things are')} wrong with TS_PUBLIC_STRATEGIES",
         level=logging.WARNING,
         key="list",
         body="\n".join(problems),

@@ -7,6 +7,7 @@ from enum import StrEnum
 from notify.clip import clip
 from notify.duration import duration
 from notify.plain import clean
+from notify.plural import plural
 
 MAX_AGE = 3600.0  # seconds without progress, as of NOTIFY_STALE_AFTER
 
@@ -123,7 +124,7 @@ def _warnings(status: Mapping[object, object]) -> dict[Concern, str]:
     found = {}
     frozen = _count(status.get("frozen_positions"))
     if frozen:
-        found[Concern.FROZEN] = f"{frozen} frozen {'position' if frozen == 1 else 'positions'}"
+        found[Concern.FROZEN] = f"{frozen} frozen {plural(frozen, 'position')}"
     gas = status.get("hot_wallet_gas_warning_message")
     if gas is not None:
         said = _word(gas)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from notify.delivery.announcer import Announcer
 from notify.delivery.lane import Lane
+from notify.plural import plural
 from notify.relay.stream import Away, Stream
 
 
@@ -47,7 +48,7 @@ class Telling:
         for lane in lanes:
             dropped = lane.dropped()
             for reason, count in (dropped - self._told.get(lane.name, Counter())).items():
-                events = "1 event" if count == 1 else f"{count:,} events"
+                events = f"{count:,} {plural(count, 'event')}"
                 self._announcer.say(
                     f"Not delivered to {lane.name}: {events} ({reason}), kept in notify:dead.", but_not_to=lane.name
                 )

@@ -12,6 +12,7 @@ from notify.crash.run_file import NOTHING_SAID, Facts
 from notify.duration import duration
 from notify.event import Attachment, Event, Source, new_id
 from notify.plain import clean, iso_time
+from notify.plural import plural
 from notify.supervisor.child import BY_SIGNAL, Ending
 from notify.supervisor.signals import STOPPING
 
@@ -143,12 +144,12 @@ def event_of(death: Death) -> Event:
     is_file = bool(trace) and trace != stack
     told: list[str] = []
     if cycles := death.facts.cycles:
-        told.insert(0, f"It ended after {cycles:,} cycle{'' if cycles == 1 else 's'}.")
+        told.insert(0, f"It ended after {cycles:,} {plural(cycles, 'cycle')}.")
     if death.unseen:
         told.insert(0, _of_unseen(clean(death.unseen), crashed=bool(trace)))
     if death.oom_kills and not death.by_oom_killer:
-        killed = "1 process" if death.oom_kills == 1 else f"{death.oom_kills} processes"
-        told.insert(0, f"While it ran, the OOM killer killed {killed} of its memory cgroup.")
+        killed = plural(death.oom_kills, "process", "processes")
+        told.insert(0, f"While it ran, the OOM killer killed {death.oom_kills} {killed} of its memory cgroup.")
     if death.holds_back:
         told.append("Not each end like this is told: in ten minutes the 1st, 2nd, 5th, 10th, 20th, 50th … of a row.")
     parts = ["\n".join(told), stack]

@@ -11,6 +11,7 @@ from notify.delivery.ticket import DELIVERED, Ticket
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.plain import clean
+from notify.plural import plural
 from notify.supervisor.child import wait_for_stop
 from notify.supervisor.signals import Signals
 from notify.supervisor.streams import Streams
@@ -112,6 +113,6 @@ def _say_if_untold(leaving: Leaving, ticket: Ticket, notifier: Notifier) -> None
     said = f"{clean(leaving.program)} ended with exit code {leaving.exit_code}; nobody was told"
     if ticket.durable:
         count = max((cast("int", lane.get("pending", 0)) for lane in notifier.stats().values()), default=0)
-        waits = "1 event waits" if count <= 1 else f"{count} events wait"
-        said = f"{said} yet: {waits} in the outbox"
+        count = max(1, count)
+        said = f"{said} yet: {count} {plural(count, 'event waits', 'events wait')} in the outbox"
     diagnostics.report("untold", said)

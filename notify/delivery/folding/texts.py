@@ -8,6 +8,7 @@ from dataclasses import replace
 from notify.duration import duration
 from notify.event import Event, Phase, Source, new_id
 from notify.plain import iso_time
+from notify.plural import plural
 from notify.rules.matter import Going
 from notify.rules.storm import Held
 
@@ -74,7 +75,7 @@ def digest(held: Held, now: float) -> Event:
 
 
 def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    return f"{count:,} {plural(count, what)}"
 
 
 def _here() -> Source:

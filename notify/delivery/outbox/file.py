@@ -15,6 +15,7 @@ from notify.delivery.outbox.row import Row
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import check_private, open_private, prepare
 from notify.file_lock import lock_within, unlock
+from notify.plural import plural
 
 NAME = "outbox.sqlite3"
 _LOCK = "outbox.lock"
@@ -74,7 +75,7 @@ def _begin_anew(directory: Path, reason: str, now: float) -> str:
     rows = list(readable_rows(path))
     aside = _free_name(path, now)
     _create(directory, rows, aside)
-    count = f"{len(rows)} event{'s' if len(rows) != 1 else ''}"
+    count = f"{len(rows)} {plural(len(rows), 'event')}"
     return f"The outbox could not be used: {reason}. It is kept as {aside.name}; {count} could be carried over."
 
 

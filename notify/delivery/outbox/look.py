@@ -13,6 +13,7 @@ from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME, ROOM, fault, readable_rows
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import StateDirError, inspect, inspect_file
+from notify.plural import plural
 
 _PATIENCE = 2.0  # seconds to wait for processes that write
 
@@ -69,8 +70,8 @@ def _counted(file: Path) -> Look:
 
 def _set_aside(file: Path, reason: str) -> str:
     count = sum(1 for _ in readable_rows(file))
-    events = "no event in it" if not count else "1 event in it" if count == 1 else f"{count:,} events in it"
-    return f"{reason}; it would be set aside at the next start; {events} can be read"
+    events = f"{count:,} {plural(count, 'event')}" if count else "no event"
+    return f"{reason}; it would be set aside at the next start; {events} in it can be read"
 
 
 @contextmanager
