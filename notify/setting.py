@@ -147,7 +147,8 @@ def parse_web_address(text: str) -> str:
 
 
 def parse_snowflake(text: str) -> str:
-    """Read an id of Discord's: a number of up to 20 digits."""
+    """Read an id of Discord's, without the space around it: a number of up to 20 digits."""
+    text = text.strip()
     if not re.fullmatch(r"0|[1-9][0-9]{0,19}", text):  # as Discord's own schema has it
         raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
     return text

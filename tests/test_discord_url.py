@@ -4,7 +4,8 @@ import traceback
 
 import pytest
 
-from notify.backends.discord.url import parse_snowflake, parse_webhook_url
+from notify.backends.discord.url import parse_webhook_url
+from notify.setting import parse_snowflake
 
 TOKEN = "kZ_0-aB9canary"
 V10 = f"/api/v10/webhooks/123456789012345678/{TOKEN}"

@@ -12,6 +12,7 @@ import pytest
 from notify.delivery.folding import journal as module
 from notify.delivery.folding.journal import NAME, Found, Journal
 from notify.delivery.state_dir import prepare
+from notify.rules.grouping import MOST_MATTERS
 
 NOW = 1_767_225_600.0  # 2026-01-01
 
@@ -225,7 +226,7 @@ def test_what_ends_again_and_again_on_a_disk_that_fails_for_long_is_not_remember
     for number in range(20):
         journal.write({f"{number} {each}": {} for each in range(1000)}, {}, 60.0 * number)
 
-    assert len(journal._there) <= 2 * module._MATTERS
+    assert len(journal._there) <= 2 * MOST_MATTERS
 
 
 def test_a_digest_that_was_told_while_the_disk_failed_is_not_told_by_the_next(directory):

@@ -10,6 +10,7 @@ from notify.delivery.queue import Entry
 from notify.delivery.ticket import PENDING
 from notify.event import Event, Phase, worded
 from notify.levels import severity
+from notify.rules.grouping import MOST_MATTERS
 from notify.rules.routing import Route
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 IN_PLACE_OF = "in place of"
 """The field by which the reader of a stand-in knows who should have got an event."""
 
-_MATTERS = 4096  # of which it is known that the stand-in was told, as many as one process remembers
 AT_ONCE = 256  # events handed over at once, so that the stand-in begins with the first while the last wait
 
 
@@ -148,7 +148,7 @@ class Absence:
             return False
         level = severity(event.level)
         self._passed[matter.id] = max(known, level)
-        if len(self._passed) > _MATTERS:
+        if len(self._passed) > MOST_MATTERS:
             del self._passed[next(iter(self._passed))]
         return level <= known
 

@@ -20,6 +20,8 @@ from notify.rules.verdict import Saying, Verdict
 EDIT_EVERY = 30.0  # seconds between two changes of one message, at least
 _MAX_NAMED = 1024  # matters that the program has named: these it may resolve, and a flood of others forgets none
 _MAX_OTHERS = 3072  # as many as the storm limit lets through in an interval of an hour, nearly
+MOST_MATTERS = _MAX_NAMED + _MAX_OTHERS
+"""How many a process knows of at a time."""
 _AT_ONCE = 64  # matters whose count is told by one call
 
 

@@ -11,10 +11,11 @@ from notify.backends.discord.limiter import Limiter, process_limiter
 from notify.backends.discord.limits import TOO_MANY_EDITS, is_ban
 from notify.backends.discord.message import MAX_EMBEDS, Appearance, Message, compose, compose_plain
 from notify.backends.discord.sent import SentMessages, file_ids
-from notify.backends.discord.url import parse_snowflake, parse_webhook_url
+from notify.backends.discord.url import parse_webhook_url
 from notify.backends.http import Answer, HttpClient, Part, mapping, parsed
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event, Phase
+from notify.setting import parse_snowflake
 from notify.version import __version__
 
 DEADLINE_SECONDS = 15.0  # for one request, everything included

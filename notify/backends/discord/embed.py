@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from notify import imports
 from notify.backends.discord import text
 from notify.backends.discord.blocks import Block, ends, field_line, fill, prose, stack, table_block
-from notify.backends.discord.files import attach, is_image, iso_time, whole_text
+from notify.backends.discord.files import attach, is_image, whole_text
 from notify.backends.files import File, left_out
 from notify.backends.written import field_text, origin_name, value_text
 from notify.event import Attachment, Event, Phase
@@ -113,7 +114,7 @@ def make_card(event: Event, taken: Iterable[str] = (), *, with_files: bool = Tru
         title=title,
         description=description,
         color=colour,
-        timestamp=iso_time(event.time),
+        timestamp=_timestamp(event.time),
         fields=fields,
         author=author,
         footer={"text": footer},
@@ -148,6 +149,14 @@ def plain_text(event: Event) -> str:
 def emojis() -> list[str]:
     """Return those that titles begin with."""
     return [emoji for _, _, emoji in _LOOKS if emoji]
+
+
+def _timestamp(at: float) -> str | None:
+    """Return UTC epoch seconds as embeds show them; None, which they may lack, when no calendar has that day."""
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _look(event: Event) -> tuple[int, str]:

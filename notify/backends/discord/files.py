@@ -1,7 +1,6 @@
 """The files of a message: what was attached, and the text that no embed can hold."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from notify.backends import written
@@ -56,14 +55,6 @@ def attach(
 def is_image(name: str) -> bool:
     """Say whether Discord shows the file of this name in an embed."""
     return PurePosixPath(name).suffix.lower() in _IMAGE_SUFFIXES
-
-
-def iso_time(at: float) -> str | None:
-    """Return epoch seconds in ISO 8601, UTC; None when no calendar has that day."""
-    try:
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _name(attachment: Attachment) -> str:

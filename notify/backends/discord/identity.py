@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from notify.backends.discord import text
-from notify.backends.discord.url import parse_snowflake
+from notify.setting import parse_snowflake
 
 _MAX_NAME = 80  # Discord's
 _REFUSED_INSIDE = re.compile("(dis)(cord)|(cly)(de)", re.IGNORECASE)

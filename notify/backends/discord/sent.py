@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from notify.backends.discord.url import parse_snowflake
 from notify.backends.http import mapping
 from notify.event import Event, Phase
+from notify.setting import parse_snowflake
 
 _MESSAGE = "message "  # what the name of a message begins with; a matter's id has no space
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from notify.backends.http.loopback import is_loopback
+from notify.setting import parse_snowflake
 
 # Discord serves v10 on discord.com only; without a version the answers have the shape and units of v6.
 _HOSTS = {
@@ -16,7 +17,6 @@ _HOSTS = {
     "canary.discordapp.com": "canary.discord.com",
 }
 _PATH = re.compile(r"/api(?:/v[0-9]{1,3})?/webhooks/(0|[1-9][0-9]{0,19})/([A-Za-z0-9_.~-]+)(?:/slack|/github)?/?")
-_SNOWFLAKE = re.compile(r"0|[1-9][0-9]{0,19}")
 _URL_CHARACTERS = re.compile(r"[!-~]+")
 
 
@@ -81,14 +81,3 @@ def parse_webhook_url(text: str) -> Webhook:
     thread_id = parse_snowflake(threads.pop()) if threads else None
     base = f"{scheme}://{parts.netloc}" if loopback else f"https://{_HOSTS[host]}"
     return Webhook(f"{base}/api/v10/webhooks/{webhook_id}/{token}", token, thread_id)
-
-
-def parse_snowflake(text: str) -> str:
-    """Return one of Discord's ids, without the space around it.
-
-    Raises `ValueError`, without the text, for anything else.
-    """
-    text = text.strip()
-    if not _SNOWFLAKE.fullmatch(text):
-        raise ValueError("not an id of Discord's: these are numbers of up to 20 digits")
-    return text

@@ -20,13 +20,13 @@ from typing import Any
 from notify import diagnostics
 from notify.delivery.folding.posted import Posted
 from notify.delivery.state_dir import StateDirError, open_private
+from notify.rules.grouping import MOST_MATTERS
 
 NAME = "matters.jsonl"
 _VERSION = 1
 _LARGE = 4 * 2**20  # bytes: what is out of date is left out when more than that was added
 _MAX_BYTES = 64 * 2**20  # of a file that is read: many times what all matters and messages together need
 _AGAIN = 60.0  # seconds until a disk that has failed is tried again
-_MATTERS = 4096
 _HEAD = {"notify": "matters", "version": _VERSION}
 
 
@@ -118,7 +118,7 @@ class Journal:
                 if self._added > _LARGE:
                     self._make_smaller()
         except (OSError, StateDirError) as error:
-            if len(self._there) <= _MATTERS:
+            if len(self._there) <= MOST_MATTERS:
                 self._there |= going_on  # some may have been written
             self._told_held = self._told_held or bool(held)
             self._fail(error, at)
@@ -223,7 +223,7 @@ def _take(line: bytes, found: Found) -> bool:
         case {"matter": str(name), "is": {} as plain}:
             found.matters.pop(name, None)
             found.matters[name] = plain
-            if len(found.matters) > _MATTERS:
+            if len(found.matters) > MOST_MATTERS:
                 del found.matters[next(iter(found.matters))]
         case {"held": {} as held}:
             found.held = held
