@@ -15,6 +15,7 @@ from notify.event import Event
 
 if TYPE_CHECKING:
     from notify.delivery.folding.judged import Judged
+    from notify.rules.fingerprint import Subject
 
 CAPACITY = 100_000  # events that may wait for the dispatcher: 0.7 s of the fastest caller measured, at 6.7 us a call
 HEAVY = 1024  # code points: whoever has so many takes one place more for each time that he has them
@@ -24,7 +25,7 @@ RESERVE = 10_000  # more, for what is important: a flood of ordinary events must
 
 
 class Draft(Protocol):
-    """What a caller's thread leaves in the intake: everything that is needed to make the event later."""
+    """What waits in the intake: everything that is needed to make the event later."""
 
     @property
     def level(self) -> int:
@@ -43,6 +44,17 @@ class Draft(Protocol):
 
     def event(self) -> Event:
         """Make the event. Called once or more; never raises."""
+        ...
+
+
+class NewDraft(Draft, Protocol):
+    """A draft as its caller leaves it, compared with no other yet."""
+
+    def subject(self) -> "Subject | None":
+        """Return what the event is about, None when it is sent whatever was sent before.
+
+        Raises what a hostile object raises.
+        """
         ...
 
 
@@ -82,7 +94,7 @@ class Keeper(Protocol):
         """Drafts below it are none of its business."""
         ...
 
-    def keep(self, draft: Draft) -> Draft | None:
+    def keep(self, draft: NewDraft) -> Draft | None:
         """Put *draft* on disk, if it is to be there, and say what becomes of it. Never raises an Exception.
 
         None when nothing is to be said of that.
@@ -147,15 +159,16 @@ class Intake:
         """Return how many places are taken."""
         return len(self.waiting)
 
-    def accept(self, draft: Draft) -> bool:
-        """Leave *draft*, and wake the dispatcher if it is worth it. False: there was no room for it in memory.
+    def accept(self, new: NewDraft) -> bool:
+        """Leave *new*, and wake the dispatcher if it is worth it. False: there was no room for it in memory.
 
         Then it was dropped and counted, unless it is on disk, where it waits for room or for the next process.
         """
         self.revive()
+        draft: Draft = new
         important = draft.level >= self.wake_level
         if important and self._keeper is not None and draft.level >= self._keeper.level:
-            draft = self._keeper.keep(draft) or draft
+            draft = self._keeper.keep(new) or new
         if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
             self._refuse(draft)
             return False

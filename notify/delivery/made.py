@@ -7,7 +7,7 @@ from notify.rules.fingerprint import Subject, subject_of_event
 
 
 class Made:
-    """An event. A draft.
+    """An event. A new draft.
 
     Args:
         event: what is said.

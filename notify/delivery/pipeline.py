@@ -17,7 +17,7 @@ from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.delivery.folding.journal import Journal
 from notify.delivery.folding.texts import resolved
 from notify.delivery.housekeeping import Housekeeping
-from notify.delivery.intake import NOT_MADE, Draft, Intake
+from notify.delivery.intake import NOT_MADE, Intake, NewDraft
 from notify.delivery.lane import Lane
 from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
@@ -270,7 +270,7 @@ class Pipeline:
             said, level = resolved(event, going, event.time), max(going.level, logging.WARNING)
         self._take(Addressed(said, ticket, level=level, to=to), said, ticket)
 
-    def _take(self, draft: Draft, event: Event, ticket: Ticket) -> None:
+    def _take(self, draft: NewDraft, event: Event, ticket: Ticket) -> None:
         try:
             if not self.intake.accept(draft):
                 self._refuse(event, ticket)

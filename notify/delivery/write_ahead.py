@@ -64,7 +64,7 @@ class WriteAhead:
         """Drafts below it are not written."""
         return self._least
 
-    def keep(self, draft: Draft | Judged) -> Kept | None:
+    def keep(self, draft: Draft) -> Kept | None:
         """Write *draft* for each durable backend that wants it; None when none does. Never raises an Exception."""
         if severity(draft.level) < self._least:  # TRADE_HIGH may be registered above what it means
             return None

@@ -14,7 +14,7 @@ from notify.delivery.folding import texts
 from notify.delivery.folding.journal import Journal
 from notify.delivery.folding.judged import Judged
 from notify.delivery.folding.posted import Posted
-from notify.delivery.intake import Draft
+from notify.delivery.intake import Draft, NewDraft
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event, Matter, Phase
 from notify.interruption import came_from_a_signal
@@ -133,13 +133,12 @@ class Folding:
 
     # ---- any thread
 
-    def judge(self, draft: Draft) -> Judged | None:
+    def judge(self, draft: NewDraft) -> Judged | None:
         """Return what becomes of *draft*; None: it is sent as if there were no folding.
 
         Raises what a hostile object may raise.
         """
-        about = getattr(draft, "subject", None)
-        subject = about() if about is not None else None
+        subject = draft.subject()
         if subject is None:
             return None
         if subject.reported:

@@ -4,7 +4,7 @@ from logging import WARNING
 from typing import TYPE_CHECKING
 
 from notify import diagnostics
-from notify.delivery.intake import Draft
+from notify.delivery.intake import Draft, NewDraft
 from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
@@ -63,7 +63,7 @@ class Judged:
 
 
 class Addressed:
-    """An event for certain backends, whatever their routes want. A draft.
+    """An event for certain backends, whatever their routes want. A new draft.
 
     Args:
         event: what is said.
@@ -79,6 +79,9 @@ class Addressed:
         self.level = level
         self.ticket: Ticket | None = ticket
         self.to = to
+
+    def subject(self) -> None:
+        """Return None: it is sent whatever was sent before."""
 
     @property
     def weight(self) -> int:
@@ -104,7 +107,7 @@ class Judging:
         self.level = WARNING if write_ahead is None else min(WARNING, write_ahead.level)
         """Drafts below it are none of its business."""
 
-    def keep(self, draft: Draft) -> Draft | None:
+    def keep(self, draft: NewDraft) -> Draft | None:
         """Return what has become of *draft*, None when nothing has. Never raises an Exception."""
         judged: Judged | None = None
         if type(draft) is Addressed:
@@ -118,7 +121,7 @@ class Judging:
             self._folding.describe(judged.matter.id, kept.made)
         return kept or judged
 
-    def _judge(self, draft: Draft) -> Judged | None:
+    def _judge(self, draft: NewDraft) -> Judged | None:
         try:
             return self._folding.judge(draft)
         except Exception as error:  # what a caller passed may be anything; it is told as it is
