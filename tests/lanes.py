@@ -37,7 +37,7 @@ class Bench:
             clock=clock or self.clock,
             lock=self.lock,
             settled=self.settled,
-            **more,
+            **{"outbox": None, "on_gone": lambda name, text: None, "redact": str, **more},
         )
         self.lanes.append(lane)
         return lane

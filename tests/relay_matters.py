@@ -11,6 +11,7 @@ from folds import Chat, People
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
 from notify.backends.relay.wire import EVENTS, Entry, entry_of, fields_of
+from notify.delivery.folding.front import INTERVAL
 from notify.event import Event, Matter, Origin, Phase, new_id
 from notify.relay.judging import Given, Judged
 from notify.relay.ledger import Asked, Known
@@ -75,7 +76,9 @@ class Judge:
         self.stream = Stream(client, name, lease=lease)
         self.stream.join()
         self.routes = routes
-        self.folding = SharedFolding(client, name, backends, routes, storm_limit=storm_limit, clock=clock)
+        self.folding = SharedFolding(
+            client, name, backends, routes, interval=INTERVAL, storm_limit=storm_limit, clock=clock
+        )
         begin = self.folding._ledger.begin
 
         def then(asked: Asked) -> Known:

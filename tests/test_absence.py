@@ -296,7 +296,17 @@ def test_when_the_fallback_is_there_again_it_gets_what_waits() -> None:
 
 def test_what_comes_home_goes_before_what_was_said_since() -> None:
     lock, backend = threading.RLock(), Hanging()
-    lane = Lane("first", backend, QUIET, clock=FakeClock(), lock=lock, settled=threading.Condition(lock))
+    lane = Lane(
+        "first",
+        backend,
+        QUIET,
+        clock=FakeClock(),
+        lock=lock,
+        settled=threading.Condition(lock),
+        outbox=None,
+        on_gone=lambda name, text: None,
+        redact=str,
+    )
     under_way, *said = (Entry.of(Event(id=text, time=0.0, message="", level=20), None) for text in "xabcd")
     lane.put([under_way])
     assert backend.called.wait(LONG)

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 import structlog
+from intakes import an_intake
 
 from notify.capture import context, deferred, handler, ring
 from notify.capture.deferred import allow_deferring
 from notify.capture.handler import IntakeHandler
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
-from notify.delivery.intake import HEAVY, Intake
+from notify.delivery.intake import HEAVY
 from notify.event import Event
 from notify.levels import TRADE
 
@@ -28,7 +29,7 @@ class Both:
     """Takes what is logged as the handler does, and as a snapshot."""
 
     def __init__(self) -> None:
-        self.intake = Intake()
+        self.intake = an_intake()
         self.ring = RingBuffer()
         self.handler = IntakeHandler(self.intake, self.ring)
         self.snapshots: list[Snapshot] = []

@@ -9,13 +9,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from intakes import an_intake
 from lanes import LONG, Ledger, die, until
 
 from notify.backends.memory import MemoryBackend
 from notify.clock import SystemClock
 from notify.delivery import dispatcher
 from notify.delivery.dispatcher import Dispatcher
-from notify.delivery.intake import Intake, Kept
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT, Folding
+from notify.delivery.intake import Kept
 from notify.delivery.lane import Lane
 from notify.delivery.ticket import DELIVERED, Ticket
 from notify.event import Event
@@ -37,7 +39,7 @@ class Floor:
     def __init__(self, routes: dict[str, Route], first: Callable[["Floor"], None]) -> None:
         lock = threading.RLock()
         self.settled = threading.Condition(lock)
-        self.intake = Intake()
+        self.intake = an_intake()
         self.ledger = Ledger()
         self.backends = {name: MemoryBackend(durable=name.startswith("durable")) for name in routes}
         self.lanes = [
@@ -49,11 +51,26 @@ class Floor:
                 lock=lock,
                 settled=self.settled,
                 outbox=self.ledger if name.startswith("durable") else None,
+                on_gone=lambda name, text: None,
+                redact=str,
             )
             for name, route in routes.items()
         ]
         self.dispatcher = Dispatcher(
-            self.intake, self.lanes, settled=self.settled, redact=masked, before_first=lambda: first(self)
+            self.intake,
+            self.lanes,
+            settled=self.settled,
+            redact=masked,
+            before_first=lambda: first(self),
+            folding=Folding(
+                self.backends,
+                routes,
+                redact=masked,
+                clock=SystemClock(),
+                journal=None,
+                interval=INTERVAL,
+                storm_limit=STORM_LIMIT,
+            ),
         )
 
     def event(self, message: str, /, **parts: object) -> Event:

@@ -13,7 +13,7 @@ from lanes import LONG, Hanging, until
 from notify.arguments import Parts
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
-from notify.delivery.folding.front import Folding
+from notify.delivery.folding.front import INTERVAL, Folding
 from notify.delivery.intake import Draft
 from notify.delivery.made import Made
 from notify.delivery.outbox import Outbox, listing
@@ -709,7 +709,13 @@ def judging(clock: FakeClock) -> Folding:
     """Return what decides of drafts, of which nobody makes events."""
     people = People()
     return Folding(
-        {"people": people}, {"people": Route()}, redact=lambda events: events, clock=clock, storm_limit=1_000_000
+        {"people": people},
+        {"people": Route()},
+        redact=lambda events: events,
+        clock=clock,
+        journal=None,
+        interval=INTERVAL,
+        storm_limit=1_000_000,
     )
 
 

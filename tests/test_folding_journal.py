@@ -24,7 +24,7 @@ def directory(state: Path) -> Path:
 
 
 def opened(directory: Path) -> tuple[Journal, Found]:
-    journal = Journal(directory, NOW)
+    journal = Journal(directory, NOW, is_told=lambda: False)
     return journal, journal.read()
 
 

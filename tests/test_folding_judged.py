@@ -8,6 +8,7 @@ from folds import People
 
 from notify.clock import SystemClock
 from notify.delivery.folding import Addressed, Folding, Judged, Judging
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.delivery.ticket import Ticket
 from notify.delivery.write_ahead import WriteAhead
 from notify.event import Event, Phase
@@ -44,7 +45,15 @@ class Disk:
 
 def judging(disk: Disk | None = None) -> Judging:
     routes = {"people": Route()}
-    folding = Folding({"people": People()}, routes, redact=lambda events: events, clock=SystemClock())
+    folding = Folding(
+        {"people": People()},
+        routes,
+        redact=lambda events: events,
+        clock=SystemClock(),
+        journal=None,
+        interval=INTERVAL,
+        storm_limit=STORM_LIMIT,
+    )
     ahead = None
     if disk is not None:
         ahead = WriteAhead(

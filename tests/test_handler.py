@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import pytest
+from intakes import an_intake
 from lanes import LONG
 
 from notify.backends.memory import MemoryBackend
 from notify.capture import handler as handler_module
 from notify.capture.handler import IntakeHandler
 from notify.capture.ring import RingBuffer
-from notify.delivery.intake import CAPACITY, HEAVY, Intake
+from notify.delivery.intake import CAPACITY, HEAVY
 from notify.event import Event
 from notify.levels import TRADE
 from notify.notifier import Notifier
@@ -367,7 +368,7 @@ def deep_error() -> BaseException:
 )
 @pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
 def test_a_heavy_record_fills_the_intake_sooner_than_one_that_is_light(level: int, parts: dict[str, Any]) -> None:
-    intake = Intake()
+    intake = an_intake()
     handler = IntakeHandler(intake, RingBuffer())
 
     handler.handle(logging.makeLogRecord({"levelno": level, **parts}))
@@ -377,7 +378,7 @@ def test_a_heavy_record_fills_the_intake_sooner_than_one_that_is_light(level: in
 
 
 def test_a_loop_that_logs_large_records_is_stopped_before_the_memory_is_full() -> None:
-    intake = Intake()
+    intake = an_intake()
     handler = IntakeHandler(intake, RingBuffer())
     record = logging.makeLogRecord({"msg": LARGE, "levelno": logging.INFO})
 

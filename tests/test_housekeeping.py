@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from intakes import an_intake
 from lanes import LONG, Bench, Gate, Ledger, Scripted, all_settled, die, ours, outcome, until
 
 from notify.backends.memory import MemoryBackend
@@ -71,9 +72,23 @@ class Shelf:
         return found
 
 
+def housekeeping_of(
+    intake: Intake, lanes: list[Lane], outbox: Shelf | None, announcer: Announcer, revive: Callable[[], None]
+) -> Housekeeping:
+    return Housekeeping(
+        intake,
+        lanes,
+        outbox,  # type: ignore[arg-type]  # as much of one as is used
+        announcer=announcer,
+        revive=revive,
+        learn=lambda event, backend: None,
+        unheard=lambda: None,
+    )
+
+
 @pytest.fixture
 def intake() -> Intake:
-    return Intake()
+    return an_intake()
 
 
 @pytest.fixture
@@ -84,7 +99,7 @@ def kept(bench: Bench, intake: Intake) -> Iterator[Callable[..., Housekeeping]]:
     def make(outbox: Shelf | None, revive: Callable[[], None] = lambda: None) -> Housekeeping:
         announcer = Announcer(bench.clock)
         announcer.lanes = bench.lanes
-        made.append(Housekeeping(intake, bench.lanes, outbox, announcer=announcer, revive=revive))
+        made.append(housekeeping_of(intake, bench.lanes, outbox, announcer, revive))
         return made[-1]
 
     yield make
@@ -583,7 +598,7 @@ def test_the_next_look_is_in_a_minute_and_in_five_seconds_while_nothing_can_be_k
 ) -> None:
     shelf, queue = Shelf(), Noting()
     shelf.broken = broken
-    housekeeping = Housekeeping(intake, bench.lanes, shelf, announcer=Announcer(bench.clock), revive=lambda: None)  # type: ignore[arg-type]  # as much of an outbox as is used
+    housekeeping = housekeeping_of(intake, bench.lanes, shelf, Announcer(bench.clock), lambda: None)
     monkeypatch.setattr(housekeeping, "_wake", queue)
     monkeypatch.setattr(housekeeping_module, "time", SimpleNamespace(monotonic=lambda: 7.0))
 

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from intakes import an_intake
 
 from notify.delivery import intake as intake_module
 from notify.delivery.intake import CAPACITY, HEAVY, Intake, Kept
@@ -35,7 +36,7 @@ def waited_in_vain(intake: Intake) -> bool:
 
 
 def test_drafts_are_taken_in_the_order_they_came_in() -> None:
-    intake = Intake()
+    intake = an_intake()
     for number in range(5):
         intake.accept(Draft(number))
 
@@ -46,7 +47,7 @@ def test_drafts_are_taken_in_the_order_they_came_in() -> None:
 
 
 def test_what_was_deferred_is_taken_in_its_turn() -> None:
-    intake = Intake()
+    intake = an_intake()
     draft = Draft(8)
     intake.waiting.append(("Bought", 10))  # whatever it is made of, and its weight
     intake.accept(draft)
@@ -56,7 +57,7 @@ def test_what_was_deferred_is_taken_in_its_turn() -> None:
 
 
 def test_what_was_deferred_is_counted_when_nobody_takes_it() -> None:
-    intake = Intake()
+    intake = an_intake()
     draft = Draft(8)
     intake.waiting.append(("Bought", 10))
     intake.accept(draft)
@@ -67,7 +68,7 @@ def test_what_was_deferred_is_counted_when_nobody_takes_it() -> None:
 
 
 def test_a_full_intake_drops_what_comes_and_counts_it() -> None:
-    intake = Intake()
+    intake = an_intake()
     intake.capacity = 2
 
     accepted = [intake.accept(Draft()) for _ in range(5)]
@@ -77,7 +78,7 @@ def test_a_full_intake_drops_what_comes_and_counts_it() -> None:
 
 
 def test_a_closed_intake_takes_nothing_and_keeps_what_it_has() -> None:
-    intake = Intake()
+    intake = an_intake()
     intake.accept(Draft())
 
     intake.close()
@@ -87,7 +88,7 @@ def test_a_closed_intake_takes_nothing_and_keeps_what_it_has() -> None:
 
 
 def test_an_important_draft_wakes_the_dispatcher_at_once() -> None:
-    intake = Intake(wake_level=21)
+    intake = an_intake(wake_level=21)
     intake.accept(Draft(level=21))
 
     intake.wait(LONG)
@@ -96,7 +97,7 @@ def test_an_important_draft_wakes_the_dispatcher_at_once() -> None:
 
 
 def test_an_ordinary_draft_lets_the_dispatcher_sleep() -> None:
-    intake = Intake(wake_level=21)
+    intake = an_intake(wake_level=21)
 
     intake.accept(Draft(level=20))
 
@@ -104,7 +105,7 @@ def test_an_ordinary_draft_lets_the_dispatcher_sleep() -> None:
 
 
 def test_waking_many_times_is_waking_once() -> None:
-    intake = Intake()
+    intake = an_intake()
     for _ in range(100):
         intake.wake()
 
@@ -114,7 +115,7 @@ def test_waking_many_times_is_waking_once() -> None:
 
 
 def test_no_wake_is_lost_however_it_falls_with_the_dispatchers_looks() -> None:
-    intake = Intake(wake_level=0)
+    intake = an_intake(wake_level=0)
     rounds = 2000
     taken = threading.Semaphore(0)
 
@@ -135,7 +136,7 @@ def test_no_wake_is_lost_however_it_falls_with_the_dispatchers_looks() -> None:
 
 
 def test_drafts_of_many_threads_all_arrive() -> None:
-    intake = Intake(wake_level=0)
+    intake = an_intake(wake_level=0)
 
     def say() -> None:
         for number in range(1000):
@@ -172,11 +173,11 @@ def full_intake(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Intake:
     """Return an intake with room for nothing."""
     monkeypatch.setattr(intake_module, "CAPACITY", 0)
     monkeypatch.setattr(intake_module, "RESERVE", 0)
-    return Intake(keeper=keeper)  # type: ignore[arg-type]  # our Draft
+    return an_intake(keeper=keeper)  # type: ignore[arg-type]  # our Draft
 
 
 def test_what_was_kept_takes_the_place_of_its_draft() -> None:
-    intake = Intake(keeper=Keeper())  # type: ignore[arg-type]  # our Draft
+    intake = an_intake(keeper=Keeper())  # type: ignore[arg-type]  # our Draft
 
     intake.accept(Draft(level=TRADE))
 
@@ -186,7 +187,7 @@ def test_what_was_kept_takes_the_place_of_its_draft() -> None:
 
 
 def test_what_the_keeper_does_not_want_goes_on_as_it_is() -> None:
-    intake = Intake(keeper=Keeper(wants=False))  # type: ignore[arg-type]  # our Draft
+    intake = an_intake(keeper=Keeper(wants=False))  # type: ignore[arg-type]  # our Draft
     draft = Draft(level=TRADE)
 
     intake.accept(draft)
@@ -197,7 +198,7 @@ def test_what_the_keeper_does_not_want_goes_on_as_it_is() -> None:
 @pytest.mark.parametrize("least", [logging.DEBUG, TRADE, logging.ERROR])
 def test_a_keeper_sees_every_draft_from_its_level_on(least: int) -> None:
     keeper = Keeper(least)
-    intake = Intake(wake_level=TRADE, keeper=keeper)  # type: ignore[arg-type]  # our Draft
+    intake = an_intake(wake_level=TRADE, keeper=keeper)  # type: ignore[arg-type]  # our Draft
 
     for level in (least - 1, least, logging.CRITICAL):
         intake.accept(Draft(level=level))
@@ -233,7 +234,7 @@ def test_what_is_not_on_disk_and_finds_no_room_is_dropped(
 def test_a_flood_of_ordinary_events_leaves_room_for_important_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "CAPACITY", 2)
     monkeypatch.setattr(intake_module, "RESERVE", 1)
-    intake = Intake(wake_level=TRADE)
+    intake = an_intake(wake_level=TRADE)
     for _ in range(3):
         intake.accept(Draft(level=logging.INFO))
 
@@ -242,7 +243,7 @@ def test_a_flood_of_ordinary_events_leaves_room_for_important_ones(monkeypatch: 
 
 
 def test_what_was_refused_is_counted_by_reason() -> None:
-    intake = Intake()
+    intake = an_intake()
     intake.capacity = 1
     intake.accept(Draft())
     intake.accept(Draft())
@@ -264,7 +265,7 @@ def test_what_was_refused_is_counted_by_reason() -> None:
 
 
 def test_a_closed_intake_has_no_reserve_either() -> None:
-    intake = Intake(wake_level=TRADE)
+    intake = an_intake(wake_level=TRADE)
 
     intake.close()
 
@@ -291,7 +292,7 @@ def test_a_forked_child_forgets_what_its_parent_had(monkeypatch: pytest.MonkeyPa
 def test_what_nobody_has_taken_at_the_end_is_dropped_or_pending_on_disk(
     disk: bool, dropped: dict[str, int], pending: int
 ) -> None:
-    intake = Intake(keeper=Keeper(disk=disk))  # type: ignore[arg-type]  # our Draft
+    intake = an_intake(keeper=Keeper(disk=disk))  # type: ignore[arg-type]  # our Draft
     intake.accept(Draft(1, TRADE))
     intake.close()
 
@@ -304,7 +305,7 @@ def test_what_nobody_has_taken_at_the_end_is_dropped_or_pending_on_disk(
 
 
 def test_who_was_given_the_counts_does_not_see_them_change() -> None:
-    intake = Intake()
+    intake = an_intake()
     intake.close()
     before = intake.dropped
 
@@ -323,7 +324,7 @@ def heavy(number: int, places: int, level: int = logging.INFO) -> Draft:
 
 
 def test_what_is_heavy_takes_more_places_so_that_few_fill_the_intake() -> None:
-    intake = Intake()
+    intake = an_intake()
     intake.capacity = 20
 
     accepted = [intake.accept(heavy(number, 10)) for number in range(3)]
@@ -333,14 +334,14 @@ def test_what_is_heavy_takes_more_places_so_that_few_fill_the_intake() -> None:
 
 
 def test_an_event_of_many_megabytes_is_taken_while_there_is_room_for_a_small_one() -> None:
-    intake = Intake()
+    intake = an_intake()
 
     assert intake.accept(heavy(1, intake.capacity + 1))
     assert not intake.accept(Draft(2))
 
 
 def test_what_is_heavy_is_taken_once_and_in_its_order_and_leaves_no_place_behind() -> None:
-    intake = Intake()
+    intake = an_intake()
     for number, places in enumerate((1, 3, 1, 1000, 2)):
         intake.accept(heavy(number, places))
 
@@ -351,7 +352,7 @@ def test_what_is_heavy_is_taken_once_and_in_its_order_and_leaves_no_place_behind
 
 
 def test_a_flood_of_heavy_events_leaves_room_for_important_ones() -> None:
-    intake = Intake(wake_level=TRADE)
+    intake = an_intake(wake_level=TRADE)
     while intake.accept(heavy(0, 1000)):
         pass
 
@@ -366,7 +367,7 @@ def test_what_is_heavy_and_on_disk_is_parked_when_there_is_no_room_for_it(monkey
         def keep(self, draft: Draft) -> Kept:
             return Kept(event, None, stored=True)
 
-    intake = Intake(keeper=Disk())  # type: ignore[arg-type]  # our Draft
+    intake = an_intake(keeper=Disk())  # type: ignore[arg-type]  # our Draft
     intake.capacity, intake._reserve = 11, 0
 
     assert [intake.accept(Draft(level=TRADE)) for _ in range(2)] == [True, False]
@@ -375,7 +376,7 @@ def test_what_is_heavy_and_on_disk_is_parked_when_there_is_no_room_for_it(monkey
 
 
 def test_places_of_many_threads_are_all_given_back_and_a_child_has_none_of_its_parents() -> None:
-    intake = Intake(wake_level=100)
+    intake = an_intake(wake_level=100)
     intake.capacity = 500  # so that some are refused
 
     def say() -> None:
@@ -400,7 +401,7 @@ def test_places_of_many_threads_are_all_given_back_and_a_child_has_none_of_its_p
 
 
 def test_what_is_heavy_wakes_the_dispatcher_since_it_would_soon_leave_no_room_for_others() -> None:
-    intake = Intake()
+    intake = an_intake()
 
     intake.accept(heavy(1, 2))
     began = time.monotonic()

@@ -14,6 +14,7 @@ from notify import threads
 from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
 from notify.clock import SystemClock
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.delivery.outbox import Outbox
 from notify.delivery.pipeline import Pipeline
 from notify.delivery.ticket import DELIVERED, PENDING, Ticket
@@ -64,6 +65,10 @@ def begun() -> Iterator[Callable[..., Pipeline]]:
                 durable_level=TRADE,
                 redact=AsItIs(),
                 clock=clock or SystemClock(),
+                repeat_interval=INTERVAL,
+                storm_limit=STORM_LIMIT,
+                remembers=True,
+                unheard=lambda: None,
             )
         )
         return made[-1]

@@ -15,6 +15,7 @@ from notify.backend import Backend
 from notify.backends.memory import MemoryBackend
 from notify.backends.relay.wire import DEAD, EVENTS, Entry, fields_of
 from notify.clock import SystemClock
+from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.errors import Gone, Rejected, RetryLater
 from notify.event import Event, Matter, Origin, Phase, new_id
 from notify.relay.judging import Given, Judged, Judging
@@ -66,7 +67,8 @@ def publish(server: RedisServer, *events: Event) -> list[str]:
 
 
 def folding(server: RedisServer, name: str, backends: Mapping[str, Backend]) -> SharedFolding:
-    return SharedFolding(server.client(protocol=2), name, backends, {each: Route() for each in backends})
+    routes = {each: Route() for each in backends}
+    return SharedFolding(server.client(protocol=2), name, backends, routes, interval=INTERVAL, storm_limit=STORM_LIMIT)
 
 
 def worker(

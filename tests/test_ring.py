@@ -5,11 +5,11 @@ import time
 import tracemalloc
 
 import pytest
+from intakes import an_intake
 
 from notify.capture.handler import IntakeHandler
 from notify.capture.ring import CAPACITY, RingBuffer
 from notify.capture.snapshot import Snapshot
-from notify.delivery.intake import Intake
 
 
 def snapshot(message: str, **attributes: object) -> Snapshot:
@@ -143,7 +143,7 @@ def test_how_much_is_kept_of_a_message_may_be_chosen() -> None:
 
 def test_a_record_whose_time_is_no_float_keeps_the_time_at_which_it_was_said() -> None:
     ring = RingBuffer()
-    handler = IntakeHandler(Intake(), ring)
+    handler = IntakeHandler(an_intake(), ring)
 
     handler.handle(logging.makeLogRecord({"msg": "m", "created": 3}))
     (before,), (after,) = ring.records(), ring.records()

@@ -54,7 +54,7 @@ def write_ahead(
     redact: Callable[[Sequence[Event]], Sequence[Event]] = masked,
     broke: Callable[[], None] = lambda: None,
 ) -> WriteAhead:
-    return WriteAhead(disk, routes or {"discord": Route()}, level=level, redact=redact, broke=broke)
+    return WriteAhead(disk, routes or {"discord": Route()}, folding=(), level=level, redact=redact, broke=broke)
 
 
 def test_what_is_on_disk_is_redacted_and_so_is_what_goes_on(disk: Disk) -> None:

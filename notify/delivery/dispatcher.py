@@ -50,9 +50,9 @@ class Dispatcher:
         lanes: Sequence[Lane],
         *,
         settled: threading.Condition,
-        redact: Callable[[Sequence[Event]], Sequence[Event]] = lambda events: events,
-        before_first: Callable[[], None] = lambda: None,
-        folding: Folding | None = None,
+        redact: Callable[[Sequence[Event]], Sequence[Event]],
+        before_first: Callable[[], None],
+        folding: Folding,
     ) -> None:
         self._intake = intake
         self._lanes = tuple(lanes)
@@ -120,14 +120,13 @@ class Dispatcher:
         try:
             # What is counted comes after what was announced. So the time is that before anything is taken: what is
             # announced from here on, however long the rest takes, waits for the next round, and so does its count.
-            now = self._folding.now() if self._folding is not None else 0.0
+            now = self._folding.now()
             drafts = self._intake.take(_BATCH)
-            if self._folding is not None:
-                self._folding.save()  # before anybody can have got what was announced
+            self._folding.save()  # before anybody can have got what was announced
             if drafts:
                 self._hand_over(drafts)
-            if self._folding is not None and len(drafts) < _BATCH:
-                self._say_due(self._folding, now)
+            if len(drafts) < _BATCH:
+                self._say_due(now)
             for kept in self._intake.take_parked():
                 self._park(kept)
             return len(drafts)
@@ -236,17 +235,16 @@ class Dispatcher:
             lane.fold()
         if ticket is not None:
             ticket.routed({lane.name: FOLDED if lane in folding else PENDING for lane in lanes})
-        if self._folding is not None:
-            if judged.matter is not None:
-                self._folding.describe(judged.matter.id, event)
-            elif judged.held:
-                self._folding.sample(judged.held, event)
+        if judged.matter is not None:
+            self._folding.describe(judged.matter.id, event)
+        elif judged.held:
+            self._folding.sample(judged.held, event)
         return [lane for lane in lanes if lane not in folding]
 
-    def _say_due(self, folding: Folding, now: float) -> None:
+    def _say_due(self, now: float) -> None:
         """Say what is to be said by *now* of matters that go on."""
         try:
-            for each in folding.due(self._ticket, now):
+            for each in self._folding.due(self._ticket, now):
                 self.say(each)
         except Exception as error:  # noqa: BLE001 - whatever is wrong there, events go on
             diagnostics.report("folding", f"what goes on could not be told: {class_name(error)}")

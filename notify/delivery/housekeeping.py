@@ -59,8 +59,8 @@ class Housekeeping:
         *,
         announcer: Announcer,
         revive: Callable[[], None],
-        learn: Callable[[Event, str], None] = lambda event, backend: None,
-        unheard: Callable[[], str | None] = lambda: None,
+        learn: Callable[[Event, str], None],
+        unheard: Callable[[], str | None],
     ) -> None:
         self._intake = intake
         self._lanes = {lane.name: lane for lane in lanes}

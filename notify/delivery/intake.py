@@ -1,6 +1,5 @@
 """The one door that events come in by, on the caller's thread."""
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -121,13 +120,11 @@ class Intake:
     # What is heavy is no number either, which threads would read and write over each other: it takes more places. So
     # 100,000 of them hold 100 MB of text at most, whatever is said.
 
-    def __init__(self, *, wake_level: int = logging.INFO + 1, keeper: Keeper | None = None) -> None:
-        self.wake_level = self._wakes_from = wake_level
+    def __init__(self, *, wake_level: int, keeper: Keeper) -> None:
+        self._wakes_from = wake_level
         self.capacity = CAPACITY
         self._reserve = RESERVE
-        self._keeper: Keeper | None = None
-        if keeper is not None:
-            self.judge_with(keeper)
+        self.judge_with(keeper)
         self._closed = False
         self._dropped: Counter[str] = Counter()
         self._left_on_disk = 0  # for the next process
@@ -167,7 +164,7 @@ class Intake:
         self.revive()
         draft: Draft = new
         important = draft.level >= self.wake_level
-        if important and self._keeper is not None and draft.level >= self._keeper.level:
+        if important and draft.level >= self._keeper.level:
             draft = self._keeper.keep(new) or new
         if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
             self._refuse(draft)

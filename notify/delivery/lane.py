@@ -32,9 +32,9 @@ class Lane(Holdings):
         settled: notified whenever entries leave the queue, with the same lock.
         outbox: where stored entries are on disk. For a backend that is durable, or stands in for one that is.
         on_gone: called with this lane's name and a text when the destination is gone, and when it is there again.
+        redact: takes secrets out of what a backend gives as its reason.
         on_room: called when there is room again for what is on disk only.
         on_moved: called with an event that another lane gets in this one's place, this one's name and the other's.
-        redact: takes secrets out of what a backend gives as its reason.
         capacity: events that may wait.
     """
 
@@ -47,11 +47,11 @@ class Lane(Holdings):
         clock: Clock,
         lock: threading.RLock,
         settled: threading.Condition,
-        outbox: Disk | None = None,
-        on_gone: Callable[[str, str], None] = lambda name, text: None,
+        outbox: Disk | None,
+        on_gone: Callable[[str, str], None],
+        redact: Callable[[str], str],
         on_room: Callable[[], None] = lambda: None,
         on_moved: Callable[[Event, str, str], None] = lambda event, old, new: None,
-        redact: Callable[[str], str] = lambda text: text,
         capacity: int = CAPACITY,
     ) -> None:
         disk = outbox if outbox is not None else NoDisk()

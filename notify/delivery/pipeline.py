@@ -13,7 +13,6 @@ from notify.clock import Clock
 from notify.delivery.announcer import Announcer
 from notify.delivery.dispatcher import Dispatcher
 from notify.delivery.folding import Addressed, Folding, Judging
-from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.delivery.folding.journal import Journal
 from notify.delivery.folding.texts import resolved
 from notify.delivery.housekeeping import Housekeeping
@@ -73,10 +72,10 @@ class Pipeline:
         durable_level: int,
         redact: Redaction,
         clock: Clock,
-        repeat_interval: float = INTERVAL,
-        storm_limit: int = STORM_LIMIT,
-        remembers: bool = True,
-        unheard: Callable[[], str | None] = lambda: None,
+        repeat_interval: float,
+        storm_limit: int,
+        remembers: bool,
+        unheard: Callable[[], str | None],
     ) -> None:
         self._backends = dict(backends)
         self._routes = {name: routes.get(name, Route()) for name in backends}

@@ -44,7 +44,7 @@ class WriteAhead:
         outbox: "Outbox",
         routes: Mapping[str, Route],
         *,
-        folding: Collection[str] = (),
+        folding: Collection[str],
         level: int,
         redact: Callable[[Sequence[Event]], Sequence[Event]],
         broke: Callable[[], None],

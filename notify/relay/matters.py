@@ -22,7 +22,6 @@ from notify.backend import Backend, edits, folds
 from notify.backends.relay.wire import Entry
 from notify.clock import Clock, SystemClock
 from notify.delivery.folding import texts
-from notify.delivery.folding.front import INTERVAL, STORM_LIMIT
 from notify.event import Event, Matter, Phase, with_matter
 from notify.levels import severity
 from notify.relay import noted
@@ -75,8 +74,8 @@ class SharedFolding:
         backends: Mapping[str, Backend],
         routes: Mapping[str, Route],
         *,
-        interval: float = INTERVAL,
-        storm_limit: int = STORM_LIMIT,
+        interval: float,
+        storm_limit: int,
         clock: Clock | None = None,
     ) -> None:
         folding = frozenset(name for name, backend in backends.items() if folds(backend))

@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Callable
 from statistics import median
+from types import SimpleNamespace
+from typing import Any
 
 from competitors import _say as say
 from measure import output
@@ -32,11 +34,14 @@ def _steps() -> list[Step]:
     from notify.capture.ring import RingBuffer
     from notify.delivery.intake import Intake
     from notify.delivery.queue import LaneQueue, entries_of
+    from notify.levels import TRADE
     from notify.rules.redaction import Redactor
 
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    intake, queue, redactor = Intake(), LaneQueue(), Redactor(["a known secret"])
+    sees_none: Any = SimpleNamespace(level=logging.CRITICAL + 1)  # of what is said here
+    intake = Intake(wake_level=TRADE, keeper=sees_none)
+    queue, redactor = LaneQueue(), Redactor(["a known secret"])
     null, ours = logging.NullHandler(), IntakeHandler(intake, RingBuffer())
     speaker = Speaker("strategy", "host", ("python",))
     events, documents = [], []

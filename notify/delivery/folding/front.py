@@ -80,9 +80,9 @@ class Folding:
         *,
         redact: Callable[[Sequence[Event]], Sequence[Event]],
         clock: Clock,
-        journal: Journal | None = None,
-        interval: float = INTERVAL,
-        storm_limit: int = STORM_LIMIT,
+        journal: Journal | None,
+        interval: float,
+        storm_limit: int,
     ) -> None:
         self.names = frozenset(name for name, backend in backends.items() if folds(backend))
         """The backends that fold."""

@@ -54,7 +54,7 @@ class Journal:
         is_told: whether somebody else tells what is wrong with the directory.
     """
 
-    def __init__(self, directory: Path, now: float, is_told: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, directory: Path, now: float, is_told: Callable[[], bool]) -> None:
         self._path = directory / NAME
         self._lock = threading.RLock()  # a signal handler may close what it has interrupted
         self._failed_at: float | None = None  # monotonic seconds
