@@ -294,15 +294,15 @@ class Worker:
         queued: defaultdict[str, list[Entry]] = defaultdict(list)
         parked: defaultdict[str, list[str]] = defaultdict(list)
         over: list[Settled] = []
-        for one, verdict in zip(readable, judged, strict=True):
+        for one, decided in zip(readable, judged, strict=True):
             found = one.found
-            hand, missing = self._hands.look_up(found, verdict.lanes)
-            for name in verdict.folded:
+            hand, missing = self._hands.look_up(found, decided.lanes)
+            for name in decided.folded:
                 self._lanes[name].fold()
             if not hand.wanted - hand.has:
                 over.append(Settled(found.entry, found.executor))
-            for event, names in verdict.said:
-                entry = _entry(event, verdict)
+            for event, names in decided.said:
+                entry = _entry(event, decided)
                 fitting = []
                 for name in names & missing:
                     if self._parked[name] or parked[name] or not self._hands.room(name):
@@ -327,18 +327,18 @@ class Worker:
         found, left = self._stream.unpark(name, room)
         readable, _ = read(found, self._redact)
         entries = []
-        for one, verdict in zip(readable, self._judge(readable), strict=True):
-            hand, missing = self._hands.look_up(one.found, verdict.lanes)
-            mine = [event for event, names in verdict.said if name in names]
+        for one, decided in zip(readable, self._judge(readable), strict=True):
+            hand, missing = self._hands.look_up(one.found, decided.lanes)
+            mine = [event for event, names in decided.said if name in names]
             if mine and name in missing:
-                entry = _entry(mine[0], verdict)
+                entry = _entry(mine[0], decided)
                 self._hands.hold(entry.event, hand, {name: entry.weight})
                 entries.append(entry)
         self._parked[name] = left
         self._lanes[name].put(entries)
 
 
-def _entry(event: Event, verdict: Judged) -> Entry:
+def _entry(event: Event, decided: Judged) -> Entry:
     # Whoever else gets it, or a count of it, needs nobody's to stand in for. Routes do not tell: some of what the relay
     # itself says is for one alone.
-    return Entry.of(event, None, stored=True)._replace(to=verdict.lanes | verdict.folded)
+    return Entry.of(event, None, stored=True)._replace(to=decided.lanes | decided.folded)
