@@ -21,6 +21,7 @@ from notify.delivery.outbox.adoption import Adopted
 from notify.delivery.outbox.errors import NotFlushed, StoreBusy, StoreError, StoreHeld, moved
 from notify.delivery.outbox.file import NAME, make_ready
 from notify.delivery.outbox.health import Health
+from notify.delivery.outbox.lanes_store import LanesStore
 from notify.delivery.outbox.limits import Dropped, Limits
 from notify.delivery.outbox.row import Name, in_parts, rows_of, rows_or_none
 from notify.delivery.outbox.store import Store
@@ -29,6 +30,7 @@ from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
 from notify.interruption import came_from_a_signal
+from notify.plain import class_name
 
 _PATIENCE = 0.5  # seconds that a lane waits for other processes: less than a fork waits for a lane
 _IMPATIENCE = 0.02  # the same when others were waited for in vain
@@ -64,7 +66,7 @@ class Outbox:
         # Under locks.lanes:
         self._renewed = False  # and nobody was told
         self._repaired_at = 0.0  # monotonic seconds: the last attempt
-        self._lanes_store: Store | None = None
+        self._lanes = LanesStore(directory / NAME)
         self._acknowledgements = Acknowledgements()
         self._in_hand: set[Name] = set()  # of backends that hung when it was closed
         self._knows_marks = False  # False: rows may belong to owners whose lock's file is gone
@@ -110,7 +112,7 @@ class Outbox:
         except Exception as error:  # an event made by hand may hold anything
             if came_from_a_signal(error):
                 raise
-            diagnostics.report("outbox event", f"an event cannot be kept on disk: {type(error).__name__}")
+            diagnostics.report("outbox event", f"an event cannot be kept on disk: {class_name(error)}")
             return False
         health.worked()
         return True
@@ -297,9 +299,7 @@ class Outbox:
         if self._for_good:
             return
         try:
-            store = self._lanes_store
-            if store is None or not store.is_open():
-                self._lanes_store = store = Store(self.directory / NAME)
+            store = self._lanes.get()
             if not store.is_in_place():
                 self._failed(moved())
                 return
@@ -335,9 +335,7 @@ class Outbox:
     def _store(self, *, late: bool = False) -> Store:
         if not self._health.usable or fork.in_progress() or (self._closed and not late):
             raise StoreBusy("it is out of use")
-        store = self._lanes_store
-        if store is None or not store.is_open():
-            self._lanes_store = store = Store(self.directory / NAME)
+        store = self._lanes.get()
         store.wait_at_most(_PATIENCE if self._health.patient else _IMPATIENCE)
         return store
 
@@ -350,9 +348,9 @@ class Outbox:
         try:
             self.let_go()
             told = make_ready(self.directory, self._clock.time())
-            self._lanes_store = Store(self.directory / NAME, patience=_PATIENCE)
-            self._lanes_store.touch()
-            self._numbers = counted(self._lanes_store, self._clock.time())
+            store = self._lanes.get(patience=_PATIENCE)
+            store.touch()
+            self._numbers = counted(store, self._clock.time())
             self._writer.connect()
         except _TROUBLE as error:
             self._health.failed(error, also_busy=True)
@@ -376,9 +374,7 @@ class Outbox:
 
     def let_go(self) -> None:
         """Close every connection; whoever needs one opens it again. Called before a fork, too. Raises `StoreBusy`."""
-        store, self._lanes_store = self._lanes_store, None
-        if store is not None:
-            store.close()
+        self._lanes.close()
         self._writer.disconnect()
 
     def begin_in_child(self) -> None:
@@ -393,8 +389,6 @@ class Outbox:
         self._knows_marks = False
         self._writer.be_child(clean=clean)
         if not clean:
-            store, self._lanes_store = self._lanes_store, None
-            if store is not None:
-                store.abandon()
+            self._lanes.abandon()
             self._for_good = True
             self._failed(StoreError("the process was forked in the middle of a write"))
