@@ -24,6 +24,7 @@ from notify.delivery.timeout import seconds
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
 from notify.levels import TRADE
+from notify.plain import class_name
 from notify.rules.routing import Route, wrong_fallback
 from notify.run_state import RunState
 
@@ -358,7 +359,7 @@ def _run_undo(undo: Callable[[], None]) -> None:
     try:
         undo()
     except Exception as error:  # noqa: BLE001 - what waits must be delivered all the same
-        diagnostics.report("close", f"something could not be undone: {type(error).__name__}")
+        diagnostics.report("close", f"something could not be undone: {class_name(error)}")
 
 
 _current: Notifier | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import get_ident
 
 from notify import diagnostics
+from notify.plain import class_name
 
 _ours: set[int] = set()
 idents: Container[int] = _ours
@@ -159,6 +160,6 @@ class Worker:
             self._target()
             self._ended = True
         except BaseException as error:  # noqa: BLE001 - nobody catches it above this; `revive` mends it
-            diagnostics.report(f"thread {self._name}", f"the thread {self._name} died: {type(error).__name__}")
+            diagnostics.report(f"thread {self._name}", f"the thread {self._name} died: {class_name(error)}")
         finally:
             _lives.discard(life)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from lanes import LONG, Bench, Gate, Scripted, all_settled, outcome, until
@@ -320,9 +321,28 @@ def test_what_a_backend_refuses_after_the_end_is_told_once(
     assert (lane.stats()["dropped"], lane.stats()["pending"]) == ({reason: 1}, 0)
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(1), KeyboardInterrupt()], ids=repr)
+class Nameless(type):
+    @property
+    def __name__(cls) -> NoReturn:  # type: ignore[override]  # the point
+        raise SystemExit
+
+
+class Hidden(Exception, metaclass=Nameless):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (ValueError("x"), "ValueError"),
+        (SystemExit(1), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (Hidden(), "Hidden"),
+    ],
+    ids=["wrong", "exit", "interrupt", "hidden"],
+)
 def test_a_backend_that_fails_to_close_is_told_of(
-    bench: Bench, capsys: pytest.CaptureFixture[str], error: BaseException
+    bench: Bench, capsys: pytest.CaptureFixture[str], error: BaseException, name: str
 ) -> None:
     def close() -> None:
         raise error
@@ -331,7 +351,7 @@ def test_a_backend_that_fails_to_close_is_told_of(
     lane.stop()
     lane.join(5)
 
-    assert f"close() failed: {type(error).__name__}" in capsys.readouterr().err
+    assert f"close() failed: {name}" in capsys.readouterr().err
 
 
 def test_a_backend_may_end_the_lane_that_calls_it(bench: Bench) -> None:

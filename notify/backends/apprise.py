@@ -17,6 +17,7 @@ from notify.clip import clip
 from notify.errors import DeliveryError, Gone, Rejected, RetryLater
 from notify.event import Attachment, Event
 from notify.levels import severity
+from notify.plain import class_name
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -192,7 +193,7 @@ class _Call:
             with _listening() as heard:
                 self.delivered = self._notify()
         except Exception as error:  # noqa: BLE001 - a plugin's, and its text may hold the URL
-            heard.append(type(error).__name__)
+            heard.append(class_name(error))
         finally:
             self._judge("\n".join(heard))
             self._done.set()

@@ -11,7 +11,7 @@ from notify import imports
 from notify.errors import RetryLater
 from notify.event import Event
 from notify.levels import level_name
-from notify.plain import unshared
+from notify.plain import class_name, unshared
 
 _TAKEN = frozenset(dir(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
@@ -53,7 +53,7 @@ class HandlerBackend:
         self._handler.handle(record)
         failure = self._failure
         if isinstance(failure, OSError):
-            raise RetryLater(None, type(failure).__name__)
+            raise RetryLater(None, class_name(failure))
         if failure is not None:
             raise failure
         if _lost_connection(self._handler):

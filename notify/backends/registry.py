@@ -8,6 +8,7 @@ from notify.backend import Backend, max_batch
 from notify.backends.function import FunctionBackend
 from notify.backends.handler import HandlerBackend
 from notify.errors import ConfigError
+from notify.plain import class_name
 
 GROUP = "notify.backends"
 
@@ -47,7 +48,7 @@ def load(name: str, env: Mapping[str, str]) -> Backend | None:
         raise
     except Exception as error:  # noqa: BLE001 - a third party's module may raise anything while it loads
         # Its text is a third party's and may hold a value of the environment.
-        raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} failed to load: {type(error).__name__}") from None
+        raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} failed to load: {class_name(error)}") from None
     if backend is not None and not isinstance(backend, Backend):
         raise ConfigError(f"NOTIFY_BACKENDS: backend {name!r} has no send() and close()")
     if backend is not None:

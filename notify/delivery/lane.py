@@ -14,6 +14,7 @@ from notify.delivery.queue import CAPACITY, Entry, LaneQueue
 from notify.delivery.retry import PROBE_INTERVAL, Retry
 from notify.delivery.ticket import CLOSED, DELIVERED
 from notify.event import Event
+from notify.plain import class_name
 from notify.rules.routing import Route
 
 
@@ -223,7 +224,7 @@ class Lane(Holdings):
         try:
             self._backend.close()
         except BaseException as error:  # noqa: BLE001 - a third party's close() may raise anything
-            diagnostics.report(f"close {self.name}", f"{self.name}: close() failed: {type(error).__name__}")
+            diagnostics.report(f"close {self.name}", f"{self.name}: close() failed: {class_name(error)}")
 
     def _give_back(self) -> None:
         with self._lock:

@@ -10,6 +10,7 @@ from notify.delivery.intake import Draft, Kept
 from notify.event import Event
 from notify.interruption import came_from_a_signal
 from notify.levels import severity
+from notify.plain import class_name
 from notify.rules.routing import Route, least_level
 
 if TYPE_CHECKING:  # a program whose backends are not durable need not load SQLite
@@ -75,7 +76,7 @@ class WriteAhead:
         except Exception as error:  # an event made by hand may hold anything; the dispatcher reports it
             if came_from_a_signal(error):
                 raise
-            diagnostics.report("write ahead", f"an event could not be made: {type(error).__name__}")
+            diagnostics.report("write ahead", f"an event could not be made: {class_name(error)}")
             return None
         if not destinations:
             return None

@@ -44,7 +44,7 @@ class Strategies:
 
     Args:
         strategies: those that can be used, in their order.
-        problems: a line for each thing that is wrong. None of them shows an URL, which may hold a password.
+        problems: a line for each thing that is wrong. None of them shows a URL, which may hold a password.
     """
 
     strategies: tuple[Strategy, ...] = ()

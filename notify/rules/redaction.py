@@ -11,7 +11,7 @@ from typing import Any
 
 from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.interruption import came_from_a_signal
-from notify.plain import safe_str
+from notify.plain import class_name, safe_str
 from notify.rules import mnemonic, secret_values
 from notify.rules.secret_names import is_secret, weight
 from notify.rules.secret_search import SecretSearch
@@ -80,7 +80,7 @@ class Redactor:
         except Exception as error:  # what cannot be searched is not shown
             if came_from_a_signal(error):
                 raise
-            why = f"{MASK}: this event could not be searched for secrets ({type(error).__name__})"
+            why = f"{MASK}: this event could not be searched for secrets ({class_name(error)})"
             return Event(id=event.id, time=event.time, level=event.level, message=why)
 
     def events(self, events: Sequence[Event]) -> list[Event]:

@@ -13,7 +13,7 @@ _BY_RARITY = "JKqQZXjYzVGHLIWkxUFOBMRPNDCTSvEAwyb+%fgpmuh_/:-98765c4d31=l20.srin
 _LOOKED_FOR = 8  # characters of a value, from its rarest on
 
 # A word is what stands between two places of white space. All secrets hold a long one, but for those that a sign gives
-# away: an URL, an option or a PEM block, `Bearer` and `Basic`, an assignment, or twelve words. The shortest of the
+# away: a URL, an option or a PEM block, `Bearer` and `Basic`, an assignment, or twelve words. The shortest of the
 # others is a JWT of `eyJ`, five characters, a dot and five more; a webhook's path has 16, everything else more.
 _LONG = 14  # characters
 _LONG_WORD = b"\1" * _LONG

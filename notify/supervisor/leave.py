@@ -22,9 +22,8 @@ _DELIVERY = 10.0
 _DELIVERY_ASKED = 4.0
 # More than once, or when the program has used up that time: no more than a healthy destination needs.
 _DELIVERY_AT_LEAST = 0.5
-_LOOK = (
-    1.0  # seconds between two looks at whether somebody has asked us to end, while the output's reader takes nothing
-)
+# Seconds between two looks at whether somebody has asked us to end, while the output's reader takes nothing.
+_LOOK = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,6 @@ def _say_if_untold(leaving: Leaving, ticket: Ticket, notifier: Notifier) -> None
         return  # or nobody is to be told
     said = f"{clean(leaving.program)} ended with exit code {leaving.exit_code}; nobody was told"
     if ticket.durable:
-        count = max((cast("int", lane.get("pending", 0)) for lane in notifier.stats().values()), default=0)
-        count = max(1, count)
+        count = max([1, *(cast("int", lane.get("pending", 0)) for lane in notifier.stats().values())])
         said = f"{said} yet: {count} {plural(count, 'event waits', 'events wait')} in the outbox"
     diagnostics.report("untold", said)

@@ -20,6 +20,7 @@ from typing import Any
 from notify import diagnostics
 from notify.delivery.folding.posted import Posted
 from notify.delivery.state_dir import StateDirError, open_private
+from notify.plain import class_name
 from notify.rules.grouping import MOST_MATTERS
 
 NAME = "matters.jsonl"
@@ -204,7 +205,7 @@ class Journal:
         if self._is_told():
             return
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        diagnostics.report("matters", f"what was announced cannot be noted on disk: {reason or type(error).__name__}")
+        diagnostics.report("matters", f"what was announced cannot be noted on disk: {reason or class_name(error)}")
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

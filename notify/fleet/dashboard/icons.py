@@ -22,7 +22,7 @@ _MOST_ALL = 16 * 2**20  # bytes of all icons
 _AGAIN = 86_400.0  # seconds after which an icon is got again
 _RETRY = 600.0  # seconds, where there was none
 _LOOK_EVERY = 5.0  # seconds between looks at who has answered meanwhile
-_LONGEST = 2048  # characters of an URL
+_LONGEST = 2048  # characters of a URL
 # By their first bytes, whatever a server calls them. SVG is left out: it is a document, with scripts and links.
 _KINDS = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
