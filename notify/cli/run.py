@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from notify import diagnostics, settings
 from notify.bootstrap import open_outbox, redactor, serving, status_url
@@ -25,6 +25,9 @@ from notify.supervisor.run import Program
 from notify.supervisor.signals import Signals
 from notify.supervisor.streams import Streams
 from notify.supervisor.supervise import supervise
+
+if TYPE_CHECKING:
+    from notify.rules.redaction import Redactor
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*")
 _OPTIONS_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})  # of Python, that may be two arguments
@@ -55,7 +58,7 @@ def run_program(
             command=command,
             env={**_child_env(ready.executor_id, state_dir), AFTER_CRASH: after_crash.value},
             state_dir=state_dir,
-            redact_text=redactor(ready.config).text,
+            redact_text=ready.redact.text,
             status_url=ready.notifier.status_url,
             hang_after=hang_after,
             kill_hung=kill_hung,
@@ -97,6 +100,7 @@ def _script(arguments: Sequence[str]) -> str:
 
 class _Ready(NamedTuple):
     config: Settings
+    redact: "Redactor"
     policy: CrashPolicy
     notifier: Notifier
     executor_id: str = ""  # when the environment or the file says it
@@ -108,18 +112,18 @@ def _ready(name: str, env_file: Path | None, insecure: bool, then: AfterCrash) -
     try:
         env = above_file(os.environ, env_file, insecure=insecure)
         config = Settings(_speaking_as(name, env))
-        notifier = _notifier(config)
-        policy = _policy(config, then, notifier)
-        return _Ready(config, policy, notifier, env.get(settings.EXECUTOR_ID.name, "").strip())
+        redact = redactor(config)
+        notifier = _notifier(config, redact)
+        policy = _policy(config, then, notifier, redact.text)
+        return _Ready(config, redact, policy, notifier, env.get(settings.EXECUTOR_ID.name, "").strip())
     except Exception as error:  # noqa: BLE001 - a third party's backend may raise anything
         why = error if isinstance(error, ConfigError) else class_name(error)
         diagnostics.report("nobody", f"NOBODY WILL HEAR HOW THIS PROGRAM ENDS: {why} (`notify doctor` shows it all)")
-        return _Ready(config, CrashPolicy(then=then), Notifier({}))
+        return _Ready(config, redactor(config), CrashPolicy(then=then), Notifier({}))
 
 
-def _policy(config: Settings, then: AfterCrash, notifier: Notifier) -> CrashPolicy:
+def _policy(config: Settings, then: AfterCrash, notifier: Notifier, redact_text: Callable[[str], str]) -> CrashPolicy:
     """Return what is done after a crash. Settings that are unusable for that keep nobody from being told of it."""
-    redact_text = redactor(config).text
     crashed = _heard_by_monitor(config, notifier, redact_text)
     try:
         good_startup = config.get(settings.HTTP_WAIT_GOOD_STARTUP_SECONDS)
@@ -182,7 +186,7 @@ def _child_env(executor_id: str, state_dir: Path) -> dict[str, str]:
     return {**os.environ, **missing}
 
 
-def _notifier(config: Settings) -> Notifier:
+def _notifier(config: Settings, redact: "Redactor") -> Notifier:
     reached, routes = destinations(config, None)
     if not reached and not settings.is_offline(config):
         diagnostics.report("nobody", "no backend is set up: nobody will hear how this program ends")
@@ -191,6 +195,6 @@ def _notifier(config: Settings) -> Notifier:
         routes=routes,
         outbox=open_outbox(config, reached),
         durable_level=config.get(settings.NOTIFY_DURABLE_LEVEL),
-        redact=redactor(config),
+        redact=redact,
         remembers=False,
     )
