@@ -1,14 +1,19 @@
 """The command line: what it prints, where, and its exit codes."""
 
+import fcntl
 import json
 import logging
 import os
+import pty
+import re
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +253,78 @@ def test_nothing_in_a_table_is_markup_or_a_command_for_the_terminal(capsys: pyte
     shown = capsys.readouterr().out
     assert "[red]x[/red] :smile: \\[" in shown
     assert "\\x1b[31m\\nforged" in shown
+
+
+LONG_ROW = ("discord", "rejected: " + "a reason of many words " * 20)
+
+
+def test_a_pipe_gets_each_row_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+
+    print_table("", ("backend", "outcome"), [LONG_ROW, ("stdout", "delivered")])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == [f"discord │ {LONG_ROW[1].rstrip()}", "stdout  │ delivered"]
+
+
+def test_a_width_that_is_asked_for_folds_the_cells_also_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    print_table("", ("backend", "outcome"), [LONG_ROW])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 10
+    assert max(map(len, lines)) <= 40
+
+
+@pytest.mark.process
+def test_a_terminal_gets_a_table_that_fits_it() -> None:
+    master, slave = pty.openpty()
+    try:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 72, 0, 0))
+        with subprocess.Popen(
+            [sys.executable, "-m", "notify", "env"],
+            stdout=slave,
+            env=environment(TERM="xterm"),
+        ) as process:
+            os.close(slave)
+            shown = re.sub(r"\x1b\[[0-9;]*m", "", read_all(master).decode())
+    finally:
+        os.close(master)
+
+    assert process.returncode == 0
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 72 < sum(map(len, lines))
+
+
+def read_all(descriptor: int) -> bytes:
+    """Return all that a terminal shows, until its last writer has gone."""
+    shown = b""
+    with suppress(OSError):  # EIO is the end
+        while part := os.read(descriptor, 65536):
+            shown += part
+    return shown
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("arguments", [("env",), ("env", "--json"), ("env", "--set"), ("--version",)], ids=" ".join)
+def test_nothing_is_complained_of_when_nobody_reads(arguments: Sequence[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "notify", *arguments],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert ended.stderr == b""
 
 
 # ---- notify doctor

@@ -1,6 +1,7 @@
 """The command `notify`."""
 
 import io
+import os
 import sys
 
 from notify.cli.app import app
@@ -17,3 +18,13 @@ def main() -> None:
     except ConfigError as error:
         print(f"notify: {error}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what was printed; `| head` may have gone meanwhile, and Python would complain of that at the end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

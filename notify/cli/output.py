@@ -1,6 +1,7 @@
 """What a command prints: tables for people, JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -15,6 +16,7 @@ from notify.delivery.ticket import CLOSED, DELIVERED, HANDED_OVER, Ticket
 from notify.env_file import Environment
 from notify.notifier import Notifier
 
+_ENDLESS = 100_000  # columns: more than a row of all that we say has
 UNSENT = f"dropped: {CLOSED}"
 
 
@@ -23,7 +25,8 @@ def print_table(
 ) -> None:
     """Print *rows* under *columns*. Nothing in them is taken for markup, numbers stand to the right.
 
-    Cells are folded where the terminal is narrow, but for those of the columns *unfolded*, which people copy.
+    Cells are folded where the terminal is narrow, or as narrow as COLUMNS says, but for those of the columns
+    *unfolded*, which people copy. What is no terminal gets each row whole, in one line.
     """
     table = Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
     for number, column in enumerate(columns):
@@ -32,7 +35,15 @@ def print_table(
         table.add_column(column, overflow="fold", justify=justify, no_wrap=column in unfolded)
     for row in rows:
         table.add_row(*(Text(escape(cell)) for cell in row))
-    Console(file=sys.stdout).print(table)
+    console = Console(file=sys.stdout)
+    if sys.stdout.isatty() or os.environ.get("COLUMNS"):
+        console.print(table)
+        return
+    endless = Console(width=_ENDLESS, force_terminal=False)
+    with endless.capture() as drawn:
+        endless.print(table)
+    lines = "\n".join(line.rstrip() for line in drawn.get().splitlines())
+    console.print(Text(lines), soft_wrap=True)  # which also knows what to do when nobody reads any more
 
 
 @contextmanager
