@@ -44,7 +44,7 @@ def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> di
         path: of the file.
         insecure: take it even if others than its owner can read it.
 
-    Raises `ConfigError` when it is missing, no regular file, larger than 1 MB, not UTF-8, or readable by others;
+    Raises `ConfigError` when it is missing, no regular file, larger than 1 MB, no UTF-8 text, or readable by others;
     the text says what to do and shows none of the content.
     """
     try:
@@ -69,6 +69,8 @@ def read_env_file(path: str | os.PathLike[str], *, insecure: bool = False) -> di
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
+    if "\0" in text:
+        raise ConfigError(f"{path}: not a text file: it has a NUL character in it")
 
     from dotenv.parser import parse_stream
 

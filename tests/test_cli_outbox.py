@@ -491,7 +491,7 @@ def test_events_must_be_chosen_in_one_way(run, outbox, command, said):
     done = run(*command)
 
     assert done.exit_code == 2
-    assert f"Invalid value for ID: {said} " in done.stderr
+    assert done.stderr == f"notify: {said}\n"
 
 
 COMMANDS = [("list",), ("show", "id"), ("retry", "id"), ("drop", "id", "--yes"), ("drop", "id")]

@@ -109,6 +109,12 @@ def test_a_file_that_is_not_utf8_is_refused(secrets: Path) -> None:
     assert refusal(secrets).endswith("not UTF-8 text")
 
 
+def test_a_file_with_a_nul_is_refused(secrets: Path) -> None:
+    secrets.write_text(f"A={CANARY}\0")
+
+    assert refusal(secrets).endswith("not a text file: it has a NUL character in it")
+
+
 def test_a_link_to_a_good_file_is_followed(secrets: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.env"
     link.symlink_to(secrets)

@@ -128,7 +128,7 @@ def test_a_byte_order_mark_is_no_part_of_it():
         (b'{"message": "a"', "not JSON: "),
         (b'{"message": "a"}\n{"message": ', "event 2: not JSON: "),
         (b'{"message": "a"}\n{}', "event 2: it has no message"),
-        (b"\xff\xfe", "not JSON: "),
+        (b"\xff\xfe", "not JSON: it is no UTF-8 text"),
         (b'{"message": NaN}', "not JSON: "),
     ],
 )

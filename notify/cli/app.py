@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from notify.cli.nagios import NagiosCommand
-from notify.cli.options import Auth, EnvFile, Insecure, Json
+from notify.cli.options import Auth, EnvFile, Insecure, Json, choice, flag, number, parse_path, path, seconds, whole
 from notify.cli.outbox_app import app as outbox
 from notify.cli.relay_app import app as relay
+from notify.cli.usage import Group
 from notify.env_file import above_file
 from notify.levels import parse_level
 from notify.supervisor.after_crash import AfterCrash
@@ -17,6 +18,7 @@ from notify.version import __version__
 
 app = typer.Typer(
     name="notify",
+    cls=Group,
     help="The flight recorder and pager of a long-running Python daemon.",
     no_args_is_help=True,
     add_completion=False,
@@ -36,9 +38,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[
-        bool, typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    version: Annotated[bool, flag("Print the version.", "--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """The flight recorder and pager of a long-running Python daemon."""
 
@@ -52,11 +52,9 @@ def _level(text: str) -> int:
 
 @app.command()
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=5000, help="Days of history to trade, one a cycle.")] = 60,
-    speed: Annotated[float, typer.Option(min=0.01, help="Days a second.")] = 20.0,
-    crash: Annotated[
-        bool, typer.Option("--crash/--no-crash", metavar="", help="Die of a bug in the last cycle.")
-    ] = True,
+    days: Annotated[int, whole("Days of history to trade, one a cycle.", least=1, most=5000)] = 60,
+    speed: Annotated[float, number("Days a second.", least=0.01)] = 20.0,
+    crash: Annotated[bool, flag("Die of a bug in the last cycle.", "--crash/--no-crash")] = True,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -79,8 +77,8 @@ def send(
     field: Annotated[
         list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A field; repeatable.")
     ] = None,
-    attach: Annotated[list[Path] | None, typer.Option("--attach", metavar="FILE", help="A file; repeatable.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the receipts.")] = 15.0,
+    attach: Annotated[list[Path] | None, path("A file; repeatable.", "--attach")] = None,
+    timeout: Annotated[float, seconds("To wait for the receipts.", least=0.1)] = 15.0,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -96,7 +94,7 @@ def send(
 
 @app.command()
 def test(
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the receipts.")] = 30.0,
+    timeout: Annotated[float, seconds("To wait for the receipts.", least=0.1)] = 30.0,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -109,11 +107,11 @@ def test(
 
 @app.command()
 def preview(
-    event: Annotated[Path, typer.Argument(metavar="EVENT.json", help="`-` reads it from standard input.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes. [a temporary file]")
-    ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", metavar="", help="Only write the page.")] = False,
+    event: Annotated[
+        Path, typer.Argument(parser=parse_path, metavar="EVENT.json", help="`-` reads it from standard input.")
+    ],
+    output: Annotated[Path | None, path("Where the page goes. [a temporary file]", "--output", "-o")] = None,
+    no_browser: Annotated[bool, flag("Only write the page.", "--no-browser")] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -144,16 +142,9 @@ def check(
     url: Annotated[str, typer.Argument(metavar="URL", help="Of the strategy's status server.")],
     max_age: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS",
-            min=1,
-            max=1e8,
-            help="Without progress for longer it is stale. [NOTIFY_STALE_AFTER, 3600]",
-        ),
+        seconds("Without progress for longer it is stale; otherwise NOTIFY_STALE_AFTER, 3600.", least=1),
     ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", "-t", metavar="SECONDS", min=0.1, max=3600, help="For all of it.")
-    ] = 5.0,
+    timeout: Annotated[float, seconds("For all of it.", "--timeout", "-t", least=0.1, most=3600)] = 5.0,
     auth: Auth = False,
     json: Json = False,
     env_file: EnvFile = None,
@@ -173,10 +164,7 @@ def check(
 @app.command()
 def watch(
     interval: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy that names no interval."
-        ),
+        float, seconds("Between two looks at a strategy that names no interval.", least=1, most=86_400)
     ] = 30.0,
     auth: Auth = False,
     env_file: EnvFile = None,
@@ -196,13 +184,12 @@ def run(
     command: Annotated[list[str] | None, typer.Argument(metavar="CMD", help="The program and its arguments.")] = None,
     after_crash: Annotated[
         AfterCrash,
-        typer.Option(help="Stay, so that the crash is served (with HTTP_ENABLED), end, or start the program again."),
+        choice(
+            "Stay, so that the crash is served (with HTTP_ENABLED), end, or start the program again.", of=AfterCrash
+        ),
     ] = AfterCrash.SERVE,
-    hang_after: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=2, max=1e8, help="Tell when it makes no progress for so long."),
-    ] = None,
-    kill_hung: Annotated[bool, typer.Option("--kill-hung", metavar="", help="End a program that hangs.")] = False,
+    hang_after: Annotated[float | None, seconds("Tell when it makes no progress for so long.", least=2)] = None,
+    kill_hung: Annotated[bool, flag("End a program that hangs.", "--kill-hung")] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -213,7 +200,7 @@ def run(
     """
     from notify.cli.run import run_program
 
-    if not command:
+    if not command or not command[0]:
         typer.echo("notify: no command to run: notify run [OPTIONS] -- CMD …", err=True)
         raise typer.Exit(2)
     if kill_hung and hang_after is None:
@@ -228,13 +215,9 @@ def run(
 @app.command()
 def dashboard(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8600,
-    interval: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="Between two looks at a strategy.")
-    ] = 30.0,
-    auth: Annotated[
-        bool, typer.Option("--auth", metavar="", help="Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.")
-    ] = False,
+    port: Annotated[int, whole("Port; 0 for any that is free.", least=0, most=65_535)] = 8600,
+    interval: Annotated[float, seconds("Between two looks at a strategy.", least=1, most=86_400)] = 30.0,
+    auth: Annotated[bool, flag("Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.", "--auth")] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
 ) -> None:
@@ -250,7 +233,7 @@ def dashboard(
 
 @app.command()
 def env(
-    only_set: Annotated[bool, typer.Option("--set", metavar="", help="Only what is set.")] = False,
+    only_set: Annotated[bool, flag("Only what is set.", "--set")] = False,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,

@@ -11,11 +11,9 @@ import typer
 from typer.core import TyperCommand
 
 from notify.backends.stdout import escape
+from notify.cli.usage import UsageError, said
 from notify.errors import ConfigError
 from notify.plain import class_name
-
-# What is wrong with a command line. Typer has it from click, or, in later versions, inside itself.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class Code(IntEnum):
@@ -34,8 +32,8 @@ class NagiosCommand(TyperCommand):
         """Read the command line."""
         try:
             return super().parse_args(ctx, args)
-        except _UsageError as error:
-            _give_up(str(error.format_message()))  # type: ignore[attr-defined]  # every one has it
+        except UsageError as error:
+            _give_up(said(error))
 
     def invoke(self, ctx: Any) -> Any:
         """Do the work."""

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from notify.cli.options import EnvFile, Insecure, Json
+from notify.cli.options import EnvFile, Insecure, Json, flag, path, whole
+from notify.cli.usage import Group
 from notify.env_file import above_file
 
-app = typer.Typer(help="Look into the outbox and decide about single events, also while the program runs.")
+app = typer.Typer(cls=Group, help="Look into the outbox and decide about single events, also while the program runs.")
 
 StateDir = Annotated[
-    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where the outbox is; wins over NOTIFY_STATE_DIR.")
+    Path | None, path("Where the outbox is; wins over NOTIFY_STATE_DIR.", "--state-dir", metavar="DIR")
 ]
-AllDead = Annotated[bool, typer.Option("--all-dead", metavar="", help="All dead letters.")]
+AllDead = Annotated[bool, flag("All dead letters.", "--all-dead")]
 SeveralIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="ID", help="Of events: as `list` shows them, or whole.", show_default=False),
@@ -22,15 +23,6 @@ SeveralIds = Annotated[
 Destination = Annotated[
     str | None, typer.Option("--destination", metavar="NAME", help="All for one destination, waiting or dead.")
 ]
-
-
-def _count(text: str) -> int:
-    from notify.setting import parse_count
-
-    try:
-        return parse_count(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _state_dir(named: Path | None, env_file: Path | None, insecure: bool) -> Path:
@@ -45,17 +37,17 @@ def _refuse_unless_one(ways: dict[str, object]) -> None:
     """Refuse the command unless just one of the *ways* to choose events, of which ids are the first, has a value."""
     used = [name for name, value in ways.items() if value]
     if not used:
-        raise typer.BadParameter(f"name the events, or give {' or '.join(list(ways)[1:])}", param_hint="ID")
+        raise typer.BadParameter(f"name the events, or give {' or '.join(list(ways)[1:])}")
     if len(used) > 1:
-        raise typer.BadParameter(f"{' and '.join(used)}: only one of them, not both", param_hint="ID")
+        raise typer.BadParameter(f"{' and '.join(used)}: only one of them, not both")
 
 
 @app.command("list")
 def list_events(
-    dead: Annotated[bool, typer.Option("--dead", metavar="", help="Dead letters only.")] = False,
-    waiting: Annotated[bool, typer.Option("--waiting", metavar="", help="Only what waits.")] = False,
+    dead: Annotated[bool, flag("Dead letters only.", "--dead")] = False,
+    waiting: Annotated[bool, flag("Only what waits.", "--waiting")] = False,
     destination: Destination = None,
-    limit: Annotated[int, typer.Option(parser=_count, metavar="NUMBER", help="Lines of each, at most.")] = "50",  # type: ignore[assignment]  # typer parses the default too
+    limit: Annotated[int, whole("Lines of each, at most.", least=1, most=999_999)] = 50,
     json: Json = False,
     state_dir: StateDir = None,
     env_file: EnvFile = None,
@@ -110,7 +102,7 @@ def drop(
     ids: SeveralIds = None,
     all_dead: AllDead = False,
     destination: Destination = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
+    yes: Annotated[bool, flag("Do not ask.", "--yes", "-y")] = False,
     json: Json = False,
     state_dir: StateDir = None,
     env_file: EnvFile = None,

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from notify.cli.nagios import NagiosCommand
-from notify.cli.options import EnvFile, Insecure, Json
+from notify.cli.options import EnvFile, Insecure, Json, flag, seconds
+from notify.cli.usage import Group
 from notify.env_file import above_file
 
-app = typer.Typer()
+app = typer.Typer(cls=Group)
 
 
 @app.callback(invoke_without_command=True)
@@ -17,9 +18,7 @@ def relay(
     ctx: typer.Context,
     any_redis: Annotated[
         bool,
-        typer.Option(
-            "--any-redis", metavar="", help="Take a Redis that may lose events: one that evicts, or keeps no file."
-        ),
+        flag("Take a Redis that may lose events: one that evicts, or keeps no file.", "--any-redis"),
     ] = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,
@@ -38,12 +37,8 @@ def relay(
 
 @app.command(cls=NagiosCommand)
 def status(
-    max_age: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=1e8, help="An event that waits for longer is late.")
-    ] = 300.0,
-    timeout: Annotated[
-        float, typer.Option("--timeout", "-t", metavar="SECONDS", min=0.1, max=3600, help="For each answer of Redis.")
-    ] = 5.0,
+    max_age: Annotated[float, seconds("An event that waits for longer is late.", least=1)] = 300.0,
+    timeout: Annotated[float, seconds("For each answer of Redis.", "--timeout", "-t", least=0.1, most=3600)] = 5.0,
     json: Json = False,
     env_file: EnvFile = None,
     insecure: Insecure = False,

@@ -47,6 +47,10 @@ def events_of(data: bytes, now: float) -> tuple[list[Event], list[str]]:
 
 def _documents(data: bytes) -> list[Any]:
     try:
+        data.decode()
+    except UnicodeDecodeError:
+        raise ValueError("not JSON: it is no UTF-8 text") from None
+    try:
         document = orjson.loads(data)
         return document if isinstance(document, list) else [document]
     except orjson.JSONDecodeError as error:
