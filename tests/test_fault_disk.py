@@ -18,6 +18,7 @@ from outboxes import ALL, an_event, disk, everything_in, opened, output, running
 
 from notify.delivery.outbox import Limits, Outbox, connection
 from notify.delivery.outbox.file import NAME
+from notify.delivery.outbox.look import Look, look
 from notify.event import Event
 from notify.levels import TRADE
 from notify.testing import FakeClock
@@ -74,6 +75,21 @@ def test_fault_39_a_disk_that_is_full_from_the_start_is_used_when_there_is_room(
             assert works_again(outbox)
             assert outbox.accept(event := an_event(), ["discord"])
         assert everything_in(tmp_path / "disk" / "state") == [event]
+
+
+@pytest.mark.process
+def test_fault_39_a_disk_that_counts_no_blocks_is_not_taken_for_a_full_one(tmp_path):
+    state = tmp_path / "disk" / "state"
+    with disk(tmp_path / "disk", "size=0"):
+        assert os.statvfs(tmp_path / "disk").f_blocks == 0
+        assert look(state) == Look(made=False)
+        assert list((tmp_path / "disk").iterdir()) == []
+
+        with opened(state) as outbox:
+            assert outbox.accept(event := an_event(), ["discord"])
+
+        assert everything_in(state) == [event]
+        assert look(state).trouble is None
 
 
 WRITES_UP_TO_A_LIMIT = """

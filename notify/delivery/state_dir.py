@@ -183,9 +183,21 @@ def _why_not_made(path: Path) -> str | None:
         return f"{parent} is no directory; {_ELSEWHERE}"
     if not _is_writable(parent):
         return f"user {os.geteuid()} may not write to {parent}; {_OR_ELSEWHERE}"
-    if os.statvfs(parent).f_blocks == 0:  # as /proc and /sys, where root may do anything
+    # So say /proc and /sys, where root may do anything, and also some that are mounted by FUSE or over a network.
+    if os.statvfs(parent).f_blocks == 0 and not _keeps_a_file(parent):
         return f"{parent} keeps no files; {_ELSEWHERE}"
     return None
+
+
+def _keeps_a_file(directory: Path) -> bool:
+    """Write a file that has no name where the system has such files, and nothing to be found afterwards in any case."""
+    from tempfile import TemporaryFile  # it brings much that a program may not have
+
+    try:
+        with TemporaryFile(dir=directory, buffering=0) as file:
+            return file.write(b"x") == 1
+    except OSError:
+        return False
 
 
 def _refuse_unsafe_file(path: Path, about: os.stat_result) -> None:

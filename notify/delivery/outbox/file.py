@@ -22,10 +22,16 @@ _LOCK = "outbox.lock"
 _NEW = "outbox.new.sqlite3"
 _SUFFIXES = ("", "-wal", "-shm")  # SQLite's names beside the file
 
-ROOM = 2**20  # bytes that must be free to begin: with less, the next events would fill the disk again
+_ROOM = 2**20  # bytes that must be free to begin: with less, the next events would fill the disk again
 _PATIENCE = 2.0  # seconds that another process may take to find the same file fit for use
 _STRIDE = 100  # rows read at once from a damaged file
 _LAST_SEQ = 2**63 - 1  # SQLite's largest row number
+
+
+def is_full(directory: Path) -> bool:
+    """Say whether *directory* has no room to begin. Where there are no blocks at all nobody counts them."""
+    disk = os.statvfs(directory)
+    return disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _ROOM
 
 
 def make_ready(directory: Path, now: float) -> str | None:
@@ -40,8 +46,7 @@ def make_ready(directory: Path, now: float) -> str | None:
     prepare(directory)
     path = directory / NAME
     try:
-        disk = os.statvfs(directory)
-        if disk.f_bavail * disk.f_frsize < ROOM:
+        if is_full(directory):
             raise StoreError("the disk is full")
         with _alone(directory):
             for file in _files(path):

@@ -1,6 +1,5 @@
 """A look at a state directory that leaves it as it is: what waits there, and what a program would find wrong."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -10,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from notify.delivery.outbox.errors import StoreError
-from notify.delivery.outbox.file import NAME, ROOM, fault, readable_rows
+from notify.delivery.outbox.file import NAME, fault, is_full, readable_rows
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import StateDirError, inspect, inspect_file
 from notify.plural import plural
@@ -44,8 +43,7 @@ def look(directory: Path) -> Look:
     try:
         if not inspect(directory):
             return Look(made=False)
-        disk = os.statvfs(directory)
-        if disk.f_bavail * disk.f_frsize < ROOM:
+        if is_full(directory):
             return Look(f"{directory}: the disk is full")
         if inspect_file(path) is None:
             return Look()
