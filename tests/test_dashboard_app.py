@@ -15,7 +15,7 @@ from notify.fleet.dashboard.board import Board
 from notify.fleet.dashboard.details import Desk, Details
 from notify.fleet.dashboard.history import SLOT, SLOTS, History
 from notify.fleet.dashboard.icons import Icon, Icons
-from notify.fleet.dashboard.reading import read_metadata, read_records, read_status
+from notify.fleet.dashboard.reading import Status, read_metadata, read_records, read_status
 from notify.fleet.observe import Observation
 from notify.fleet.strategies import Strategy
 from notify.fleet.verdict import State, Verdict
@@ -290,9 +290,26 @@ def test_a_record_of_today_has_its_hour_and_an_older_one_its_day() -> None:
     assert re.findall(r'<time class="clock"[^>]*>([^<]*)<', page) == ["00:01:00", "12-31 23:59"]  # NOW is midnight
 
 
-def test_without_a_log_the_traceback_is_the_chain_of_frames_below_the_message() -> None:
+def test_without_a_log_the_traceback_is_the_chain_of_frames_and_the_message_is_said_once() -> None:
     down = seen("vega", State.CRASHED, reason="Boom <b>")
     answer = serve(down, desk=Told(status=crashed().found.status)).get("/strategies/vega")
+
+    assert 'Boom <b> Exception File "loop.py", line 412, in tick' in text(answer)
+    assert text(answer).count("Boom <b>") == 1
+
+
+def test_the_message_of_a_crash_is_said_whole_and_with_its_line_ends() -> None:
+    whole = "Boom\n" + "x" * 900
+    down = seen("vega", State.CRASHED, reason="Boom xxx…")
+    answer = serve(down, desk=Told(status=Status(failure=whole))).get("/strategies/vega")
+
+    assert f'<p class="reason crashed">{whole}</p>' in answer.text
+    assert answer.text.count("Boom") == 1
+    assert "Exception" not in answer.text
+
+
+def test_a_crash_that_the_last_look_has_not_seen_yet_has_its_message_with_the_exception() -> None:
+    answer = serve(seen("vega"), desk=Told(status=crashed().found.status)).get("/strategies/vega")
 
     assert 'Exception Boom <b> File "loop.py", line 412, in tick' in text(answer)
 
@@ -305,7 +322,7 @@ def test_a_traceback_that_was_logged_of_something_else_is_not_taken_for_that_of_
 
     answer = serve(seen("vega", State.CRASHED, reason="Boom <b>"), desk=told).get("/strategies/vega")
 
-    assert 'Exception Boom <b> File "loop.py", line 412, in tick' in text(answer)
+    assert 'Boom <b> Exception File "loop.py", line 412, in tick' in text(answer)
 
 
 def test_the_page_of_an_offline_strategy_says_why_nothing_came() -> None:

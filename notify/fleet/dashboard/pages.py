@@ -13,6 +13,7 @@ from notify.fleet.dashboard.drawing import Mark
 from notify.fleet.dashboard.reading import LEVELS, Record, Status, traceback_of, wanted
 from notify.fleet.dashboard.rows import Listing, Moment, Row, moment
 from notify.fleet.dashboard.text import ago, exact, line
+from notify.fleet.verdict import State
 
 if TYPE_CHECKING:
     import jinja2
@@ -83,6 +84,9 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
     status = details.status or Status()
     records = details.records
     traceback = traceback_of(status.failure, records or ()) if status.failure else ""
+    # The reason has it on one line and cut: it is shown once, and whole.
+    reason = status.failure if status.failure and row.state == State.CRASHED.value else row.reason
+    is_said = bool(traceback) or status.failure == reason
     shown = wanted(records, level) if records is not None else ()
 
     def missing(part: str, otherwise: str) -> str:
@@ -106,7 +110,8 @@ def strategy_page(row: Row, details: Details, *, level: str, interval: float, no
         interval=duration(interval),
         description=details.metadata.description if details.metadata is not None else "",
         tags=details.metadata.tags if details.metadata is not None else (),
-        failure=status.failure,
+        reason=reason,
+        failure="" if is_said else status.failure,
         frames=status.frames,
         traceback=traceback,
         facts=status.facts,
