@@ -294,6 +294,21 @@ def test_wrong_arguments_are_unknown_on_standard_output(arguments: list[str], te
     assert text in said(result)[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--json"], "URL is missing"),
+        (["vega", "--json"], "url is not a whole web address (http://… or https://…)"),
+        (["--json", "http://127.0.0.1", "--env-file", "/none"], "/none: cannot be read: No such file or directory"),
+    ],
+)
+def test_programs_are_told_as_json_what_is_wrong_with_the_arguments(arguments: list[str], text: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == UNKNOWN
+    assert json.loads(result.stdout) == {"code": UNKNOWN, "status": "UNKNOWN", "text": text}
+
+
 def test_an_unusable_setting_is_unknown_and_named() -> None:
     result = run("http://127.0.0.1", env={"NOTIFY_STALE_AFTER": "soon"})
 

@@ -3,6 +3,7 @@
 Whatever is wrong with the command line itself is UNKNOWN, not the 2 of other commands, which would be CRITICAL.
 """
 
+import json
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -15,6 +16,8 @@ from notify.cli.usage import UsageError, said
 from notify.errors import ConfigError
 from notify.plain import class_name
 
+_JSON = "--json"  # of every such command
+
 
 class Code(IntEnum):
     """An exit code of a plugin."""
@@ -26,14 +29,15 @@ class Code(IntEnum):
 
 
 class NagiosCommand(TyperCommand):
-    """A command that ends with UNKNOWN and one line when it cannot do its work."""
+    """A command that ends with UNKNOWN and one line, or JSON where that is wanted, when it cannot do its work."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line."""
+        as_json = _JSON in args
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            _give_up(said(error))
+            _give_up(said(error), as_json=as_json)
 
     def invoke(self, ctx: Any) -> Any:
         """Do the work."""
@@ -42,9 +46,9 @@ class NagiosCommand(TyperCommand):
         except (typer.Exit, typer.Abort):
             raise
         except ConfigError as error:
-            _give_up(str(error))
+            _give_up(str(error), as_json=ctx.params["json"])
         except Exception as error:  # noqa: BLE001 - Python's exit code would be WARNING
-            _give_up(f"notify itself failed: {class_name(error)}")
+            _give_up(f"notify itself failed: {class_name(error)}", as_json=ctx.params["json"])
 
 
 def line(code: Code, text: str, data: Mapping[str, str]) -> str:
@@ -60,6 +64,9 @@ def line(code: Code, text: str, data: Mapping[str, str]) -> str:
     return f"NOTIFY {code.name} - {shown}{f' | {measured}' if measured else ''}"
 
 
-def _give_up(text: str) -> NoReturn:
-    print(line(Code.UNKNOWN, text, {}))
+def _give_up(text: str, *, as_json: bool) -> NoReturn:
+    if as_json:
+        print(json.dumps({"code": int(Code.UNKNOWN), "status": Code.UNKNOWN.name, "text": text}, ensure_ascii=False))
+    else:
+        print(line(Code.UNKNOWN, text, {}))
     raise typer.Exit(Code.UNKNOWN)
