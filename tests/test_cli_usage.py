@@ -12,8 +12,8 @@ SECRET = "https://discord.com/api/webhooks/123456789012345678/c4nary-token"
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("sned hi", "no such command 'sned'. Did you mean 'send'? (see `notify --help`)"),
-        ("outbox sohw 1", "no such command 'sohw'. Did you mean 'show'? (see `notify outbox --help`)"),
+        ("sned hi", "there is no command sned; did you mean send? (see `notify --help`)"),
+        ("outbox sohw 1", "there is no command sohw; did you mean show? (see `notify outbox --help`)"),
         ("--quiet", "there is no option --quiet (see `notify --help`)"),
         ("send hi --lvel INFO", "there is no option --lvel; did you mean --level? (see `notify send --help`)"),
         ("relay --any-radis", "there is no option --any-radis; did you mean --any-redis? (see `notify relay --help`)"),
@@ -81,8 +81,9 @@ def test_what_was_given_in_the_wrong_place_is_shown_without_its_secrets_and_on_o
     ended = CliRunner().invoke(app, ["send", "hi", f"one\n\x1b[31m {SECRET}"])
 
     assert ended.exit_code == 2
-    assert ended.stderr.startswith("notify: more arguments than it takes: one\\x0a\\x1b[31m ")
+    assert ended.stderr.startswith("notify: more arguments than it takes: one")
     assert ended.stderr.count("\n") == 1
+    assert "\x1b" not in ended.stderr
     assert "c4nary" not in ended.stderr
 
 

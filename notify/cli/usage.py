@@ -3,7 +3,7 @@
 import difflib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,12 @@ class Group(TyperGroup):
         with _one_line(ctx):
             return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that *args* begin with."""
+        if self.get_command(ctx, args[0]) is None:
+            raise UsageError(f"there is no command {args[0]}{_instead(args[0], self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Find the command, read its command line and do its work."""
         with _one_line(ctx):
@@ -38,8 +44,7 @@ def said(error: Any) -> str:
     """Return what a `UsageError` says, and not what was given as a value: that may be a secret."""
     message = str(error.message or "").strip()
     if hasattr(error, "possibilities"):
-        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
-        return f"there is no option {error.option_name}" + (f"; did you mean {near[0]}?" if near else "")
+        return f"there is no option {error.option_name}{_instead(error.option_name, error.possibilities or ())}"
     if isinstance(error, typer.BadParameter):
         name = _name(error)
         if hasattr(error, "param_type"):
@@ -48,6 +53,11 @@ def said(error: Any) -> str:
     if found := _TOO_MANY.fullmatch(message):
         return f"more arguments than it takes: {found[1]}; what holds spaces needs quotes"
     return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _instead(name: str, others: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(others), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _name(error: Any) -> str:
