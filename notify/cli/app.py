@@ -71,9 +71,9 @@ def demo(
 @app.command()
 def send(
     message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What happened.")],
-    body: Annotated[str, typer.Option(help="More text; `-` reads it from standard input.")] = "",
+    body: Annotated[str, typer.Option(metavar="TEXT", help="More text; `-` reads it from standard input.")] = "",
     level: Annotated[int, typer.Option(parser=_level, metavar="LEVEL", help="Severity, by name or number.")] = "TRADE",  # type: ignore[assignment]  # typer parses the default too
-    topic: Annotated[str, typer.Option(help="What it is about.")] = "log",
+    topic: Annotated[str, typer.Option(metavar="TEXT", help="What it is about.")] = "log",
     field: Annotated[
         list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A field; repeatable.")
     ] = None,
@@ -214,7 +214,7 @@ def run(
 
 @app.command()
 def dashboard(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, whole("Port; 0 for any that is free.", least=0, most=65_535)] = 8600,
     interval: Annotated[float, seconds("Between two looks at a strategy.", least=1, most=86_400)] = 30.0,
     auth: Annotated[bool, flag("Send HTTP_USERNAME and HTTP_PASSWORD to the strategies, too.", "--auth")] = False,
