@@ -316,6 +316,14 @@ def test_an_unusable_setting_is_unknown_and_named() -> None:
     assert said(result)[0] == "NOTIFY_STALE_AFTER: not a number of seconds"
 
 
+def test_a_secret_in_the_wrong_place_is_not_shown() -> None:
+    webhook = "https://discord.com/api/webhooks/123456789012345678/c4nary-token"
+    result = run("http://127.0.0.1", webhook)
+
+    assert said(result)[0].startswith("more arguments than it takes: https://discord.com")
+    assert "c4nary" not in result.stdout
+
+
 @pytest.mark.parametrize("url", ["http://operator:c4nary@127.0.0.1", "http://c4nary@127.0.0.1/status"])
 def test_the_password_of_an_url_is_not_shown(url: str) -> None:
     result = run(url)

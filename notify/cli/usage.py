@@ -41,7 +41,13 @@ class Group(TyperGroup):
 
 
 def said(error: Any) -> str:
-    """Return what a `UsageError` says, and not what was given as a value: that may be a secret."""
+    """Return what a `UsageError` says, without what looks like a secret and stands in the wrong place."""
+    from notify.rules.redaction import Redactor
+
+    return Redactor().text(_said(error))
+
+
+def _said(error: Any) -> str:
     message = str(error.message or "").strip()
     if hasattr(error, "possibilities"):
         return f"there is no option {error.option_name}{_instead(error.option_name, error.possibilities or ())}"
@@ -76,11 +82,9 @@ def _one_line(ctx: Any) -> Iterator[None]:
     except UsageError as error:
         if type(error).__name__ == _HELP_IS_THE_ANSWER:
             raise
-        from notify.rules.redaction import Redactor
-
         is_of_value = isinstance(error, typer.BadParameter) and not hasattr(error, "param_type")
         hint = "" if is_of_value else f" (see `{_command(error, ctx)} --help`)"
-        print(f"notify: {escape(Redactor().text(said(error)))}{hint}", file=sys.stderr)
+        print(f"notify: {escape(said(error))}{hint}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 
