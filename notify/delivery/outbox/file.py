@@ -28,9 +28,8 @@ _STRIDE = 100  # rows read at once from a damaged file
 _LAST_SEQ = 2**63 - 1  # SQLite's largest row number
 
 
-def is_full(directory: Path) -> bool:
-    """Say whether *directory* has no room to begin. Where there are no blocks at all nobody counts them."""
-    disk = os.statvfs(directory)
+def is_full(disk: os.statvfs_result) -> bool:
+    """Say whether a file system has no room to begin. Where there are no blocks at all nobody counts them."""
     return disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < _ROOM
 
 
@@ -46,7 +45,7 @@ def make_ready(directory: Path, now: float) -> str | None:
     prepare(directory)
     path = directory / NAME
     try:
-        if is_full(directory):
+        if is_full(os.statvfs(directory)):
             raise StoreError("the disk is full")
         with _alone(directory):
             for file in _files(path):

@@ -1,5 +1,6 @@
 """A look at a state directory that leaves it as it is: what waits there, and what a program would find wrong."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -43,7 +44,7 @@ def look(directory: Path) -> Look:
     try:
         if not inspect(directory):
             return Look(made=False)
-        if is_full(directory):
+        if is_full(os.statvfs(directory)):
             return Look(f"{directory}: the disk is full")
         if inspect_file(path) is None:
             return Look()
