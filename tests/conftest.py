@@ -28,7 +28,9 @@ ENDING = 30.0  # seconds that a thread which is about to end may take; it needs 
 
 # No deadline, and examples may be slow to come: two busy cores are slow for reasons of their own. No database: nothing
 # is left behind.
-settings.register_profile("notify", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "notify", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 settings.load_profile("notify")
 
 # A job in the background of a shell ignores these, and so would every program that a test starts and interrupts.
