@@ -78,6 +78,7 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("discord", f"POST https://{host}/api{version}/webhooks/{snowflake}/", token, "?wait=true failed")
     yield Sample("discord path", f"Max retries exceeded with url: /api/webhooks/{snowflake}/", token, " (Caused by x)")
     yield Sample("discord quoted", f"next=https%3A%2F%2Fdiscord.com%2Fapi%2Fwebhooks%2F{snowflake}%2F", token, "&x=1")
+    yield Sample("discord quoted twice", f"next=https%253A%252F%252Fx%252Fwebhooks%252F{snowflake}%252F", token, "&x=1")
     yield Sample("discord escaped", f'{{"url": "https:\\/\\/discord.com\\/api\\/webhooks\\/{snowflake}\\/', token, '"}')
 
     bot = some(_DIGITS, 9)
@@ -149,11 +150,20 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     signed = f"{_b64({'alg': 'HS256'})}.{_b64({'sub': some(_SMALL, 12)})}.{some(_URLSAFE, 43)}"
     yield Sample("jwt", "session of eyJ", signed[3:], " is over")
     pem = "\n".join(some(_LETTERS + _DIGITS + "+/", 64) for _ in range(4)) + "=="
+    encrypted = ".".join(some(_URLSAFE, length) for length in (16, 30, 22))
+    yield Sample(
+        "jwt, encrypted", "session of eyJ", f"{_b64({'alg': 'RSA-OAEP'})[3:]}.{some(_URLSAFE, 80)}.{encrypted}", " x"
+    )
+    yield Sample("jwt, encrypted directly", "session of eyJ", f"{_b64({'alg': 'dir'})[3:]}..{encrypted}", " is over")
     of = chance.choice(["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+    for der in ("MIIEvgIBADANBgkqhkiG9w0BAQEFAASC", "MIIEpAIBAAKCA", "MIGHAgEAMBMGByqGSM49", "MC4CAQAwBQYDK2VwBCIEI"):
+        yield Sample("der", f"KEY {der}", some(_LETTERS + _DIGITS + "+/", 48), " ok")
+    yield Sample("openssh", "b3BlbnNzaC1rZXktdjE", some(_LETTERS + _DIGITS + "+/", 90), " ok")
     yield Sample(
         "pem", f"cert:\n-----BEGIN {of}PRIVATE KEY-----", f"\n{pem}\n", f"-----END {of}PRIVATE KEY----- loaded"
     )
     yield Sample("pem in json", f'{{"x": "-----BEGIN {of}PRIVATE KEY-----', json.dumps(f"\n{pem}\n")[1:-1], "-----END")
+    yield Sample("pem in html", f"-----BEGIN {of}PRIVATE KEY-----", f"<br/>{pem}<br/>", "-----END")
     yield Sample("pem, cut off", f"-----BEGIN {of}PRIVATE KEY-----", f"\n{pem}", "…[90 characters cut]…")
 
     yield Sample("pem, quoted lines", f"-----BEGIN {of}PRIVATE KEY-----", f"\n> {pem} <br>\n> ", "-----END of it")
@@ -189,6 +199,18 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("stripe, hooks", "whsec_", some(_LETTERS + _DIGITS, 32), " ok")
     yield Sample("openai", "sk-", chance.choice(["", "proj-", "ant-api03-"]) + some(_URLSAFE, 48), " ok")
     yield Sample("google", "AI", "za" + some(_URLSAFE, 35), " ok")
+    for token in ("gldt-", "glrt-", "glptt-", "glsoat-", "xai-", "pplx-", "GOCSPX-", "NRAK-", "HRKU-", "sq0atp-"):
+        yield Sample(f"token of {token}", token, some(_LETTERS + _DIGITS, 26), " ok")
+    for token in ("dop_v1_", "dckr_pat_", "glsa_", "shpat_", "shpss_", "sntrys_", "hf_", "gsk_", "sbp_", "ntn_"):
+        yield Sample(f"token of {token}", token, some(_LETTERS + _DIGITS, 34), " ok")
+    yield Sample("age", "AGE-SECRET-KEY-", "1" + some(_SMALL.upper() + _DIGITS, 58), " ok")
+    yield Sample("sendgrid", "SG.", f"{some(_URLSAFE, 22)}.{some(_URLSAFE, 43)}", " ok")
+    yield Sample("vault", "hvs.", some(_URLSAFE, 90), " ok")
+    yield Sample("teams", "POST https://contoso.webhook.office.com/", f"webhookb2/{UUID(int=5)}@{UUID(int=6)}/x", " ok")
+    yield Sample(
+        "azure flow", "https://prod-1.westeurope.logic.azure.com:443/", f"workflows/a/run?sig={some(_URLSAFE, 43)}"
+    )
+    yield Sample("ifttt", "https://maker.ifttt.com/", f"trigger/x/with/key/{some(_URLSAFE, 43)}", " ok")
 
     opaque = some(_LETTERS + _DIGITS, 32)
     yield Sample("bearer", "Authorization: Bearer ", some(_URLSAFE, 40), "\nAccept: */*")
@@ -221,6 +243,38 @@ def _one_of_each(chance: random.Random) -> Iterator[Sample]:
     yield Sample("list", "api_keys: ", f"['{opaque}', '{password}']", " of bob")
     yield Sample("dict", "credentials=", f"{{'user': 'bob', 'word': ('{opaque}', 1)}}", ", other=1")
     yield Sample("object", "Settings(credentials=", f"Login('bob', word='{opaque}')", ", other=1)")
+    yield Sample("pair", f"[('user', 'bob'), ('{name}', '", password, "')]")
+    yield Sample("pair of bytes", "[(b'x-api-key', b'", password, "')]")
+    yield Sample("pair in json", f'[["user", "bob"], ["{name}", "', password, '"]]')
+    yield Sample("pair in json in json", f'"[[\\"{name}\\", \\"', password, '\\"]]"')
+    yield Sample("default in a call", f"os.environ.get('{name}', '", password, "') or bob")
+    yield Sample("name and value", f'{{"name": "{name}", "value": "', password, '", "x": 1}')
+    yield Sample("name and value in xml", f'<add key="{name}" value="', password, '"/>')
+    yield Sample("name and value in yaml", f"- name: {name}\n  value: ", password, "\n- name: x")
+    yield Sample("element", f"<{name}>", password, f"</{name}>")
+    yield Sample(
+        "assignment in json, three times",
+        f'\\\\\\\\\\\\"{name}\\\\\\\\\\\\": \\\\\\\\\\\\"',
+        opaque,
+        '\\\\\\\\\\\\", 1',
+    )
+    yield Sample("assignment in an url in an url", f"https://example.com/?next=%2Fa%3F{name}%3D", opaque, " x")
+    yield Sample("assignment in html", f"{{&quot;{name}&quot;: ", f"&quot;{opaque}&quot", ";}")
+    yield Sample("block of yaml", f"{name}: |\n  ", opaque, "\nuser: bob")
+    yield Sample("dict over lines", f"{{'{name}':\n    '", password, "',\n 'user': 'bob'}")
+    yield Sample("beside its name", f"the {name} ", opaque, " of bob")
+    yield Sample("said to be it", f"the {name} is '", opaque, "', bob")
+    yield Sample("table", f"│ {name} │ ", opaque, " │ bob │")
+    yield Sample("table of Markdown", f"| {name} | ", opaque, " | bob |")
+    yield Sample("seed", chance.choice(["seed=", "wallet_seed: ", '{"seed": "', "SEED="]), key, "\nok")
+    yield Sample("auth", chance.choice(["auth=", "X-Auth: ", "{'auth': '"]), opaque, "\nok")
+    yield Sample("session", "session=", opaque, "; theme")
+    yield Sample("key, by an adjective", chance.choice(["private=", "priv: ", "sk="]), f"0x{key}", ", bob")
+    yield Sample("key of Solana in words", "Loaded private key ", some(_BASE58, 88), " of bob")
+    yield Sample("auth of requests", "auth=HTTPBasicAuth('bob', '", password, "'))")
+    brief_pass = f"{chance.choice(['DB', 'redis', 'smtp'])}_{chance.choice(['pass', 'PASS'])}"
+    yield Sample("pass of something", f"{brief_pass}=", password, " user=bob")
+    yield Sample("pass", '{"user": "bob", "pass": "', opaque, '"}')
     yield Sample("key as numbers", "private_key: ", str(list(bytes.fromhex(key))), "")
     brief = some(_DIGITS + _SMALL, 3)
     yield Sample(
@@ -302,6 +356,14 @@ def harmless() -> list[str]:
             f"secret_names.py:{wei % 400}: secrets={wei % 100} password=None passwd: null, token_pin_count=3",
             f"{', '.join(_without_checksum(chance))} and more of {address}",
             _listed(chance),
+            f"Missing settings: ['API_KEY', 'API_SECRET'], ['{chance.choice(WORDS)}', 'PASSWORD']",
+            "unknown: ['password', 'email']",
+            f"seed={wei} seed: {wei % 1000}, pass={wei % 9} fail: 1, session: {chance.choice(WORDS)}, sk={wei}",
+            f"private: true, first_pass: {wei % 9}, bypass=fast, ask={price}, auth=None, session='London 09:00'",
+            f"api key for {address}, the access token of {address} is gone; private key of {address}.",
+            f"| password | required | api_key {solana[:12]} | token | {hash_} | key | {solana} | pool key {hash_}",
+            f"basic strategies, the bearer of {address}, the password is missing, usage: login <user> <password>",
+            f"    raise KeyError('key', '{chance.choice(WORDS)}')  # api key provided: none, secret value: unset",
             f"event 0000018f{chance.getrandbits(40):010x}-{wei % 10**6:06x}-{chance.getrandbits(32):08x} delivered",
         ]
     return lines

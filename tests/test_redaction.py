@@ -526,6 +526,10 @@ HOSTILE = [
     f"password={MASK}", PASSWORD, "abandon, ", f"{'zoo ' * 59}the ", "…[5 characters cut]…", "pin=", "ownerPk=",
     "-----BEGIN PRIVATE KEY-----abcdefghijklmnop", "-----END PRIVATE KEY-----", '"POST /aaaaaaaaaaaaaaaa1/', "url: /",
     "10 11 zoo ", "password=(", "password=a(b", "password=()", "password=[a](", "password: str", "`key`", "key\x1b[0m",
+    "('pin', '1')", '["pin", "x1"]', "pin%3D12345678", "pin%3D1", "key:k1y:", "key:key:", "auth=a1", "seed: ",
+    "<pin>123</pin>", "<pin>",
+    "password |", "password is ", "password 'a1", 'pin", "value": ', "pin\n value=", "password: |\n  ", "sk=", "priv=",
+    "HTTPBasicAuth('a', '", "eyJaaaaa..aaaaa.", "hvs.a1", "SG.aaaaaaaaaaaaaaaa.", "://maker.ifttt.com/", "dop_v1_a",
     "key <b>", f"key{' ' * 40}", "**key:** ", "private key :", "…[5 characters cut]…url: /",
 ]  # fmt: skip
 
@@ -583,7 +587,9 @@ SHORTEST = [
     "secret: abcd", "secret=abcd", "hunter", "-100123", "token: abcdefgh12345678", "-----BEGIN PRIVATE KEY-----",
     "legal winner ", "Mnemonic 1. abandon 2. ability ", "secret", "key", "0123456789abcdef" * 4, "sk-", "ghp_",
     "abcdefgh12345678", "pin=1", "dbPwd:x", "zoo,zoo,zoo,", "'agent', ", "10. Agent ", "11. AGENT ", "-act", "hunte",
-    "…[5 characters cut]…", "unter", secret_corpus.MNEMONIC,
+    "…[5 characters cut]…", "unter", secret_corpus.MNEMONIC, "('pin', '1')", '("pin", "x")', "pin%3D12345678",
+    "<pin>123</pin>",
+    "seed=abcdefgh12345678", "HTTPBasicAuth('','1')", "password abcdefgh12345678",
 ]  # fmt: skip
 
 
@@ -632,3 +638,42 @@ def test_a_file_that_is_no_text_stays_as_it_is_whatever_seems_to_stand_in_it():
     (attachment,) = BLIND.event(an_event(attachments=(Attachment("a.txt", data, "text/plain"),))).attachments
 
     assert attachment.data == data
+
+
+@pytest.mark.parametrize(
+    "pair", [("password", "hunter"), ["X-Api-Key", "a7!"], ("Authorization", b"hunter"), ("pin", 1234)]
+)
+def test_of_a_pair_of_a_name_and_a_secret_the_name_stays(pair):
+    event = an_event(fields={"headers": [["Accept", "*/*"], pair]}, attachments=())
+
+    (accepted, shown) = BLIND.event(event).fields["headers"]
+
+    assert accepted == ["Accept", "*/*"]
+    assert shown == type(pair)((pair[0], MASK))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["password", "email"], ("API_KEY", "API_SECRET"), ["token", "amount"], ("key", "WETH-USDC"), ("password", None)],
+)
+def test_two_names_are_no_pair_of_a_name_and_a_secret(names):
+    event = an_event(fields={"missing": names}, attachments=())
+
+    assert BLIND.event(event) is event
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "p&amp;ss &lt;w&gt; &#x27;7&quot;", "p&amp;ss &lt;w&gt; &#39;7&quot;", "p&amp;ss &lt;w&gt; '7\"",
+        json.dumps(json.dumps("p&ss <w> '7\"")), quote(quote("p&ss <w> '7\"", safe=""), safe=""),
+        "p\\u0026ss \\u003cw\\u003e '7\\\"",
+    ],
+)  # fmt: skip
+def test_a_known_value_is_masked_in_html_and_where_it_was_quoted_twice(said):
+    redacted = Redactor(["p&ss <w> '7\""]).text(f"it was {said}, they say")
+
+    assert redacted.startswith("it was ")
+    assert redacted.endswith(", they say")
+    assert "ss" not in redacted
+    assert MASK in redacted

@@ -346,6 +346,13 @@ def test_a_text_that_cannot_be_searched_is_not_shown() -> None:
     assert served(["text"], says_nothing) == [MASK]
 
 
+def test_of_a_pair_of_a_name_and_a_secret_the_name_is_served() -> None:
+    headers = [("Accept", "*/*"), ("X-Api-Key", "a7!"), ("password", "hunter")]
+
+    assert served({"headers": headers}) == {"headers": [["Accept", "*/*"], ["X-Api-Key", MASK], ["password", MASK]]}
+    assert served({"missing": ["password", "email"]}) == {"missing": ["password", "email"]}
+
+
 def test_what_replaces_a_secret_cannot_break_the_json() -> None:
     assert served(["secret"], lambda text: '"]}\n\ud800') == ['"]}\n\\ud800']
 

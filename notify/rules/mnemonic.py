@@ -19,7 +19,7 @@ SHORTEST = FEWEST * 3 + FEWEST - 1
 """Characters of the shortest such row: words of three letters, and one character between each two."""
 
 _SIZES = (12, 15, 18, 21, 24)  # words of a mnemonic
-_LONGEST_TRIED = 60  # words: what goes on for longer is no sentence, and every place in it would be tried
+_LONGEST_TRIED = 48  # words: what goes on for longer is no sentence, and every place in it would be tried
 _BITS = 11  # of a word
 
 _AS_WORDS = bytes(code | 32 if chr(code).isalpha() else 32 for code in range(128)) + b" " * 128  # in small letters

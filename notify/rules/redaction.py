@@ -13,7 +13,7 @@ from notify.event import Attachment, Event, ExceptionInfo, Source
 from notify.interruption import came_from_a_signal
 from notify.plain import class_name, safe_str
 from notify.rules import mnemonic, secret_values
-from notify.rules.secret_names import is_secret, weight
+from notify.rules.secret_names import is_pair, is_secret, weight
 from notify.rules.secret_search import SecretSearch
 
 MASK = "[redacted]"
@@ -175,7 +175,9 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._gather(value, texts)
         if isinstance(value, list | tuple):
-            return self._is_phrase(name, value) or any(self._gather({name: item}, texts) for item in value)
+            if is_pair(value) or self._is_phrase(name, value):
+                return True
+            return any(self._gather({name: item}, texts) for item in value)
         texts.append(_as_text(value) if isinstance(value, bytes) else safe_str(value))
         return False
 
@@ -250,6 +252,8 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._fields(value)
         if isinstance(value, list | tuple):
+            if is_pair(value):
+                return (value[0], MASK) if isinstance(value, tuple) else [value[0], MASK]
             items = [self._value(name, item) for item in value]
             if self._is_phrase(name, value) or self._says_more(items):
                 return MASK

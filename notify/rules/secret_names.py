@@ -1,6 +1,7 @@
 """Names of fields and variables that give a secret away."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from notify.rules import mnemonic
@@ -11,9 +12,11 @@ _STRONG = re.compile(
     r"|priv(?:ate)?_?key|(?:api|access|auth|signing|signer|encryption|master|deploy|account)_?key"
     r"|(?:api|access|auth|refresh|bot|bearer|csrf|session|personal|deploy)_?token"
     r"|webhooks?$|webhook_?ur[il]s?$|_pwd$|(?:^|_)pin(?:_?code)?$"
+    r"|(?:^|_)(?:db|database|sql|mysql|pg|postgres|mongo|redis|mqtt|amqp|rabbitmq|smtp|imap|e?mail|ftp|http|proxy|rpc"
+    r"|user|login|admin|root|wallet|keystore)_?pass$"
 )
 # A trading program calls a coin a token and a market a pair key, so here the value has to look like a secret too.
-_WEAK = re.compile(r"token|auth|key|session|private|seed|bearer|webhook|(?:^|_)pk$")
+_WEAK = re.compile(r"token|auth|key|session|private|seed|bearer|webhook|(?:^|_)(?:pk|sk|priv|pass)$")
 _PUBLIC = re.compile(
     r"public|pub_?key|hash|tx|address|symbol|pair|pool|market|position|storage|cache|price|amount|logo"
     r"|foreign|idempotency|trie"
@@ -31,15 +34,18 @@ _ITSELF = re.compile(
 _SHORTEST_NUMBER = 4  # digits of such a one that is secret all the same
 _SHORTEST_RANDOM = 16
 
+_ONE_NAME = re.compile(r"[\w.-]{1,64}")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # A database's primary key is called so too, and a wallet's key has 32 bytes.
-_PK = re.compile(r"pk$", re.IGNORECASE)
+_PK = re.compile(r"[ps]k$", re.IGNORECASE)
 _KEY = re.compile(r"(?:0[xX])?[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _COIN = re.compile(r"[1-9A-HJ-NP-Za-km-z]{43,44}")  # a token on Solana: 32 bytes in base58
 _RANDOM = re.compile(
-    r"(?<![A-Za-z0-9])(?=[A-Za-z]{0,64}[0-9])(?=[0-9]{0,64}[A-Za-z])[A-Za-z0-9]{16}"  # letters and digits in one run
-    r"|(?<![\w+/-])(?=[^0-9]{0,40}[0-9])(?=[^a-z]{0,40}[a-z])(?=[^A-Z]{0,40}[A-Z])[\w+/-]{20}"  # base64
+    # Letters and digits in one run. How long it is is asked first, for that is what most runs lack.
+    r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]{16})(?=[A-Za-z]{0,64}[0-9])(?=[0-9]{0,64}[A-Za-z])[A-Za-z0-9]{16}"
+    # base64
+    r"|(?<![\w+/-])(?=[\w+/-]{20})(?=[^0-9]{0,40}[0-9])(?=[^a-z]{0,40}[a-z])(?=[^A-Z]{0,40}[A-Z])[\w+/-]{20}"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
 )
 
@@ -71,7 +77,7 @@ def is_secret(name: str, value: object) -> bool:
 
     Under a weak one such as `token` or `key`, only text that looks random is, or twelve words of a mnemonic: no symbol,
     no name, no sentence, no Ethereum address. Under `token` nothing of 43 or 44 base58 characters is, as Solana's have,
-    and under `pk` only 32 bytes in hex.
+    and under `pk` and `sk` only 32 bytes in hex.
     """
     weighs = weight(name)
     if not weighs or value is None or isinstance(value, bool):
@@ -89,6 +95,16 @@ def is_secret(name: str, value: object) -> bool:
     if isinstance(value, dict | list | tuple):
         return bool(value)
     return bool(_ITSELF.search(name.lower())) or sum(map(str.isdigit, str(value))) >= _SHORTEST_NUMBER
+
+
+def is_pair(items: Sequence[object]) -> bool:
+    """Say whether *items* are the name of a secret and its value, as in a list of headers, and not two names."""
+    if len(items) != 2:
+        return False
+    name, value = items
+    if type(name) is not str or not _ONE_NAME.fullmatch(name) or not is_secret(name, value):
+        return False
+    return not (isinstance(value, str) and (weight(value) or (isinstance(items, list) and value.isalpha())))
 
 
 def _fits(name: str, value: str) -> bool:

@@ -41,14 +41,18 @@ class SecretSearch:
         data = text.encode("utf-8", "replace")
         if (
             _has_long_word(data)  # first, for events of trades hold a hash
-            or "://" in text
-            or "--" in text
-            or "earer" in text
-            or "asic" in text
+            or ((colon := ":" in text) and "://" in text)  # one character is found ten times quicker than two
+            or ("-" in text and "--" in text)
+            or ("B" in text and ("earer" in text or "asic" in text))
             or _matches(self._brief, text)
         ):
             return _matches(self._cased, text) or _matches(_LOWER, text.lower()) or mnemonic.hint(data)
-        if (":" in text or "=" in text) and _matches(_LOWER, text.lower()):
+        if (
+            colon
+            or "=" in text
+            # A name and its value as a pair.
+            or ("," in text and (("'" in text and "'," in text) or ('"' in text and '",' in text)))
+        ) and _matches(_LOWER, text.lower()):
             return True
         return len(text) >= mnemonic.SHORTEST and mnemonic.hint(data)
 

@@ -1,6 +1,7 @@
 """The texts under which a known secret may show up."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,11 @@ _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{32,})")
 def forms(values: Iterable[str]) -> tuple[str, ...]:
     """Return every text under which *values* may show up.
 
-    As they are, URL-quoted, JSON-escaped, as Python's `repr`, and as base64 at each of the three places where a value
-    may begin, in either alphabet. Hex numbers also without `0x`, in capitals, in small letters, in decimal, and as the
-    bytes that they stand for: raw, in base64 and as a list of numbers. Twelve words or more also as a list. Of URLs
-    also the password and the parts that look random. What is shorter than six characters is left out.
+    As they are, URL-quoted, JSON-escaped, both also twice, in HTML, as Python's `repr`, and as base64 at each of the
+    three places where a value may begin, in either alphabet. Hex numbers also without `0x`, in capitals, in small
+    letters, in decimal, and as the bytes that they stand for: raw, in base64 and as a list of numbers. Twelve words or
+    more also as a list. Of URLs also the password and the parts that look random. What is shorter than six characters
+    is left out.
     """
     found: set[str] = set()
     for value in values:
@@ -64,6 +66,12 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield json.dumps(value).replace("/", r"\/")[1:-1]  # as PHP has it
+    yield re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(value, ensure_ascii=False))[1:-1]  # as Go
+    yield json.dumps(json.dumps(value)[1:-1])[1:-1]
+    yield quote(quote(data, safe=""), safe="")
+    yield html.escape(value)
+    yield html.escape(value).replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
     for shown in (repr(value), ascii(value), repr(data)[1:]):
         yield shown[1:-1]
         yield shown[1:-1].replace("'", r"\'")  # within a longer text that holds both kinds of quotes

@@ -25,7 +25,7 @@ from notify.clip import clip
 from notify.plain import MAX_TEXT, class_name, clean
 from notify.rules.mnemonic import FEWEST
 from notify.rules.redaction import MASK
-from notify.rules.secret_names import is_secret
+from notify.rules.secret_names import is_pair, is_secret
 
 Redact = Callable[[str], str]
 
@@ -145,6 +145,8 @@ class _Copy:
                 break
             self._left -= 1
             copied.append(self.of(item, name, depth + 1, above))
+        if is_pair(tuple(copied) if base is tuple else copied):
+            return [copied[0], MASK]
         return MASK if self._is_phrase(name, copied) else copied
 
     def _is_phrase(self, name: str, items: list[Any]) -> bool:
