@@ -523,7 +523,7 @@ HOSTILE = [
     "://x.infura.io/a/", "-----BEGIN RSA PRIVATE KEY-----", "-", "--a ", "aaa ", "abandon ", "about\n", "sk-",
     "eyJ", "eyJ-", "eyJaaaaa.", "Kw", "5H", "xprv", "Bearer a", "Basic aaaaaaaa", "mnemonic: abc ", "cookie: a", "%3A",
     "123456789:", "webhooks/123456/", " ", "\\", '\\"', "'", "pass", "0x", "key 0x", "İ", "1", MASK,
-    f"password={MASK}", PASSWORD, "abandon, ", f"{'zoo ' * 59}the ", "…[5 characters cut]…", "pin=", "ownerPk=",
+    f"password={MASK}", PASSWORD, "abandon, ", f"{'zoo ' * 47}the ", "…[5 characters cut]…", "pin=", "ownerPk=",
     "-----BEGIN PRIVATE KEY-----abcdefghijklmnop", "-----END PRIVATE KEY-----", '"POST /aaaaaaaaaaaaaaaa1/', "url: /",
     "10 11 zoo ", "password=(", "password=a(b", "password=()", "password=[a](", "password: str", "`key`", "key\x1b[0m",
     "('pin', '1')", '["pin", "x1"]', "pin%3D12345678", "pin%3D1", "key:k1y:", "key:key:", "auth=a1", "seed: ",
