@@ -200,6 +200,62 @@ def test_what_was_written_when_a_signal_handler_forks_is_on_disk_and_nothing_is_
     assert [event.message for event in everything_in(state)] == ["21", "50"]
 
 
+INTERRUPTED_FORKS = """
+outbox = Outbox(directory)
+sys.unraisablehook = lambda about: None  # Python forks whatever is raised in what is done for it before and after
+
+class NoTimeLeft(Exception):
+    pass
+
+def handler(number, frame):
+    raise NoTimeLeft
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if outbox.accept(event(), ALL) else 1)
+    children.append(os.waitpid(child, 0)[1])
+
+from random import uniform
+children = []
+signal.signal(signal.SIGALRM, handler)
+for _ in range(int(sys.argv[2])):
+    outbox.adopt(ALL)
+    outbox.accept(event(), ALL)  # so that both connections are open
+    try:
+        signal.setitimer(signal.ITIMER_REAL, uniform(0.00002, 0.0006))
+        fork()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except NoTimeLeft:
+        pass
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+def take():
+    for lock in outbox.locks.lanes, outbox.locks.callers:
+        had = lock.acquire(timeout=0.1)
+        say(had)
+        if had:
+            lock.release()
+
+taker = threading.Thread(target=take)
+taker.start()
+taker.join()
+say(outbox.accept(event(), ALL), outbox.broken)
+say("children without a disk", sum(map(bool, children)))
+os._exit(0)
+"""
+
+
+@pytest.mark.process
+def test_a_fork_that_a_signal_interrupts_keeps_no_lock(state):
+    assert output(INTERRUPTED_FORKS, state, "200") == [
+        ["True"],
+        ["True"],
+        ["True", "None"],
+        ["children", "without", "a", "disk", "0"],
+    ]
+
+
 # ---- signals
 
 SIGNALS = """

@@ -7,14 +7,18 @@ open is closed before the fork, and opened again by whoever needs it, on either 
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import takewhile
+from operator import call
 from sys import is_finalizing
 from threading import get_ident
 from typing import Protocol
 from weakref import WeakSet
 
 from notify.delivery.outbox.errors import StoreBusy
+from notify.interruption import came_from_a_signal
 from notify.locks import Turn
 
 _PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
@@ -37,6 +41,14 @@ class Lock:
             return True
         return self._lock.acquire(timeout=timeout)
 
+    def taking(self, seconds: float) -> Callable[[], bool]:
+        """Return what takes it as `acquire` does, in a single step of C where others may still let go of it."""
+        return self.acquire if is_finalizing() else partial(self._lock.acquire, timeout=seconds)
+
+    def leaving(self) -> Callable[[], None]:
+        """Return what lets go of it in the same way."""
+        return self.release if is_finalizing() else self._lock.release
+
     def within(self, seconds: float) -> Turn:
         """Return what takes it for a `with` within *seconds*. For callers, whom a signal may interrupt anywhere."""
         return Turn(self._lock, seconds)
@@ -49,10 +61,17 @@ class Lock:
             if not is_finalizing():
                 raise
 
-    def __enter__(self) -> None:
-        self.acquire()
+    # `with` asks for both before it takes the lock, and C takes it then: see `notify.locks`.
 
-    def __exit__(self, *_: object) -> None:
+    @property
+    def __enter__(self) -> Callable[[], object]:
+        return self.acquire if is_finalizing() else self._lock.__enter__
+
+    @property
+    def __exit__(self) -> Callable[..., None]:
+        return self._leave if is_finalizing() else self._lock.__exit__
+
+    def _leave(self, *_: object) -> None:
         self.release()
 
 
@@ -70,43 +89,37 @@ class Locks:
 
         A signal handler may have interrupted a caller, and wait for the lanes' lock itself.
         """
-        lock = self.callers
-        if not lock.acquire(timeout=_SOON):
-            raise StoreBusy("a caller is at it")
-        try:
+        with _within(self.callers, _SOON) as held:
+            if not held:
+                raise StoreBusy("a caller is at it")
             yield
-        finally:
-            lock.release()
 
     def renew(self) -> None:
         """Replace both: threads that hold them do not exist here."""
         self.lanes = Lock()
         self.callers = Lock()
 
-    @contextmanager
-    def lanes_within(self, seconds: float) -> Iterator[bool]:
+    def lanes_within(self, seconds: float) -> AbstractContextManager[bool]:
         """Hold the lanes' lock if it can be had within *seconds*, and say whether it was."""
-        lock = self.lanes
-        held = lock.acquire(timeout=seconds)
-        try:
-            yield held
-        finally:
+        return _within(self.lanes, seconds)
+
+
+@contextmanager
+def _within(lock: Lock, seconds: float) -> Iterator[bool]:
+    if is_finalizing():
+        with lock:
+            yield True
+        return
+    held = False
+    try:
+        with lock.within(seconds) as held:
             if held:
-                lock.release()
-
-    def take(self) -> bool:
-        """Take both, or none if that lasts too long."""
-        if not self.lanes.acquire(timeout=_PATIENCE):
-            return False
-        if not self.callers.acquire(timeout=_PATIENCE):
-            self.lanes.release()
-            return False
-        return True
-
-    def release(self) -> None:
-        """Release both."""
-        self.callers.release()
-        self.lanes.release()
+                yield True
+    except RuntimeError as error:
+        if held or came_from_a_signal(error):
+            raise
+    if not held:
+        yield False
 
 
 class Forked(Protocol):
@@ -121,9 +134,45 @@ class Forked(Protocol):
         """Begin with nothing. Called in the child. Not *clean*: what is open must never be touched, nor closed."""
 
 
+class _Prepared:
+    """An outbox before a fork: both of its locks are held, or it could not be had in time.
+
+    Where a signal interrupts this, what was done is known, and the next call goes on from there: that a lock is taken
+    or let go of, and that this is noted, are one step in C.
+    """
+
+    def __init__(self, outbox: Forked) -> None:
+        self.outbox = outbox
+        self.is_clean = False
+        """Whether nothing is open and nobody is at it."""
+        self._locks: Sequence[Lock] = (outbox.locks.lanes, outbox.locks.callers)
+        self._taken: list[bool] = []  # one for each lock that was to be had
+        self._leaving: Iterator[Callable[[], None]] | None = None
+        self._is_done = False
+
+    def prepare(self) -> None:
+        """Take the locks and close what is open. Idempotent."""
+        if self._is_done:
+            return
+        missing = [lock.taking(_PATIENCE) for lock in self._locks[len(self._taken) :]]
+        self._taken.extend(takewhile(bool, map(call, missing)))
+        if len(self._taken) == len(self._locks):
+            self.outbox.let_go()
+            self.is_clean = True
+        self._is_done = True
+
+    def release(self) -> None:
+        """Let go of what is held. Idempotent."""
+        if self._leaving is None:
+            held = self._locks[: len(self._taken)]
+            self._leaving = iter([lock.leaving() for lock in reversed(held)])
+        for _ in map(call, self._leaving):
+            pass
+
+
 _living: WeakSet[Forked] = WeakSet()
 _begun_in = os.getpid()
-_held: dict[int, list[tuple[Forked, bool]]] = {}  # by thread: two threads may fork at once
+_prepared: dict[int, dict[int, _Prepared]] = {}  # by thread, since two may fork at once, and by the outbox's id
 
 
 def follow(outbox: Forked) -> None:
@@ -133,23 +182,19 @@ def follow(outbox: Forked) -> None:
 
 def in_progress() -> bool:
     """Say whether the calling thread is about to fork, so that it must not open anything."""
-    return get_ident() in _held
+    return get_ident() in _prepared
 
 
 def _before() -> None:
-    held: list[tuple[Forked, bool]] = []
-    _held[get_ident()] = held
+    prepared = _prepared.setdefault(get_ident(), {})
     for outbox in list(_living):
-        taken = outbox.locks.take()
-        held.append((outbox, taken))  # now: Ctrl-C may come while the connections are closed
-        if taken:
-            outbox.let_go()
+        prepared.setdefault(id(outbox), _Prepared(outbox)).prepare()
 
 
 def _in_parent() -> None:
-    for outbox, taken in _held.pop(get_ident(), ()):
-        if taken:
-            outbox.locks.release()
+    for each in _prepared.get(get_ident(), {}).values():
+        each.release()
+    _prepared.pop(get_ident(), None)
 
 
 def begin_in_child() -> None:
@@ -162,15 +207,19 @@ def begin_in_child() -> None:
     if _begun_in == os.getpid():
         return
     _begun_in = os.getpid()
-    taken = {id(outbox) for outbox, taken in _held.get(get_ident(), ()) if taken}
-    _held.clear()
+    prepared = _prepared.get(get_ident(), {})
+    _prepared.clear()
     for outbox in list(_living):  # one that `_before` never saw belongs to a program that forks behind Python's back
-        clean = id(outbox) in taken
+        before = prepared.get(id(outbox))
+        clean = before is not None and before.is_clean
         outbox.be_child(clean=clean)
-        if clean:
-            outbox.locks.release()
+        if before is not None and clean:
+            before.release()
         else:
             outbox.locks.renew()
 
 
+# Python forks whatever is raised here, and then nobody would let go of the locks. A handler of a signal raises once:
+# the second call does what the first one was kept from.
+os.register_at_fork(before=_before, after_in_parent=_in_parent)
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=begin_in_child)
