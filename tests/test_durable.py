@@ -4,7 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +19,7 @@ from notify.delivery.lane import Lane
 from notify.delivery.outbox import Outbox, listing
 from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Rejected, RetryLater
+from notify.event import Event
 from notify.levels import TRADE
 from notify.notifier import Notifier
 from notify.rules.routing import Route, parse_topics
@@ -468,3 +469,27 @@ def test_at_the_end_of_the_program_no_thread_is_started_and_what_is_said_is_on_d
 
     assert (run.stdout, run.stderr) == ("['Bought'] True []\n", "")
     assert on_disk(state) == [("discord", "goodbye")]
+
+
+class Interrupted(BaseException):
+    """What a signal or another thread raises in the middle of a call."""
+
+
+def test_an_event_whose_call_is_interrupted_when_it_is_on_disk_is_delivered_by_this_process(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = Outbox.accept
+
+    def interrupted(outbox: Outbox, event: Event, destinations: Sequence[str]) -> NoReturn:
+        assert accept(outbox, event, destinations)
+        raise Interrupted
+
+    backend = durable()
+    with speaking(state, memory=backend) as notifier:
+        with monkeypatch.context() as patch:
+            patch.setattr(Outbox, "accept", interrupted)
+            with pytest.raises(Interrupted):
+                notifier.trade("bought")
+        assert notifier.flush(LONG)
+        assert backend.messages == ["bought"]
+        assert not listing.waiting(state, 1)

@@ -63,6 +63,8 @@ def judging(disk: Disk | None = None) -> Judging:
             level=TRADE,
             redact=lambda events: events,
             broke=lambda: None,
+            describe=folding.describe,
+            rescue=lambda draft: None,
         )
     return Judging(folding, ahead)
 

@@ -408,3 +408,33 @@ def test_what_is_heavy_wakes_the_dispatcher_since_it_would_soon_leave_no_room_fo
     intake.wait(LONG)
 
     assert time.monotonic() - began < LONG / 2  # it does not wait
+
+
+class Interrupted(BaseException):
+    """What a signal or another thread raises in the middle of a call."""
+
+
+class Interrupting(Draft):
+    @property
+    def weight(self) -> int:  # type: ignore[override]  # asked between the disk and the queue
+        raise Interrupted
+
+
+def test_whoever_is_interrupted_on_the_way_has_said_it_all_the_same() -> None:
+    intake = an_intake()
+    draft = Interrupting(level=TRADE)
+
+    with pytest.raises(Interrupted):
+        intake.accept(draft)
+
+    assert intake.take(1) == [draft]
+
+
+def test_what_is_rescued_is_refused_as_all_else_where_nothing_is_taken_any_more() -> None:
+    intake = an_intake()
+    intake.close()
+
+    intake.rescue(Draft())
+
+    assert len(intake) == 0
+    assert intake.dropped == {"closed": 1}

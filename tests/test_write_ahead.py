@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -51,10 +51,21 @@ def write_ahead(
     routes: dict[str, Route] | None = None,
     *,
     level: int = TRADE,
+    folding: Collection[str] = (),
     redact: Callable[[Sequence[Event]], Sequence[Event]] = masked,
     broke: Callable[[], None] = lambda: None,
+    rescue: Callable[[object], None] = lambda draft: None,
 ) -> WriteAhead:
-    return WriteAhead(disk, routes or {"discord": Route()}, folding=(), level=level, redact=redact, broke=broke)
+    return WriteAhead(
+        disk,
+        routes or {"discord": Route()},
+        folding=folding,
+        level=level,
+        redact=redact,
+        broke=broke,
+        describe=lambda matter, event: None,
+        rescue=rescue,
+    )
 
 
 def test_what_is_on_disk_is_redacted_and_so_is_what_goes_on(disk: Disk) -> None:
@@ -183,7 +194,7 @@ PEOPLE_AND_MACHINE = {"discord": Route(), "machine": Route()}
 
 
 def folding_keeper(disk: Disk, *folding: str) -> WriteAhead:
-    return WriteAhead(disk, PEOPLE_AND_MACHINE, folding=folding, level=TRADE, redact=masked, broke=lambda: None)
+    return write_ahead(disk, PEOPLE_AND_MACHINE, folding=folding)
 
 
 def test_a_repeat_is_written_for_who_gets_every_event(disk: Disk) -> None:
@@ -220,3 +231,19 @@ def test_an_announcement_is_written_with_its_matter(disk: Disk) -> None:
 
     assert kept is not None
     assert kept.made.matter == matter
+
+
+class Interrupted(BaseException):
+    """What a signal or another thread raises in the middle of a call."""
+
+
+def test_what_was_judged_is_rescued_from_an_interruption_since_its_repeats_are_not_sent(disk: Disk) -> None:
+    def interrupted(events: Sequence[Event]) -> NoReturn:
+        raise Interrupted
+
+    rescued: list[object] = []
+    judged = Judged(Draft(), matter=Matter("m", Phase.ANNOUNCED))
+    with pytest.raises(Interrupted):
+        write_ahead(disk, redact=interrupted, rescue=rescued.append).keep(judged)
+
+    assert rescued == [judged]

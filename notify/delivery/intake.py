@@ -166,14 +166,29 @@ class Intake:
         important = draft.level >= self.wake_level
         if important and draft.level >= self._keeper.level:
             draft = self._keeper.keep(new) or new
-        if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
-            self._refuse(draft)
-            return False
-        places = draft.weight // HEAVY
-        self.waiting.extend((*repeat(None, places), draft))
-        if important or places:  # what is heavy would soon leave no room for others
+        try:
+            if len(self.waiting) >= self.capacity + (self._reserve if important else 0):
+                self._refuse(draft)
+                return False
+            places = (*repeat(None, draft.weight // HEAVY), draft)
+        except BaseException:
+            self.rescue(draft)
+            raise
+        self.waiting.extend(places)
+        if important or len(places) > 1:  # what is heavy would soon leave no room for others
             self.wake()
         return True
+
+    def rescue(self, draft: Draft) -> None:
+        """Take *draft*, whose caller was interrupted before it was here, by a signal or by another thread.
+
+        It may be on disk, where nobody would look for it while this process lives, and its repeats are not sent.
+        """
+        if len(self.waiting) >= self.capacity + self._reserve:
+            self._refuse(draft)
+        else:
+            self.waiting.append(draft)
+            self.wake()
 
     def _refuse(self, draft: Draft | Deferred) -> None:
         reason = self.refusal

@@ -115,6 +115,8 @@ class Pipeline:
             level=self._durable_level,
             redact=self._redact.events,
             broke=lambda: self._housekeeping.wake(),
+            describe=self._folding.describe,
+            rescue=lambda draft: self.intake.rescue(draft),
         )
 
     def _begin(self) -> None:

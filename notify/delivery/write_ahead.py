@@ -38,6 +38,8 @@ class WriteAhead:
         level: least level that is written.
         redact: takes secrets out of events: as many as it is given, in their order.
         broke: called when the outbox has stopped working.
+        describe: told the matter that an event announces, and the event.
+        rescue: given what is to be delivered although its caller was interrupted: it may be on disk.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class WriteAhead:
         level: int,
         redact: Callable[[Sequence[Event]], Sequence[Event]],
         broke: Callable[[], None],
+        describe: Callable[[str, Event], None],
+        rescue: Callable[[Draft], None],
     ) -> None:
         self._outbox = outbox
         self._routes = dict(routes)
@@ -57,6 +61,8 @@ class WriteAhead:
         """Whether all durable backends fold, so that a repeat is written for none."""
         self._redact = redact
         self._broke = broke
+        self._describe = describe
+        self._rescue = rescue
         self._least = max(level, least_level(list(self._routes.values())))
         self._told = False
 
@@ -69,6 +75,26 @@ class WriteAhead:
         """Write *draft* for each durable backend that wants it; None when none does. Never raises an Exception."""
         if severity(draft.level) < self._least:  # TRADE_HIGH may be registered above what it means
             return None
+        left: Draft = draft
+        try:
+            made = self._made(draft)
+            if made is None:
+                return None
+            event, destinations, judged = made
+            left = kept = Kept(event, draft.ticket, True, judged)
+            stored = self._outbox.accept(event, destinations)
+            if stored and draft.ticket is not None:
+                draft.ticket.stored()
+            self._watch(stored)
+            if judged is not None and judged.matter is not None:
+                self._describe(judged.matter.id, event)
+            return kept if stored else kept._replace(stored=False)
+        except BaseException:  # who says it is interrupted
+            self._rescue(left)
+            raise
+
+    def _made(self, draft: Draft) -> tuple[Event, list[str], Judged | None] | None:
+        """Return the event of *draft*, where it goes, and what becomes of it; None: it is not to be on disk."""
         try:
             (event,) = self._redact((draft.event(),))
             judged = draft if type(draft) is Judged else None
@@ -78,13 +104,7 @@ class WriteAhead:
                 raise
             diagnostics.report("write ahead", f"an event could not be made: {class_name(error)}")
             return None
-        if not destinations:
-            return None
-        stored = self._outbox.accept(event, destinations)
-        if stored and draft.ticket is not None:
-            draft.ticket.stored()
-        self._watch(stored)
-        return Kept(event, draft.ticket, stored, judged)
+        return (event, destinations, judged) if destinations else None
 
     def _destinations(self, event: Event, judged: Judged | None) -> list[str]:
         if judged is not None and judged.to is not None:

@@ -116,10 +116,7 @@ class Judging:
             judged = self._judge(draft)
         if self._write_ahead is None or (judged is not None and judged.folded and self._write_ahead.is_for_people):
             return judged
-        kept = self._write_ahead.keep(draft if judged is None else judged)
-        if kept is not None and judged is not None and judged.matter is not None:
-            self._folding.describe(judged.matter.id, kept.made)
-        return kept or judged
+        return self._write_ahead.keep(draft if judged is None else judged) or judged
 
     def _judge(self, draft: NewDraft) -> Judged | None:
         try:
