@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from notify.descriptor import descriptor_of, ready
+from notify.interruption import came_from_a_signal
 
 _INTERVAL = 10.0  # seconds, guarantee 11
 _KINDS_REMEMBERED = 1000
@@ -57,8 +58,9 @@ def report(kind: str, text: str) -> None:
         if not _write(f"notify: {' '.join(text.split())}", f"{more}{before}\n"):
             with _counting():
                 _give_back(kind, held, lost)
-    except Exception:  # noqa: BLE001 - whatever is wrong with our own words must not become the caller's problem
-        return
+    except Exception as error:  # whatever is wrong with our own words must not become the caller's problem
+        if came_from_a_signal(error):
+            raise
 
 
 def forget() -> None:
@@ -122,7 +124,9 @@ def _write(line: str, end: str) -> bool:
             return True
         data = _cut(f"\n{line}" if _torn else line, end, stream.encoding)
         written = _write_at_once(descriptor, data)
-    except Exception:  # noqa: BLE001 - no stderr, a closed one, a full disk, or an object that raises what it likes
+    except Exception as error:  # no stderr, a closed one, a full disk, or an object that raises what it likes
+        if came_from_a_signal(error):
+            raise
         return False
     if written:
         _torn = written < len(data)

@@ -4,6 +4,7 @@ Those who catch whatever an object of the program's raises let the others throug
 program, a time limit.
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from types import CodeType, FrameType
@@ -53,8 +54,9 @@ def came_from_outside(error: BaseException) -> bool:
 
 
 def _handlers() -> Iterator[CodeType]:
-    import signal  # a program that shows only what can be shown never needs it
-
+    signal = sys.modules.get("signal")
+    if signal is None:  # then nobody has set one; and where no file can be opened, nothing can be imported
+        return
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
         code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)

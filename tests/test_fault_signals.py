@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from children import ended, wait_for
+from outboxes import everything_in
 from traders import KILLED, REQUESTS, SAY_TRADES, TRADES, delivered_by_the_next_start, titles, trader
 
 from notify.testing.fake_discord import HANG, FakeDiscord
@@ -269,9 +270,10 @@ def test_fault_20_notify_in_signal_handlers_neither_hangs_nor_loses_anything(
 
 
 @pytest.mark.process
-def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_they_need(state: Path) -> None:
+@pytest.mark.parametrize("kind", ["Exception", "TimeoutError"])  # the second one is an OSError, as a disk's are
+def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_they_need(state: Path, kind: str) -> None:
     with trader(
-        """
+        f"""
         import faulthandler
         from random import uniform
         from notify.backends.memory import MemoryBackend
@@ -280,7 +282,7 @@ def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_the
         # is caught of the program's objects could be taken for it.
         INTERRUPTIONS, WATCHDOG = 1000, 60  # seconds until all that counts as hanging
 
-        class NoTimeLeft(Exception):
+        class NoTimeLeft({kind}):
             pass
 
         def handler(signum, frame):
@@ -289,7 +291,7 @@ def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_the
         memory = MemoryBackend(durable=True, max_batch=100)
         notifier = set_up(memory=memory)
         calls = [
-            lambda: durable.append(notifier.notify(f"failed {len(durable)}", level=40)),
+            lambda: durable.append(notifier.notify(f"failed {{len(durable)}}", level=40)),
             lambda: notifier.notify("down", level=40, key="rpc"),
             lambda: notifier.resolve("rpc"),
             lambda: notifier.flush(0.0001),
@@ -320,8 +322,8 @@ def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_the
         thread.join()
         say("missed", missed)
         say("flushed" if notifier.flush(60) else "pending")
-        say("lost", sum(ticket.wait(0) != {"memory": "delivered"} for ticket in durable if ticket.durable))
-        os._exit(0)  # what was interrupted is on disk, and is no matter here
+        say("lost", sum(ticket.wait(0) != {{"memory": "delivered"}} for ticket in durable if ticket.durable))
+        os._exit(0)
         """,
         state=state,
         MEMORY_LEVEL="INFO",
@@ -330,6 +332,8 @@ def test_fault_20_what_a_handler_raises_ends_any_call_and_leaves_others_what_the
 
     assert said == ["durable", "missed 0", "flushed", "lost 0"]
     assert (code, complaints) == (0, "")
+    # What was interrupted when it was on disk was not left there.
+    assert everything_in(state) == []
 
 
 # ---- 21: notify() at the end of the interpreter

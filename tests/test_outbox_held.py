@@ -3,6 +3,7 @@
 import errno
 import resource
 import shutil
+import signal
 import sqlite3
 import threading
 import time
@@ -264,3 +265,45 @@ def test_one_answer_has_16_mebibytes_at_most_or_one_event(state):
         found = [[each.event for each in living.adopt(ALL)] for _ in range(4)]
 
     assert found == [events[:1], events[1:3], events[3:4], events[4:]]
+
+
+# ---- time limits
+
+
+@pytest.fixture
+def limit() -> Iterator[None]:
+    """Have SIGUSR1 end what it interrupts, as a time limit does."""
+
+    def handle(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize("step", ["insert", "log_in_place", "flush"])
+@pytest.mark.usefixtures("limit")
+def test_a_time_limit_that_ends_a_call_is_no_trouble_with_the_disk(state, monkeypatch, step):
+    original = getattr(Store, step)
+
+    def interrupted(store: Store, *given: object) -> object:
+        signal.raise_signal(signal.SIGUSR1)
+        return original(store, *given)
+
+    with opened(state) as outbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, step, interrupted)
+            with pytest.raises(TimeoutError):
+                outbox.accept(an_event(level=50), ALL)
+        assert outbox.broken is None
+        assert outbox.accept(an_event(level=50), ALL)
+
+
+@pytest.mark.usefixtures("limit")
+def test_a_time_limit_ends_a_flush_of_the_disk(state, monkeypatch):
+    monkeypatch.setattr(connection.os, "fdatasync", lambda descriptor: signal.raise_signal(signal.SIGUSR1))
+    with opened(state) as outbox:
+        with pytest.raises(TimeoutError):
+            outbox.accept(an_event(level=50), ALL)
+        assert outbox.broken is None

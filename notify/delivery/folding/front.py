@@ -286,8 +286,8 @@ class Folding:
                         return change()
                     finally:
                         self._end_matters()
-        except RuntimeError:
-            if held:
+        except RuntimeError as error:
+            if held or came_from_a_signal(error):
                 raise
         return otherwise
 

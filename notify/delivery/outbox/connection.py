@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from notify.delivery.outbox.errors import NotFlushed, StoreDamaged, moved, store_error
 from notify.delivery.outbox.found import find
+from notify.interruption import came_from_a_signal
 
 VERSION = 1  # of the schema, in PRAGMA user_version
 LONG_LOG = 64 * 2**20  # bytes of SQLite's log, from which on those who write wait until it is begun anew
@@ -95,8 +96,11 @@ class Connection:
 
     def keep_log_open(self) -> None:
         """Let `flush` do without a new descriptor, if possible: there may be none when it matters most."""
-        with suppress(OSError):
+        try:
             self._log = _Descriptor(self._files[1])
+        except OSError as error:
+            if came_from_a_signal(error):  # a TimeoutError, here and below
+                raise
 
     def flush(self) -> None:
         """Make what was written survive a loss of power, as far as the disk honours a flush. Raises `NotFlushed`."""
@@ -106,6 +110,8 @@ class Connection:
         except FileNotFoundError:
             return  # who closed it as the last one has moved it into the file, and flushed that
         except OSError as error:
+            if came_from_a_signal(error):
+                raise
             raise NotFlushed(f"it cannot be flushed: {error.strerror}") from None
 
     def touch(self) -> None:
@@ -126,9 +132,12 @@ class Connection:
 
     def bytes_of_log(self) -> int:
         """Return the size of the log, which grows until `checkpoint`."""
-        with suppress(OSError):
+        try:
             return self._files[1].stat().st_size
-        return 0
+        except OSError as error:
+            if came_from_a_signal(error):
+                raise
+            return 0
 
     def checkpoint(self) -> None:
         """Move the log's content into the file, as far as no reader needs it, and begin the log anew. Flushes.
@@ -179,7 +188,9 @@ class Connection:
             file, log = map(find, self._names)
         except (FileNotFoundError, NotADirectoryError):
             raise moved() from None
-        except OSError:  # no permission to look: the files are where they were
+        except OSError as error:  # no permission to look: the files are where they were
+            if came_from_a_signal(error):
+                raise
             return 0
         if [file.identity, log.identity] != self._identities[:2]:
             raise moved()
@@ -232,6 +243,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     """Return what `find` has as identity. With the lock given up: nobody waits for this."""
     try:
         about = path.stat()
-    except OSError:
+    except OSError as error:
+        if came_from_a_signal(error):
+            raise
         return None
     return about.st_dev, about.st_ino

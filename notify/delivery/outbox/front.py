@@ -106,13 +106,11 @@ class Outbox:
         except NotFlushed as error:  # it is written all the same, and survives the process
             self._failed(error)
             return True
-        except _TROUBLE as error:
-            self._failed(error)
-            return False
-        except Exception as error:  # an event made by hand may hold anything
-            if came_from_a_signal(error):
-                raise
-            diagnostics.report("outbox event", f"an event cannot be kept on disk: {class_name(error)}")
+        except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
+            if isinstance(error, _TROUBLE) or came_from_a_signal(error):
+                self._failed(error)
+            else:
+                diagnostics.report("outbox event", f"an event cannot be kept on disk: {class_name(error)}")
             return False
         health.worked()
         return True
@@ -222,8 +220,7 @@ class Outbox:
         Nobody adopts them as long as nobody has such a destination. Those that a living process has are left out.
         """
         with self._trying():
-            store = self._store()
-            mine, now = self._writer.mark(), self._clock.time()
+            store, mine, now = self._store(), self._writer.mark(), self._clock.time()
             return adoption.left_behind(store, self.directory, destinations, mine=mine, now=now)
         return {}
 
@@ -365,6 +362,8 @@ class Outbox:
     # ---- inside, anywhere
 
     def _failed(self, error: Exception) -> None:
+        if came_from_a_signal(error):  # TimeoutError is an OSError
+            raise error
         if not self._closed:
             self._health.failed(error)
         elif isinstance(error, StoreHeld):
