@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from types import CodeType, FrameType
 
+_KNOWN = {*sys.stdlib_module_names, "notify"}
 _VARARGS = 0x04  # inspect.CO_VARARGS, whose module is not imported for it
 
 
@@ -38,12 +39,12 @@ def came_from_a_signal(error: BaseException) -> bool:
 def came_from_outside(error: BaseException) -> bool:
     """Say whether *error* was raised by none of the objects that we look at: by a signal, or into the calling thread.
 
-    Time limits for threads and gevent do the latter, mostly by what is no Exception, and it comes between any two steps
-    of ours. For who catches what is left when everybody who asks an object has caught what that raises.
+    Time limits for threads and gevent do the latter, and it comes between any two steps of ours. For who catches what
+    is left when everybody who asks an object has caught what that raises.
     """
     if came_from_a_signal(error):
         return True
-    if issubclass(type(error), Exception):
+    if not _is_strange(error):
         return False
     module: object = None
     traceback = error.__traceback__
@@ -51,6 +52,15 @@ def came_from_outside(error: BaseException) -> bool:
         module = traceback.tb_frame.f_globals.get("__name__")
         traceback = traceback.tb_next
     return type(module) is str and module.startswith("notify.")
+
+
+def _is_strange(error: BaseException) -> bool:
+    """Say whether *error* is what neither the system nor Python raises, nor any step of ours."""
+    if not isinstance(error, Exception):
+        return True
+    if isinstance(error, OSError):
+        return error.errno is None  # the system's have a number
+    return type(error).__module__.partition(".")[0] not in _KNOWN
 
 
 def _handlers() -> Iterator[CodeType]:

@@ -1,5 +1,6 @@
 """What a signal raises reaches the program, and what its objects raise does not."""
 
+import errno
 import functools
 import signal
 import threading
@@ -8,6 +9,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from notify.errors import NotifyError
+from notify.interruption import came_from_outside
 from notify.plain import keep, keep_fields, safe_str
 
 
@@ -104,3 +107,40 @@ def test_what_an_object_raises_in_another_thread_is_no_signals(handled: Callable
     thread.join()
 
     assert shown == ["<unprintable Calling: SystemExit>"]
+
+
+# ---- into a thread
+
+
+class NoTimeLeft(Exception):
+    """What a time limit for threads raises into one."""
+
+
+class Killed(BaseException):
+    """What gevent and others raise."""
+
+
+@pytest.mark.parametrize(
+    ("error", "module", "outside"),
+    [
+        (NoTimeLeft(), "notify.delivery", True),
+        (Killed(), "notify.delivery", True),
+        (TimeoutError(), "notify.delivery", True),
+        (NoTimeLeft(), "strategy", False),
+        (TimeoutError(), "strategy", False),
+        (OSError(errno.ENOSPC, "No space left on device"), "notify.delivery", False),
+        (ValueError(), "notify.delivery", False),
+        (NotifyError(), "notify.delivery", False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)
+def test_what_nothing_of_ours_raises_came_from_outside_when_it_came_in_the_middle_of_ours(
+    error: BaseException, module: str, outside: bool
+) -> None:
+    names: dict[str, Any] = {"__name__": module}
+    exec("def step(error): raise error", names)
+
+    with pytest.raises(type(error)) as caught:
+        names["step"](error)
+
+    assert came_from_outside(caught.value) is outside

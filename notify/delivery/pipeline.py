@@ -22,7 +22,7 @@ from notify.delivery.made import Made
 from notify.delivery.ticket import PENDING, Ticket
 from notify.delivery.write_ahead import WriteAhead, durable_among
 from notify.event import Event, Matter, Phase
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.levels import TRADE
 from notify.locks import Condition
 from notify.plain import class_name
@@ -276,7 +276,7 @@ class Pipeline:
             if not self.intake.accept(draft):
                 self._refuse(event, ticket)
         except Exception as error:  # an event whose parts are not what Event says
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             self.intake.count_dropped(NOT_MADE)
             ticket.routed(dict.fromkeys(self._routes, f"dropped: {NOT_MADE}"))

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notify.errors import NotifyError
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -129,14 +129,14 @@ def _opened(path: Path, *, make: bool) -> Iterator[int]:
             _make(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         raise StateDirError(f"{path}: {_why_not(path, error)}") from None
     try:
         _refuse_foreign(path, os.fstat(descriptor))
         yield descriptor
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         raise StateDirError(f"{path}: cannot be looked at or closed to others: {error.strerror}") from None
     finally:

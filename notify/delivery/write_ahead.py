@@ -8,7 +8,7 @@ from notify.backend import Backend, durable
 from notify.delivery.folding.judged import Judged
 from notify.delivery.intake import Draft, Kept
 from notify.event import Event
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.levels import severity
 from notify.plain import class_name
 from notify.rules.routing import Route, least_level
@@ -100,7 +100,7 @@ class WriteAhead:
             judged = draft if type(draft) is Judged else None
             destinations = self._destinations(event, judged)
         except Exception as error:  # an event made by hand may hold anything; the dispatcher reports it
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             diagnostics.report("write ahead", f"an event could not be made: {class_name(error)}")
             return None

@@ -17,7 +17,7 @@ from notify.delivery.folding.posted import Posted
 from notify.delivery.intake import Draft, NewDraft
 from notify.delivery.ticket import PENDING, Ticket
 from notify.event import Event, Matter, Phase
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.levels import severity
 from notify.locks import Turn
 from notify.plain import class_name
@@ -287,7 +287,7 @@ class Folding:
                     finally:
                         self._end_matters()
         except RuntimeError as error:
-            if held or came_from_a_signal(error):
+            if held or came_from_outside(error):
                 raise
         return otherwise
 
@@ -327,7 +327,7 @@ class Folding:
                 (event,) = self._redact((draft.event(),))
                 self.describe(matter_id, event)
             except Exception as error:  # a hostile object; whoever delivers the event says so
-                if came_from_a_signal(error):
+                if came_from_outside(error):
                     raise
 
     def _to_say(

@@ -8,7 +8,7 @@ from notify.delivery.intake import Draft, NewDraft
 from notify.delivery.queue import weight
 from notify.delivery.ticket import Ticket
 from notify.event import Event, Matter, with_matter
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.levels import severity
 from notify.plain import class_name
 
@@ -122,7 +122,7 @@ class Judging:
         try:
             return self._folding.judge(draft)
         except Exception as error:  # what a caller passed may be anything; it is told as it is
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             diagnostics.report("folding", f"an event could not be compared with others: {class_name(error)}")
             return None

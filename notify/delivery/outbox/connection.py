@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from notify.delivery.outbox.errors import NotFlushed, StoreDamaged, moved, store_error
 from notify.delivery.outbox.found import find
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 
 VERSION = 1  # of the schema, in PRAGMA user_version
 LONG_LOG = 64 * 2**20  # bytes of SQLite's log, from which on those who write wait until it is begun anew
@@ -99,7 +99,7 @@ class Connection:
         try:
             self._log = _Descriptor(self._files[1])
         except OSError as error:
-            if came_from_a_signal(error):  # a TimeoutError, here and below
+            if came_from_outside(error):  # a TimeoutError, here and below
                 raise
 
     def flush(self) -> None:
@@ -110,7 +110,7 @@ class Connection:
         except FileNotFoundError:
             return  # who closed it as the last one has moved it into the file, and flushed that
         except OSError as error:
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             raise NotFlushed(f"it cannot be flushed: {error.strerror}") from None
 
@@ -135,7 +135,7 @@ class Connection:
         try:
             return self._files[1].stat().st_size
         except OSError as error:
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             return 0
 
@@ -189,7 +189,7 @@ class Connection:
         except (FileNotFoundError, NotADirectoryError):
             raise moved() from None
         except OSError as error:  # no permission to look: the files are where they were
-            if came_from_a_signal(error):
+            if came_from_outside(error):
                 raise
             return 0
         if [file.identity, log.identity] != self._identities[:2]:
@@ -244,7 +244,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     try:
         about = path.stat()
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         return None
     return about.st_dev, about.st_ino

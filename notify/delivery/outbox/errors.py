@@ -5,7 +5,7 @@ import os
 import sqlite3
 
 from notify.errors import NotifyError
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 
 _WORDS = {
     sqlite3.SQLITE_BUSY: "another process holds it",
@@ -68,7 +68,7 @@ def out_of_descriptors() -> bool:
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         return error.errno in (errno.EMFILE, errno.ENFILE)
     return False

@@ -15,7 +15,7 @@ from notify.delivery.outbox.row import Row
 from notify.delivery.outbox.store import Store
 from notify.delivery.state_dir import check_private, open_private, prepare
 from notify.file_lock import lock_within, unlock
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.plural import plural
 
 NAME = "outbox.sqlite3"
@@ -59,7 +59,7 @@ def make_ready(directory: Path, now: float) -> str | None:
                 return None
             return _begin_anew(directory, reason, now)
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         raise StoreError(f"{error.strerror}") from None
 

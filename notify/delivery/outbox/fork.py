@@ -18,7 +18,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from notify.delivery.outbox.errors import StoreBusy
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.locks import Turn
 
 _PATIENCE = 1.0  # seconds that a fork waits for a lane in the middle of a flush
@@ -116,7 +116,7 @@ def _within(lock: Lock, seconds: float) -> Iterator[bool]:
             if held:
                 yield True
     except RuntimeError as error:
-        if held or came_from_a_signal(error):
+        if held or came_from_outside(error):
             raise
     if not held:
         yield False

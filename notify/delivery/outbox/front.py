@@ -29,7 +29,7 @@ from notify.delivery.outbox.upkeep import LOG_BYTES, Numbers, Upkeep, counted, t
 from notify.delivery.outbox.writer import Writer
 from notify.delivery.state_dir import StateDirError
 from notify.event import Event
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 from notify.plain import class_name
 
 _PATIENCE = 0.5  # seconds that a lane waits for other processes: less than a fork waits for a lane
@@ -107,7 +107,7 @@ class Outbox:
             self._failed(error)
             return True
         except Exception as error:  # noqa: BLE001 - an event made by hand may hold anything
-            if isinstance(error, _TROUBLE) or came_from_a_signal(error):
+            if isinstance(error, _TROUBLE) or came_from_outside(error):
                 self._failed(error)
             else:
                 diagnostics.report("outbox event", f"an event cannot be kept on disk: {class_name(error)}")
@@ -362,7 +362,7 @@ class Outbox:
     # ---- inside, anywhere
 
     def _failed(self, error: Exception) -> None:
-        if came_from_a_signal(error):  # TimeoutError is an OSError
+        if came_from_outside(error):  # TimeoutError is an OSError
             raise error
         if not self._closed:
             self._health.failed(error)

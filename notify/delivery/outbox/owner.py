@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from notify.delivery.state_dir import open_private, prepare
 from notify.file_lock import try_lock, unlock
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 
 NOBODY = "nobody"
 """The mark of rows that are given to whoever looks next: the command line gives them back so."""
@@ -151,6 +151,6 @@ def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except OSError as error:
-        if came_from_a_signal(error):
+        if came_from_outside(error):
             raise
         return False

@@ -12,7 +12,7 @@ from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.owner import NOBODY, Owner, offer_to_adopters
 from notify.delivery.outbox.row import Name, Row, in_parts
 from notify.delivery.outbox.store import Store
-from notify.interruption import came_from_a_signal
+from notify.interruption import came_from_outside
 
 FULL_LOG = 256 * 2**20  # bytes of SQLite's log: upkeep is too slow, or a reader keeps it from being begun anew
 
@@ -97,7 +97,7 @@ class Writer:
             except StoreBusy as error:
                 busy = error
             except RuntimeError as error:
-                if held or came_from_a_signal(error):
+                if held or came_from_outside(error):
                     raise
                 break  # others have it for too long
             if not patient or (wait := deadline - time.monotonic()) <= 0:
