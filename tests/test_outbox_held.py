@@ -15,6 +15,7 @@ import pytest
 from outboxes import ALL, an_event, everything_in, opened, output
 
 from notify.delivery.outbox import connection, health
+from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.store import Store
 
@@ -307,3 +308,27 @@ def test_a_time_limit_ends_a_flush_of_the_disk(state, monkeypatch):
         with pytest.raises(TimeoutError):
             outbox.accept(an_event(level=50), ALL)
         assert outbox.broken is None
+
+
+# ---- quotas
+
+
+def test_a_disk_that_fails_again_and_again_is_told_once_a_minute_and_the_last_word_is_what_is_so(monkeypatch):
+    full = "The outbox cannot be used: the disk is full. Events wait in memory, and are lost if the process dies."
+    works = "The outbox works again: events are kept on disk."
+    now = 1000.0
+    monkeypatch.setattr(health.time, "monotonic", lambda: now)
+    one = health.Health()
+
+    for _ in range(100):
+        one.failed(StoreError("the disk is full"))
+        one.repaired()
+    assert one.alerts() == (full, works)
+
+    one.failed(StoreError("the disk is full"))
+    assert one.alerts() == ()
+    assert one.trouble == "the disk is full"  # and this is not hidden
+    now += 60
+    assert one.alerts() == (full,)
+    one.repaired()
+    assert one.alerts() == (works,)

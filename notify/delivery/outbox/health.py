@@ -9,6 +9,7 @@ from notify.delivery.outbox.errors import StoreBusy, StoreHeld, out_of_descripto
 _ALERTS = 20  # that wait to be told
 _TRIES = 3  # that were in vain in a row: then nobody waits any more
 _HELD = 1.0  # seconds that all tries were in vain: then it is told
+_TELL_EVERY = 60.0  # seconds between two troubles that people are told of: a quota makes one of each event
 
 
 class Health:
@@ -24,6 +25,8 @@ class Health:
         self._held = False
         self._in_vain = 0
         self._since = 0.0  # monotonic seconds
+        self._told = False  # people know of the trouble
+        self._told_at = -_TELL_EVERY  # monotonic seconds
         self._alerts: deque[str] = deque(maxlen=_ALERTS)
 
     @property
@@ -65,7 +68,9 @@ class Health:
         self._held = False
         if self.trouble is not None:
             self.trouble = None
-            self.say("The outbox works again: events are kept on disk.")
+            if self._told:
+                self._told = False
+                self.say("The outbox works again: events are kept on disk.")
 
     def say(self, text: str) -> None:
         """Tell people, now on stderr and later by an alert."""
@@ -74,6 +79,7 @@ class Health:
 
     def alerts(self) -> tuple[str, ...]:
         """Return what is to be told, each once."""
+        self._tell_trouble()
         alerts = tuple(self._alerts)
         self._alerts.clear()
         return alerts
@@ -100,4 +106,11 @@ class Health:
 
     def _say_trouble(self, reason: str) -> None:
         self.trouble = reason
-        self.say(f"The outbox cannot be used: {reason}. Events wait in memory, and are lost if the process dies.")
+        self._tell_trouble()
+
+    def _tell_trouble(self) -> None:
+        reason, now = self.trouble, time.monotonic()
+        if reason is not None and not self._told and now - self._told_at >= _TELL_EVERY:
+            self._told = True
+            self._told_at = now
+            self.say(f"The outbox cannot be used: {reason}. Events wait in memory, and are lost if the process dies.")
