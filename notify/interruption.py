@@ -60,7 +60,8 @@ def _is_strange(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno is None  # the system's have a number
-    return type(error).__module__.partition(".")[0] not in _KNOWN
+    module = type(error).__module__  # which a class may have of any kind
+    return type(module) is not str or module.partition(".")[0] not in _KNOWN
 
 
 def _handlers() -> Iterator[CodeType]:

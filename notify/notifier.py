@@ -23,6 +23,7 @@ from notify.delivery.ticket import Ticket
 from notify.delivery.timeout import seconds
 from notify.errors import ConfigError
 from notify.event import Attachment, Event
+from notify.interruption import came_from_a_signal
 from notify.levels import TRADE
 from notify.plain import class_name
 from notify.rules.routing import Route, wrong_fallback
@@ -235,9 +236,12 @@ class Notifier:
             if self._closed:
                 return
             self._closed = True
-            self._pipeline.tell_unheard()
-            for undo in self._on_close:
-                _run_undo(undo)
+            try:
+                self._pipeline.tell_unheard()
+                _run_undos(self._on_close)
+            except BaseException:  # Ctrl-C, after which nobody closes what is closed already
+                self._pipeline.close(0.0)
+                raise
             self._pipeline.close(max(0.0, deadline - time.monotonic()))
         finally:
             self._closing.release()
@@ -355,11 +359,16 @@ def _beginning_anew(notifier: "weakref.ref[Notifier]") -> Callable[[], None]:
     return begin
 
 
-def _run_undo(undo: Callable[[], None]) -> None:
-    try:
-        undo()
-    except Exception as error:  # noqa: BLE001 - what waits must be delivered all the same
-        diagnostics.report("close", f"something could not be undone: {class_name(error)}")
+def _run_undos(undos: list[Callable[[], None]]) -> None:
+    while undos:
+        undo = undos.pop(0)
+        try:
+            undo()
+        except BaseException as error:  # what waits must be delivered all the same
+            if not isinstance(error, Exception) or came_from_a_signal(error):
+                _run_undos(undos)
+                raise
+            diagnostics.report("close", f"something could not be undone: {class_name(error)}")
 
 
 _current: Notifier | None = None

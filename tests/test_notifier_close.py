@@ -6,12 +6,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from children import ended, running
 from lanes import LONG, Hanging, until
 
 from notify.backends.memory import MemoryBackend
+from notify.delivery.lane import Lane
+from notify.delivery.outbox import Outbox, owner
 from notify.delivery.retry import PROBE_INTERVAL
 from notify.delivery.ticket import DELIVERED, PENDING
 from notify.errors import Gone
@@ -45,6 +48,50 @@ def test_closing_takes_any_timeout(backend: MemoryBackend, timeout: float) -> No
     notifier.close(timeout)
 
     until(lambda: backend.closed)  # a tenth of a second may be too short for a busy machine
+
+
+class Interrupted(BaseException):
+    """What a signal raises in the middle of a call."""
+
+
+def interrupt() -> NoReturn:
+    raise Interrupted
+
+
+def test_who_is_interrupted_while_he_closes_has_closed_all_the_same(backend: MemoryBackend) -> None:
+    notifier = Notifier({"memory": backend})
+    undone: list[str] = []
+    notifier.at_close(interrupt)
+    notifier.at_close(lambda: undone.append("hook"))
+
+    with pytest.raises(Interrupted):
+        notifier.close(LONG)
+
+    assert undone == ["hook"]
+    until(lambda: backend.closed and not threads_of_ours())
+
+
+def test_who_is_interrupted_at_the_end_of_closing_leaves_no_thread_and_no_owner_of_what_is_on_disk(
+    backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = Notifier({"memory": backend}, outbox=Outbox(tmp_path / "state"))
+    original, interruptions = Lane.stop, [interrupt]
+
+    def stop(lane: Lane) -> None:
+        if interruptions:
+            interruptions.pop()()
+        original(lane)
+
+    monkeypatch.setattr(Lane, "stop", stop)
+    with pytest.raises(Interrupted):
+        notifier.close(LONG)
+
+    until(lambda: backend.closed and not threads_of_ours())
+    assert owner.others(tmp_path / "state", but="").living == frozenset()
+
+
+def threads_of_ours() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("notify-")]
 
 
 def test_closing_twice_is_closing_once(backend: MemoryBackend) -> None:

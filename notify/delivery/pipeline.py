@@ -320,7 +320,11 @@ class Pipeline:
             deadline = time.monotonic()
             raise
         finally:
-            self._stop(deadline)
+            try:
+                self._stop(deadline)
+            except BaseException:  # and nobody comes back for the rest
+                self._stop(time.monotonic())
+                raise
 
     def stats(self) -> dict[str, dict[str, object]]:
         """Return counts per lane, and what the intake and the outbox have to tell."""
