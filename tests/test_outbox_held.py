@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from outboxes import ALL, an_event, everything_in, opened, output
 
-from notify.delivery.outbox import connection, health
+from notify.delivery.outbox import Outbox, connection, health
 from notify.delivery.outbox.errors import StoreError
 from notify.delivery.outbox.file import NAME
 from notify.delivery.outbox.store import Store
@@ -299,6 +299,13 @@ def test_a_time_limit_that_ends_a_call_is_no_trouble_with_the_disk(state, monkey
                 outbox.accept(an_event(level=50), ALL)
         assert outbox.broken is None
         assert outbox.accept(an_event(level=50), ALL)
+
+
+@pytest.mark.usefixtures("limit")
+def test_a_time_limit_ends_the_opening_of_an_outbox(state, monkeypatch):
+    monkeypatch.setattr(Store, "touch", lambda store: signal.raise_signal(signal.SIGUSR1))
+    with pytest.raises(TimeoutError):
+        Outbox(state)
 
 
 @pytest.mark.usefixtures("limit")

@@ -350,7 +350,7 @@ class Outbox:
             self._numbers = counted(store, self._clock.time())
             self._writer.connect()
         except _TROUBLE as error:
-            self._health.failed(error, also_busy=True)
+            self._failed(error, also_busy=True)
             return False
         self._knows_marks = False
         if told:
@@ -361,11 +361,11 @@ class Outbox:
 
     # ---- inside, anywhere
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, also_busy: bool = False) -> None:
         if came_from_outside(error):  # TimeoutError is an OSError
             raise error
         if not self._closed:
-            self._health.failed(error)
+            self._health.failed(error, also_busy=also_busy)
         elif isinstance(error, StoreHeld):
             self._health.wait_no_more()
 
