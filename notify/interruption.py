@@ -61,7 +61,7 @@ def _is_strange(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno is None  # the system's have a number
     module = type(error).__module__  # which a class may have of any kind
-    return type(module) is not str or module.partition(".")[0] not in _KNOWN
+    return type(module) is str and module.partition(".")[0] not in _KNOWN
 
 
 def _handlers() -> Iterator[CodeType]:
