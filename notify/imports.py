@@ -3,6 +3,8 @@
 import importlib
 import os
 import threading
+from collections.abc import Iterable
+from threading import get_ident
 
 from notify.interruption import came_from_a_signal
 
@@ -10,6 +12,8 @@ _LOADING = 2.0  # seconds that a fork waits for an import; the longest takes a q
 
 _loaded: set[str] = set()
 _loading = threading.RLock()
+_loader: int | None = None  # the thread that has it and loads
+_postponed: set[int] = set()  # signals
 _is_forked = False
 _forking = threading.local()
 
@@ -24,9 +28,11 @@ def _go_on() -> None:
 
 
 def _begin_in_child() -> None:
-    global _is_forked, _loading
+    global _is_forked, _loading, _loader
     _is_forked = True
     _loading = threading.RLock()
+    _loader = None
+    _postponed.clear()
 
 
 os.register_at_fork(before=_wait_for_imports, after_in_parent=_go_on, after_in_child=_begin_in_child)
@@ -40,11 +46,43 @@ def load(*names: str) -> None:
 
     Raises `ImportError` as `import` does.
     """
-    if not _loaded.issuperset(names):
+    if _loaded.issuperset(names):
+        return
+    try:
         with _loading:
-            for name in names:
-                importlib.import_module(name)
+            _load(names)
+    finally:
+        if _postponed and threading.current_thread() is threading.main_thread():  # only there it interrupts a sleep
+            _raise_postponed()
+
+
+def _raise_postponed() -> None:
+    import signal  # see `interruption`
+
+    while _postponed and _loader != get_ident():
+        signal.raise_signal(_postponed.pop())
+
+
+def _load(names: Iterable[str]) -> None:
+    global _loader
+    before, _loader = _loader, get_ident()  # a module that is loaded may ask for others
+    try:
+        for name in names:
+            importlib.import_module(name)
         _loaded.update(names)
+    finally:
+        _loader = before
+
+
+def postpone(signum: int) -> bool:
+    """Have a signal come again once the calling thread has loaded what it is loading. False: it loads nothing.
+
+    For a handler that waits for other threads: those that need the same modules wait for the thread it has interrupted.
+    """
+    if _loader != get_ident():
+        return False
+    _postponed.add(signum)
+    return True
 
 
 def load_early(*names: str) -> None:

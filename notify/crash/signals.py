@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+from notify import imports
 from notify.crash.identity import is_child
 from notify.levels import TRADE
 from notify.notifier import Notifier
@@ -104,6 +105,10 @@ class _Handling:
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         # Asked anew each time: a fork makes of one process two, and the end of a worker is not the program's.
         installed = self._installed and os.getpid() == self._process
+        if installed and imports.postpone(signum):
+            if not callable(self._previous[signum]):
+                _end_later(signum)  # whatever hangs
+            return
         if installed and self._announcing:
             # Who sends one to the program and to its supervisor, as systemd does, sends the program two: the supervisor
             # passes its own on. The second is about the same end, and would cut the announcement off.
