@@ -2,16 +2,15 @@
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
 from typing import cast
 
 from notify.plain import clean
 
 _sequence = itertools.count()
-_SEVEN_DIGITS = 0x1000000  # of which the last six are shown
+_BYTES = tuple(f"{byte:02x}" for byte in range(256))
 _process_mark = os.urandom(4).hex()
 
 
@@ -30,13 +29,26 @@ def new_id(at: float) -> str:
     Args:
         at: UTC epoch seconds.
     """
-    # Each log record has one. To have the last digits of a larger number costs half of what formatting one does.
-    return f"{_moment(int(at * 1000))}-{hex(next(_sequence) | _SEVEN_DIGITS)[-6:]}-{_process_mark}"
+    return new_ids((at,))[0]
 
 
-@lru_cache(maxsize=8)  # a burst has many events in each millisecond
-def _moment(milliseconds: int) -> str:
-    return f"{milliseconds:012x}"
+def new_ids(times: Iterable[float]) -> list[str]:
+    """Return the ids of events of these *times*. See `new_id`.
+
+    A burst has many events in each millisecond: of the numbers only what changes is formatted anew.
+    """
+    ids: list[str] = []
+    begin = ""
+    since = until = 0.0  # the time of which the first number is formatted
+    end = 0  # the second number, when it has another byte beside the last
+    for at, number in zip(times, _sequence, strict=False):  # which has no end
+        if number >= end or not since <= at < until:
+            end = (number | 0xFF) + 1
+            milliseconds = int(at * 1000)
+            since, until = milliseconds / 1000, (milliseconds + 1) / 1000
+            begin = f"{milliseconds:012x}-{number >> 8 & 0xFFFF:04x}"
+        ids.append(f"{begin}{_BYTES[number & 0xFF]}-{_process_mark}")
+    return ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +229,7 @@ class _Unfrozen:
 
 
 def event_of_record(
+    id: str,  # noqa: A002 - as the event has it
     time: float,
     message: str,
     level: int,
@@ -232,7 +245,7 @@ def event_of_record(
     Args are those of `Event`. A frozen dataclass sets each attribute by a call.
     """
     event = _Unfrozen()
-    event.id = new_id(time)
+    event.id = id
     event.time = time
     event.message = message
     event.level = level

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from children import python
 
-from notify.event import Attachment, Event, Matter, Origin, Phase, Source, event_of_record, new_id, with_matter
+from notify.event import Attachment, Event, Matter, Origin, Phase, Source, event_of_record, new_id, new_ids, with_matter
 
 NOW = 1_767_225_600.0  # 2026-01-01
 
@@ -46,6 +46,21 @@ def test_a_forked_child_makes_other_ids_than_its_parent() -> None:
     child, parent = run.stdout.split()
     assert child.split("-")[:2] == parent.split("-")[:2], "the counter is shared, as the child is a copy"
     assert child != parent
+
+
+@pytest.mark.parametrize("made", [0, 0xF0, 0xFFF0, 0xFFFFF0])  # the next byte changes among them, or begins anew
+def test_ids_made_together_are_those_made_one_by_one(made: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As they are in a burst, over half a millisecond before the next, exactly at it, and back again.
+    times = [NOW + step / 32_768 for step in (*range(40), 32, 31, 0)]
+
+    monkeypatch.setattr("notify.event._sequence", itertools.count(made))
+    together = new_ids(times)
+    monkeypatch.setattr("notify.event._sequence", itertools.count(made))
+    one_by_one = [new_id(time) for time in times]
+
+    assert together == one_by_one
+    assert [made_id.split("-")[0] for made_id in together] == [f"{int(time * 1000):012x}" for time in times]
+    assert [made_id.split("-")[1] for made_id in together] == [f"{(made + n) % 2**24:06x}" for n in range(len(times))]
 
 
 def test_an_event_cannot_be_changed() -> None:
@@ -89,10 +104,10 @@ def test_the_content_of_an_attachment_does_not_show_in_its_repr() -> None:
 
 def test_an_event_of_a_record_is_what_the_constructor_makes_and_as_frozen() -> None:
     source = Source("/app/runner.py", 12, "tick", 1, "MainThread")
-    event = event_of_record(NOW, "Bought", 20, "body", "trade", {"pair": "ETH"}, None, "strategy", source)
+    event = event_of_record("1", NOW, "Bought", 20, "body", "trade", {"pair": "ETH"}, None, "strategy", source)
 
     assert event == Event(
-        id=event.id,
+        id="1",
         time=NOW,
         message="Bought",
         level=20,

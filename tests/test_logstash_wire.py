@@ -264,6 +264,17 @@ def test_a_timestamp_is_always_one(moment: float, text: str) -> None:
     assert timestamp(moment) == text
 
 
+def test_events_that_come_in_a_row_have_the_timestamps_that_each_has_alone() -> None:
+    begin = 1_767_225_600.0
+    odd: list[object] = [None, float("nan"), 1e30, -0.25]
+    moments = [begin + step / 8192 for step in range(40)]  # eight of each millisecond, and what is rounded to the next
+    moments += [begin + 0.00095, begin + 0.0009996, begin + 0.001, *odd, begin, 0.0, begin + 0.001]
+
+    documents = wire.version_1([event(time=moment) for moment in moments], SPEAKER)
+
+    assert [own["@timestamp"] for own, _ in documents] == [timestamp(moment) for moment in moments]
+
+
 def test_ecs_puts_the_host_and_what_is_ours_into_objects() -> None:
     said = event(
         logger="strategy",

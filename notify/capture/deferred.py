@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from notify.capture.log_record import NO_EXTRAS, Place, common_of, fields_of, topic_in, unformatted
-from notify.event import Event, event_of_record
+from notify.event import Event, event_of_record, new_ids
 from notify.plain import clean
 
 _LONGEST = 1024  # code points of a template that is remembered
@@ -23,6 +24,7 @@ The values of `log_record.PLACE`, UTC epoch seconds, severity in logging's numbe
 extras, which may have any names and are nobody else's, and about how many characters all that has.
 """
 
+_time_of = itemgetter(1)
 _SPECIAL = NO_EXTRAS | {"topic"}
 _SOUND = frozenset({str, int, type(None)})
 
@@ -40,6 +42,7 @@ def _together(deferred: Sequence[DeferredRecord]) -> list[Event]:
     events: list[Event] = []
     add = events.append
     known: Place | None = None
+    ids = iter(new_ids(map(_time_of, deferred)))
     for place, time, level, template, args, extras, _ in deferred:
         if place != known:
             logger, usual, source = common_of(place)
@@ -59,7 +62,7 @@ def _together(deferred: Sequence[DeferredRecord]) -> list[Event]:
         message = formatted(template, args) if args else template
         if not message.isascii():
             message = clean(message)
-        add(event_of_record(time, message, level, "", topic, fields, None, logger, source))
+        add(event_of_record(next(ids), time, message, level, "", topic, fields, None, logger, source))
     return events
 
 

@@ -27,7 +27,7 @@ from notify.capture.log_record import (
 )
 from notify.clip import clip
 from notify.delivery.ticket import Ticket
-from notify.event import Event, event_of_record
+from notify.event import Event, event_of_record, new_id
 from notify.exceptions import Raised
 from notify.interruption import came_from_a_signal
 from notify.plain import MAX_MESSAGE, SCALARS, clean, keep, keep_fields, safe_repr
@@ -177,8 +177,10 @@ class Snapshot:
         fields = fields_of(self._extras)
         topic = topic_in(fields, usual)
         message, exception = self.message, self.exception
+        time = self.time
         return event_of_record(
-            self.time,
+            new_id(time),
+            time,
             message if message.isascii() and len(message) <= MAX_MESSAGE else clean(clip(message, MAX_MESSAGE)),
             self.level,
             text_of(self._body),

@@ -77,10 +77,11 @@ def entries_of(events: Sequence[Event], weights: Iterable[int]) -> list[Entry]:
     """Return the entries of *events*, without tickets. Each weighs what *weights* has, its message at least."""
     # See `Entry.of`, and one call for all.
     make = tuple.__new__
-    return [
-        make(Entry, (event, None, max(weight, len(event.message)), False, None, False, None, None))
-        for event, weight in zip(events, weights, strict=True)
-    ]
+    entries = []
+    for event, weight in zip(events, weights, strict=True):
+        least = len(event.message)
+        entries.append(make(Entry, (event, None, weight if weight > least else least, False, None, False, None, None)))
+    return entries
 
 
 _weight_of = attrgetter("weight")

@@ -51,10 +51,13 @@ def encode_all(documents: Sequence[InParts], limit: int) -> list[bytes]:
     with suppress(TypeError):
         text = orjson.dumps(together)
         if not _has_nul(text):
-            # No string has a raw line break in it, so these are ours.
-            lines = [
-                line[:-1] + _end(shared) for line, (_, shared) in zip(text[1:-1].split(b",\n,"), documents, strict=True)
-            ]
+            # No string has a raw line break in it, so these are ours. Each line lacks its last brace.
+            lines: list[bytes] = []
+            known, end = None, b""
+            for begin, (_, shared) in zip(text[1:-2].split(b"},\n,"), documents, strict=True):
+                if shared is not known:
+                    known, end = shared, _end(shared)
+                lines.append(begin + end)
             if max(map(len, lines)) <= limit:
                 return lines
     return [encode(shared.document | own, limit) for own, shared in documents]  # one of them is not as the others are

@@ -13,6 +13,7 @@ ECS_VERSION = "8.11.0"
 
 Document = dict[str, object]
 
+_LEAST = -LONG
 _REDACTED = "[redacted]"
 # python-logstash leaves these two out. That they were there is worth knowing.
 _SECRET = frozenset({"password", "auth_token"})
@@ -69,6 +70,7 @@ def version_1(events: Sequence[Event], speaker: Speaker) -> list[InParts]:
     """
     documents: list[InParts] = []
     source = logger = topic = level = origin = None
+    stamp, since, until = "", 0.0, 0.0
     for event in events:
         # A log call in a loop is made many times in a row, and to compare costs less than to look up.
         if (
@@ -81,7 +83,12 @@ def version_1(events: Sequence[Event], speaker: Speaker) -> list[InParts]:
             source, topic, logger, level = event.source, event.topic, event.logger, event.level
             origin = event.origin
             shared = _shared(_application(event, speaker), speaker, level_name(level), logger, source.path, topic)
-        own: Document = {"@timestamp": timestamp(event.time), "message": event.message, "event_id": event.id}
+        try:
+            if not since <= event.time < until:  # a burst has many events in each millisecond
+                stamp, since, until = _stamp(event.time)
+        except TypeError:  # made by hand
+            stamp = timestamp(event.time)
+        own: Document = {"@timestamp": stamp, "message": event.message, "event_id": event.id}
         taken: frozenset[str] = _TAKEN
         if event.exception is not None:
             own["stack_trace"] = event.exception.traceback
@@ -163,16 +170,17 @@ def _application(event: Event, speaker: Speaker) -> str:
 
 def timestamp(moment: float) -> str:
     """Return epoch seconds as `2026-01-31T23:59:59.999Z`; 1970 for a number that is no time."""
+    return _stamp(moment)[0]
+
+
+def _stamp(moment: float) -> tuple[str, float, float]:
+    """Return the timestamp of *moment*, and from when until before when others have the same for sure."""
     try:
-        return _of_milliseconds(round(moment * 1e6) // 1000)
+        milliseconds = round(moment * 1e6) // 1000
+        second, rest = divmod(milliseconds, 1000)
+        return f"{_second(second)}.{rest:03d}Z", milliseconds / 1000, (milliseconds + 0.999) / 1000
     except (ArithmeticError, ValueError, OSError, TypeError):
-        return "1970-01-01T00:00:00.000Z"
-
-
-@lru_cache(maxsize=8)  # a burst has many events in each millisecond
-def _of_milliseconds(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f"{_second(second)}.{rest:03d}Z"
+        return "1970-01-01T00:00:00.000Z", 0.0, 0.0
 
 
 @lru_cache(maxsize=8)
@@ -202,7 +210,7 @@ def _add_fields(document: Document, fields: Mapping[str, object], taken: frozens
     for name, value in (fields if type(fields) is dict else keep_fields(fields)).items():
         kind = type(value)
         if kind is int:
-            if not -LONG <= value < LONG:  # type: ignore[operator]  # it is one
+            if not _LEAST <= value < LONG:  # type: ignore[operator]  # it is one
                 value = _plain(value)
         elif kind not in SCALARS:
             value = _plain(value)
