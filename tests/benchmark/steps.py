@@ -74,7 +74,7 @@ def _steps() -> list[Step]:
 
     root.handlers[:] = [ours]
     say(0)  # the first of a log call takes another way
-    intake.clear()
+    intake.take(1)
     return [
         ("logging itself, with a NullHandler", lambda: log(null)),
         ("the handler: what is needed is taken", lambda: log(ours)),  # with logging itself, which is taken off below
