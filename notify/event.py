@@ -29,7 +29,7 @@ def new_id(at: float) -> str:
     Args:
         at: UTC epoch seconds.
     """
-    return new_ids((at,))[0]
+    return f"{int(at * 1000):012x}-{next(_sequence) & 0xFFFFFF:06x}-{_process_mark}"
 
 
 def new_ids(times: Iterable[float]) -> list[str]:
@@ -38,15 +38,19 @@ def new_ids(times: Iterable[float]) -> list[str]:
     A burst has many events in each millisecond: of the numbers only what changes is formatted anew.
     """
     ids: list[str] = []
-    begin = ""
-    since = until = 0.0  # the time of which the first number is formatted
-    end = 0  # the second number, when it has another byte beside the last
+    moment = middle = begin = ""
+    since = until = 0.0  # when *moment* is right
+    end = 0  # the number from which on *middle* is wrong
     for at, number in zip(times, _sequence, strict=False):  # which has no end
-        if number >= end or not since <= at < until:
-            end = (number | 0xFF) + 1
+        if not since <= at < until:
             milliseconds = int(at * 1000)
             since, until = milliseconds / 1000, (milliseconds + 1) / 1000
-            begin = f"{milliseconds:012x}-{number >> 8 & 0xFFFF:04x}"
+            moment = f"{milliseconds:012x}-"
+            begin = moment + middle
+        if number >= end:
+            end = (number | 0xFF) + 1
+            middle = f"{number >> 8 & 0xFFFF:04x}"
+            begin = moment + middle
         ids.append(f"{begin}{_BYTES[number & 0xFF]}-{_process_mark}")
     return ids
 
