@@ -611,6 +611,23 @@ def test_what_the_ring_buffer_shows_has_no_secret_that_was_set_after_it_was_show
     assert [record["message"] for record in ring.export()] == ["refused [redacted]"]
 
 
+def test_what_is_served_has_no_secret_of_the_file_that_notify_was_set_up_with(executor, tmp_path):
+    file = tmp_path / "secrets.env"
+    file.write_text("BROKER_PASSWORD=c4nary-of-the-file\n")
+    file.chmod(0o600)
+    notify.setup(env_file=file, signals=False)
+    trade_executor.setup_logging("info", in_memory_buffer=True)
+
+    executor.loop.error("refused c4nary-of-the-file")
+    try:
+        raise RuntimeError("refused c4nary-of-the-file")
+    except RuntimeError:
+        served = trade_executor.serialise_exception()
+
+    assert [record["message"] for record in trade_executor.get_ring_buffer_handler().export()] == ["refused [redacted]"]
+    assert served["exception_message"] == "refused [redacted]"
+
+
 def test_secrets_of_destinations_that_come_along_are_shown_nowhere(executor, monkeypatch):
     monkeypatch.setenv("APPRISE_URLS", "json://me:c4nary-of-a-service@127.0.0.1:9")
     executor.begin()

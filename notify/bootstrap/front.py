@@ -149,6 +149,12 @@ def extend(env: Mapping[str, str]) -> Notifier:
     return notifier
 
 
+def redactor_of(notifier: Notifier) -> "Redactor | None":
+    """Return what takes secrets out of what *notifier* says, those of its file too; None: `setup()` did not make it."""
+    run = _runs.get(notifier)
+    return None if run is None else run.redactor
+
+
 def _set_up(
     env: Mapping[str, str] | None,
     env_file: str | os.PathLike[str] | None,
