@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -15,6 +16,7 @@ import pytest
 from children import ENDING, ended, python, running, wait_for
 from machine import missing
 
+from notify import imports
 from notify.crash import signals
 from notify.levels import TRADE
 from notify.notifier import Notifier
@@ -66,6 +68,28 @@ def test_a_signal_is_announced_so_that_people_get_it(
     assert event.message == f"Told to stop: {signum.name}"
     assert event.topic == "shutdown"
     assert event.level == TRADE  # what Discord shows, and what is on disk at once, by default
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_signal_that_interrupts_an_import_of_ours_is_answered_when_that_is_done(
+    notifier: Notifier, backend: MemoryBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    heard: list[int] = []
+    heard_meanwhile: list[list[int]] = []
+    monkeypatch.setattr(sys, "note_what_is_heard", lambda: heard_meanwhile.append(list(heard)), raising=False)
+    module = f"interrupted_by_{signum.name.lower()}"
+    (tmp_path / f"{module}.py").write_text(
+        f"import os, sys\nos.kill(os.getpid(), {signum:d})\nsys.note_what_is_heard()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    signal.signal(signum, _handler_that_notes(heard))
+    signals.install(notifier)
+
+    imports.load_early(module)
+
+    assert heard_meanwhile == [[]], "our lanes may wait for that import"
+    assert heard == [signum]
+    assert _told(notifier, backend) == [f"Told to stop: {signum.name}"]
 
 
 @pytest.mark.parametrize("signum", BOTH)
