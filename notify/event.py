@@ -33,7 +33,7 @@ def new_id(at: float) -> str:
 
 
 def new_ids(times: Iterable[float]) -> list[str]:
-    """Return the ids of events of these *times*. See `new_id`.
+    """Return the ids of events of these *times*, in UTC epoch seconds. See `new_id`.
 
     A burst has many events in each millisecond: of the numbers only what changes is formatted anew.
     """

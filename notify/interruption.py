@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 
 _KNOWN = {*sys.stdlib_module_names, "notify"}
+_number_of = vars(OSError)["errno"].__get__  # past what a class of its own may have in its place
 _VARARGS = 0x04  # inspect.CO_VARARGS, whose module is not imported for it
 
 
@@ -18,7 +19,7 @@ def came_from_a_signal(error: BaseException) -> bool:
 
     Those who catch whatever an object raises let this through: it would be a SIGTERM that ends nothing.
     """
-    if isinstance(error, KeyboardInterrupt):
+    if issubclass(type(error), KeyboardInterrupt):  # isinstance() runs what an object says of its own class
         return True
     if threading.current_thread() is not threading.main_thread():
         return False  # Python runs handlers in the main thread only
@@ -56,11 +57,12 @@ def came_from_outside(error: BaseException) -> bool:
 
 def _is_strange(error: BaseException) -> bool:
     """Say whether *error* is what neither the system nor Python raises, nor any step of ours."""
-    if not isinstance(error, Exception):
+    kind = type(error)
+    if not issubclass(kind, Exception):
         return True
-    if isinstance(error, OSError):
-        return error.errno is None  # the system's have a number
-    module = type(error).__module__  # which a class may have of any kind
+    if issubclass(kind, OSError):
+        return _number_of(error) is None  # the system's have one
+    module = kind.__module__  # which a class may have of any kind
     return type(module) is str and module.partition(".")[0] not in _KNOWN
 
 

@@ -144,3 +144,29 @@ def test_what_nothing_of_ours_raises_came_from_outside_when_it_came_in_the_middl
         names["step"](error)
 
     assert came_from_outside(caught.value) is outside
+
+
+class DeniesItsClass(Exception):
+    @property
+    def __class__(self) -> NoReturn:  # type: ignore[override]  # that is the point
+        raise ZeroDivisionError
+
+
+class DeniesItsNumber(OSError):
+    @property
+    def errno(self) -> NoReturn:  # type: ignore[override]  # that is the point
+        raise ZeroDivisionError
+
+
+class OfNoModule(Exception):
+    __module__: Any = 5
+
+
+@pytest.mark.parametrize("kind", [DeniesItsClass, DeniesItsNumber, OfNoModule])
+def test_an_exception_is_told_apart_without_running_what_it_has_of_its_own(kind: type[Exception]) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise kind
+
+    assert not came_from_outside(kind())
+    assert "unprintable" in safe_str(Odd())
